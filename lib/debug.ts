@@ -1,0 +1,43 @@
+/**
+ * The environment variables, read here and nowhere else, and passed down as data.
+ *
+ * | variable          | meaning                                                                          |
+ * |-------------------|----------------------------------------------------------------------------------|
+ * | `REPCONV_ISA`     | `scalar`, `avx2` or `avx512`: the most the kernels may use                         |
+ * | `REPCONV_CONV`    | a convolution algorithm to force wherever it fits (`direct`, `im2col`, …)          |
+ * | `REPCONV_THREADS` | threads of a session that does not say                                            |
+ * | `REPCONV_DEBUG`   | 1: choices and why; 2: the graph after each pass; 3: the memory plan (to stderr)  |
+ */
+import { RepconvError } from './errors.js';
+
+export interface DebugSettings {
+  readonly isa: string;
+  readonly conv: string;
+  readonly threads: number;
+  readonly level: number;
+}
+
+/** Reads the variables anew, so that a test may change them between calls. */
+export function debugSettings(environment: NodeJS.ProcessEnv = process.env): DebugSettings {
+  return {
+    isa: environment.REPCONV_ISA ?? '',
+    conv: environment.REPCONV_CONV ?? '',
+    threads: wholeNumber(environment, 'REPCONV_THREADS', 1024),
+    level: wholeNumber(environment, 'REPCONV_DEBUG', 3),
+  };
+}
+
+/** Writes a line to stderr when the level asks for it. */
+export function debugLog(level: number, text: () => string): void {
+  if (debugSettings().level >= level) process.stderr.write(`repconv: ${text()}\n`);
+}
+
+function wholeNumber(environment: NodeJS.ProcessEnv, name: string, max: number): number {
+  const text = environment[name];
+  if (text === undefined || text === '') return 0;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > max) {
+    throw new RepconvError('ERR_INPUT', `${name}: expected a whole number from 0 to ${max}, got ${JSON.stringify(text.slice(0, 40))}`);
+  }
+  return value;
+}

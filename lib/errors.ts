@@ -1,0 +1,56 @@
+/**
+ * The one error class of the project and the table of its codes.
+ *
+ * A code is stable and says what kind of thing went wrong; the message says which operation, what it expected and what it received.
+ * Reasons for *not fusing* are no errors: they are in `reparam/reason.ts`.
+ */
+
+/** Every `code` a {@link RepconvError} can carry, with what it means. */
+export const errorCodes = {
+  ERR_INPUT: 'an argument or attribute that no call could accept',
+  ERR_SHAPE: 'shapes that do not go together',
+  ERR_TRAIN_MODE: 'the operation is defined for evaluation mode only',
+  ERR_STATE_DICT: 'a state dict that does not match the module it is loaded into',
+  ERR_DISPOSED: 'use of a session after dispose()',
+  ERR_BUSY: 'more work waiting than the session was told to accept',
+  ERR_OOM: 'memory that could not be had',
+  ERR_NATIVE: 'the native addon could not be loaded, or failed',
+  ERR_IO: 'the operating system refused to read or write',
+  ERR_PATH: 'a path that is not a regular file of the expected kind',
+  ERR_TRUNCATED: 'a file that ends before its content does',
+  ERR_HEADER: 'a file whose header breaks the format',
+  ERR_CORRUPT: 'a file whose content contradicts its checksum',
+  ERR_LIMIT: 'a file or value beyond a named limit',
+  ERR_UNSUPPORTED: 'a valid request that this version, format or processor cannot serve',
+  ERR_UNSAFE: 'a file that asks for something never done for a file',
+} as const;
+
+/** One of the keys of {@link errorCodes}. */
+export type ErrorCode = keyof typeof errorCodes;
+
+/** The error of every refusal: `code` from {@link errorCodes}, a message that names operation, expected and received. */
+export class RepconvError extends Error {
+  override readonly name = 'RepconvError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Text from outside (a file, a user) as it may stand in a message: control characters escaped, length bounded. */
+export function printable(text: string, maxLength = 200): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  const escaped = text
+    .slice(0, maxLength + 1)
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]/g, (c, at: number, all: string) => {
+      const isPair = /[\ud800-\udbff]/.test(c)
+        ? /[\udc00-\udfff]/.test(all[at + 1] ?? '')
+        : /[\udc00-\udfff]/.test(c) && /[\ud800-\udbff]/.test(all[at - 1] ?? '');
+      return isPair ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    });
+  return escaped.length > maxLength ? `${escaped.slice(0, maxLength)}…` : escaped;
+}

@@ -1,0 +1,24 @@
+/** adaptiveMaxPool2d: largest values over bins that divide the image into a fixed number of rows and columns. input [N, C, H, W], output [N, C, h, w]. */
+import type { Tensor } from '../tensor/tensor.js';
+import type { Operator } from './operator.js';
+import { adaptiveSpans, inferAdaptivePooling, pooled } from './pooling.js';
+import { type Pair, type PairLike, pair } from './window.js';
+
+export interface AdaptiveMaxPool2dAttributes {
+  readonly outputSize: Pair;
+}
+
+export function adaptiveMaxPool2dAttributes({ outputSize }: { outputSize: PairLike }): AdaptiveMaxPool2dAttributes {
+  return { outputSize: pair(outputSize, 'adaptiveMaxPool2d', 'outputSize', 1) };
+}
+
+export const adaptiveMaxPool2d: Operator<AdaptiveMaxPool2dAttributes> = {
+  name: 'adaptiveMaxPool2d',
+
+  infer: (inputs, { outputSize }) => [inferAdaptivePooling(inputs, outputSize, 'adaptiveMaxPool2d')],
+
+  reference([input], { outputSize }) {
+    const x = input as Tensor<'float64'>;
+    return [pooled(x, adaptiveSpans(x.shape[2], outputSize[0]), adaptiveSpans(x.shape[3], outputSize[1]), -Infinity, Math.max)];
+  },
+};

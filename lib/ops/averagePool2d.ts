@@ -1,0 +1,47 @@
+/**
+ * averagePool2d: the mean of every window. input [N, C, H, W].
+ *
+ * With `countIncludePad` (PyTorch's default) the divisor is the window's size inside the padded input; without (ONNX's default) the number of real elements.
+ */
+import type { Tensor } from '../tensor/tensor.js';
+import type { Operator } from './operator.js';
+import {
+  inferPooling,
+  type PoolingAttributes,
+  type PoolingOptions,
+  pooled,
+  poolingAttributes,
+  spanLength,
+  windowSpans,
+} from './pooling.js';
+
+export interface AveragePool2dAttributes extends PoolingAttributes {
+  readonly countIncludePad: boolean;
+}
+
+export type AveragePool2dOptions = PoolingOptions & { countIncludePad?: boolean };
+
+export function averagePool2dAttributes({ countIncludePad = true, ...options }: AveragePool2dOptions): AveragePool2dAttributes {
+  return { ...poolingAttributes(options, 'averagePool2d'), countIncludePad };
+}
+
+export const averagePool2d: Operator<AveragePool2dAttributes> = {
+  name: 'averagePool2d',
+
+  infer: (inputs, attributes) => [inferPooling(inputs, attributes, 'averagePool2d')],
+
+  reference([input], attributes) {
+    const x = input as Tensor<'float64'>;
+    const [, , rows, columns] = inferPooling([x], attributes, 'averagePool2d').shape as number[];
+    return [
+      pooled(
+        x,
+        windowSpans(x.shape[2], rows, 0, attributes),
+        windowSpans(x.shape[3], columns, 1, attributes),
+        0,
+        (sum, value) => sum + value,
+        (sum, row, column) => sum / (attributes.countIncludePad ? row.bound * column.bound : spanLength(row) * spanLength(column)),
+      ),
+    ];
+  },
+};

@@ -1,0 +1,113 @@
+/**
+ * conv2d: y[n,o,i,j] = b[o] + Σ_{c,u,v} w[o,c,u,v] · x̂[n, g(o)·C/G + c, i·s + u·d, j·s + v·d], with x̂ the padded input.
+ *
+ * input [N, C, H, W], weight [O, C/G, K, K'], bias [O] or none.
+ */
+import { RepconvError } from '../errors.js';
+import { showShape } from '../tensor/shape.js';
+import { Tensor } from '../tensor/tensor.js';
+import { checkPerChannel, concreteExtent, type InputTypes, type Operator, requiredRank } from './operator.js';
+import { checkPaddingFits, padded } from './pad.js';
+import {
+  type Padding,
+  type PaddingLike,
+  type PaddingMode,
+  type Pair,
+  type PairLike,
+  paddingModeOf,
+  paddingOf,
+  pair,
+  positiveInteger,
+  windowExtent,
+} from './window.js';
+
+export interface Conv2dAttributes {
+  readonly stride: Pair;
+  readonly padding: Padding;
+  readonly dilation: Pair;
+  readonly groups: number;
+  readonly paddingMode: PaddingMode;
+}
+
+export interface Conv2dOptions {
+  stride?: PairLike;
+  padding?: PaddingLike;
+  dilation?: PairLike;
+  groups?: number;
+  paddingMode?: PaddingMode;
+}
+
+export function conv2dAttributes({
+  stride = 1,
+  padding = 0,
+  dilation = 1,
+  groups = 1,
+  paddingMode = 'zeros',
+}: Conv2dOptions = {}): Conv2dAttributes {
+  return {
+    stride: pair(stride, 'conv2d', 'stride', 1),
+    padding: paddingOf(padding, 'conv2d'),
+    dilation: pair(dilation, 'conv2d', 'dilation', 1),
+    groups: positiveInteger(groups, 'conv2d', 'groups'),
+    paddingMode: paddingModeOf(paddingMode, 'conv2d'),
+  };
+}
+
+export const conv2d: Operator<Conv2dAttributes> = {
+  name: 'conv2d',
+
+  infer(inputs, attributes) {
+    const input = requiredRank(inputs, 0, 4, 'conv2d', 'input');
+    const weight = requiredRank(inputs, 1, 4, 'conv2d', 'weight');
+    checkGroups(inputs, attributes.groups);
+    checkPerChannel(inputs, 2, weight.shape[0], 'conv2d', 'bias');
+    const [N, , H, W] = input.shape;
+    checkPaddingFits(H, W, attributes.padding, attributes.paddingMode, 'conv2d');
+    const window = {
+      ...attributes,
+      kernel: [concreteExtent(weight, 2, 'conv2d', 'weight'), concreteExtent(weight, 3, 'conv2d', 'weight')] as const,
+    };
+    return [
+      { dtype: input.dtype, shape: [N, weight.shape[0], windowExtent(H, 0, window, 'conv2d'), windowExtent(W, 1, window, 'conv2d')] },
+    ];
+  },
+
+  reference([input, weight, bias], { stride, padding, dilation, groups, paddingMode }) {
+    const x = padded(input as Tensor<'float64'>, padding, paddingMode);
+    const w = weight as Tensor<'float64'>;
+    const [N, C, H, W] = x.shape;
+    const [O, channelsPerGroup, K, L] = w.shape;
+    const rows = Math.floor((H - dilation[0] * (K - 1) - 1) / stride[0]) + 1;
+    const columns = Math.floor((W - dilation[1] * (L - 1) - 1) / stride[1]) + 1;
+    const output = new Tensor('float64', [N, O, rows, columns]);
+    for (let n = 0; n < N; n++) {
+      for (let o = 0; o < O; o++) {
+        const plane = output.data.subarray((n * O + o) * rows * columns, (n * O + o + 1) * rows * columns);
+        plane.fill(bias ? bias.data[o] : 0);
+        const firstChannel = Math.floor(o / (O / groups)) * channelsPerGroup;
+        for (let tap = 0; tap < channelsPerGroup * K * L; tap++) {
+          const [c, u, v] = [Math.floor(tap / (K * L)), Math.floor(tap / L) % K, tap % L];
+          const factor = w.data[o * channelsPerGroup * K * L + tap];
+          const origin = ((n * C + firstChannel + c) * H + u * dilation[0]) * W + v * dilation[1];
+          for (let i = 0; i < rows; i++) {
+            for (let j = 0; j < columns; j++) plane[i * columns + j] += factor * x.data[origin + i * stride[0] * W + j * stride[1]];
+          }
+        }
+      }
+    }
+    return [output];
+  },
+};
+
+function checkGroups(inputs: InputTypes, groups: number): void {
+  const [C, O] = [concreteExtent(inputs[0] as never, 1, 'conv2d', 'input'), concreteExtent(inputs[1] as never, 0, 'conv2d', 'weight')];
+  const perGroup = concreteExtent(inputs[1] as never, 1, 'conv2d', 'weight');
+  const context = `(input ${showShape(inputs[0]?.shape)}, weight ${showShape(inputs[1]?.shape)}, groups ${groups})`;
+  if (C % groups !== 0 || O % groups !== 0)
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `conv2d: groups expects a divisor of the ${C} input and ${O} output channels, got ${groups} ${context}`,
+    );
+  if (perGroup * groups !== C)
+    throw new RepconvError('ERR_SHAPE', `conv2d: weight expects ${C / groups} input channels per group, got ${perGroup} ${context}`);
+}

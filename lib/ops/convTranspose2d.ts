@@ -1,0 +1,121 @@
+/**
+ * convTranspose2d: the transpose of a convolution, as a scatter: every input element adds itself, times the kernel, to its window of the output.
+ *
+ *     y[n, g·O/G + o, i·s + u·d − p, j·s + v·d − p] += w[c, o, u, v] · x[n, c, i, j]        for c in group g
+ *
+ * input [N, C, H, W], weight [C, O/G, K, K'] (channels in first), bias [O] or none. Output extent (H − 1)·s − p − p' + d·(K − 1) + outputPadding + 1.
+ */
+import { RepconvError } from '../errors.js';
+import { scaledExtent, showShape } from '../tensor/shape.js';
+import { Tensor } from '../tensor/tensor.js';
+import { checkPerChannel, concreteExtent, type Operator, requiredRank } from './operator.js';
+import { type Padding, type PaddingLike, type Pair, type PairLike, paddingOf, pair, positiveInteger } from './window.js';
+
+export interface ConvTranspose2dAttributes {
+  readonly stride: Pair;
+  readonly padding: Padding;
+  readonly outputPadding: Pair;
+  readonly dilation: Pair;
+  readonly groups: number;
+}
+
+export interface ConvTranspose2dOptions {
+  stride?: PairLike;
+  padding?: PaddingLike;
+  outputPadding?: PairLike;
+  dilation?: PairLike;
+  groups?: number;
+}
+
+export function convTranspose2dAttributes({
+  stride = 1,
+  padding = 0,
+  outputPadding = 0,
+  dilation = 1,
+  groups = 1,
+}: ConvTranspose2dOptions = {}): ConvTranspose2dAttributes {
+  const operation = 'convTranspose2d';
+  const attributes = {
+    stride: pair(stride, operation, 'stride', 1),
+    padding: paddingOf(padding, operation),
+    outputPadding: pair(outputPadding, operation, 'outputPadding', 0),
+    dilation: pair(dilation, operation, 'dilation', 1),
+    groups: positiveInteger(groups, operation, 'groups'),
+  };
+  for (const axis of [0, 1] as const) {
+    const limit = Math.max(attributes.stride[axis], attributes.dilation[axis]);
+    if (attributes.outputPadding[axis] >= limit)
+      throw new RepconvError(
+        'ERR_INPUT',
+        `${operation}: outputPadding expects less than stride or dilation (${limit}), got ${attributes.outputPadding[axis]}`,
+      );
+  }
+  return attributes;
+}
+
+export const convTranspose2d: Operator<ConvTranspose2dAttributes> = {
+  name: 'convTranspose2d',
+
+  infer(inputs, { stride, padding, outputPadding, dilation, groups }) {
+    const operation = 'convTranspose2d';
+    const input = requiredRank(inputs, 0, 4, operation, 'input');
+    const weight = requiredRank(inputs, 1, 4, operation, 'weight');
+    const [C, inChannels, perGroup] = [
+      concreteExtent(input, 1, operation, 'input'),
+      concreteExtent(weight, 0, operation, 'weight'),
+      concreteExtent(weight, 1, operation, 'weight'),
+    ];
+    const context = `(input ${showShape(input.shape)}, weight ${showShape(weight.shape)}, groups ${groups})`;
+    if (C !== inChannels)
+      throw new RepconvError('ERR_SHAPE', `${operation}: weight expects ${C} input channels, got ${inChannels} ${context}`);
+    if (C === 0 || perGroup === 0 || C % groups !== 0)
+      throw new RepconvError('ERR_SHAPE', `${operation}: groups expects a divisor of the ${C} input channels, got ${groups} ${context}`);
+    checkPerChannel(inputs, 2, perGroup * groups, operation, 'bias');
+    const spatial = ([0, 1] as const).map((axis) => {
+      const kernel = concreteExtent(weight, axis + 2, operation, 'weight');
+      const after = padding[axis === 0 ? 2 : 3];
+      const extent = scaledExtent(
+        input.shape[axis + 2],
+        stride[axis],
+        dilation[axis] * (kernel - 1) + outputPadding[axis] + 1 - stride[axis] - padding[axis] - after,
+      );
+      if (kernel < 1 || (typeof extent === 'number' && extent < 1))
+        throw new RepconvError('ERR_SHAPE', `${operation}: padding ${showShape(padding)} leaves nothing of the output ${context}`);
+      return extent;
+    });
+    return [{ dtype: input.dtype, shape: [input.shape[0], perGroup * groups, ...spatial] }];
+  },
+
+  reference(inputs, attributes) {
+    const [input, weight, bias] = inputs as [Tensor<'float64'>, Tensor<'float64'>, Tensor<'float64'> | null];
+    const [{ shape }] = this.infer([input, weight, bias], attributes) as { shape: readonly number[] }[];
+    const { stride, padding, dilation, groups } = attributes;
+    const [N, C, H, W] = input.shape;
+    const [, perGroup, K, L] = weight.shape;
+    const [, O, rows, columns] = shape;
+    const output = new Tensor('float64', shape);
+    if (bias)
+      output.data.forEach((_, i) => {
+        output.data[i] = bias.data[Math.floor(i / (rows * columns)) % O];
+      });
+    for (let n = 0; n < N; n++) {
+      for (let c = 0; c < C; c++) {
+        const firstOutput = Math.floor(c / (C / groups)) * perGroup;
+        for (let tap = 0; tap < perGroup * K * L; tap++) {
+          const [o, u, v] = [Math.floor(tap / (K * L)), Math.floor(tap / L) % K, tap % L];
+          const factor = weight.data[c * perGroup * K * L + tap];
+          for (let i = 0; i < H; i++) {
+            const y = i * stride[0] + u * dilation[0] - padding[0];
+            if (y < 0 || y >= rows) continue;
+            for (let j = 0; j < W; j++) {
+              const x = j * stride[1] + v * dilation[1] - padding[1];
+              if (x < 0 || x >= columns) continue;
+              output.data[((n * O + firstOutput + o) * rows + y) * columns + x] += factor * input.data[((n * C + c) * H + i) * W + j];
+            }
+          }
+        }
+      }
+    }
+    return [output];
+  },
+};

@@ -1,0 +1,72 @@
+/** What the operators that work element by element share: one input, or two that broadcast. */
+import { RepconvError } from '../errors.js';
+import { type Extent, type Shape, showShape, sizeOf, stridesOf } from '../tensor/shape.js';
+import { Tensor } from '../tensor/tensor.js';
+import { type NoAttributes, type Operator, required } from './operator.js';
+
+/** An operator that applies one function to every element. */
+export function elementwise<A extends object = NoAttributes>(name: string, apply: (x: number, attributes: A) => number): Operator<A> {
+  return {
+    name,
+    infer: (inputs) => [required(inputs, 0, name, 'input')],
+    reference: ([input], attributes) => [
+      new Tensor(
+        'float64',
+        (input as Tensor<'float64'>).shape,
+        (input as Tensor<'float64'>).data.map((x) => apply(x, attributes)),
+      ),
+    ],
+  };
+}
+
+/** An operator of two inputs that broadcast as in PyTorch and NumPy: axes aligned at the end, extent 1 stretched. */
+export function broadcasting(name: string, apply: (a: number, b: number) => number): Operator<NoAttributes> {
+  return {
+    name,
+    infer(inputs) {
+      const [a, b] = [required(inputs, 0, name, 'first input'), required(inputs, 1, name, 'second input')];
+      return [{ dtype: a.dtype, shape: broadcastShape(a.shape, b.shape, name) }];
+    },
+    reference(inputs) {
+      const [a, b] = inputs as [Tensor<'float64'>, Tensor<'float64'>];
+      const shape = broadcastShape(a.shape, b.shape, name) as number[];
+      const output = new Tensor('float64', shape);
+      const [fromA, fromB] = [broadcastIndex(a.shape, shape), broadcastIndex(b.shape, shape)];
+      for (let i = 0; i < output.data.length; i++) output.data[i] = apply(a.data[fromA(i)], b.data[fromB(i)]);
+      return [output];
+    },
+  };
+}
+
+/** @throws ERR_SHAPE */
+export function broadcastShape(a: Shape, b: Shape, operation: string): Extent[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, axis) => {
+    const [x, y] = [a[axis - rank + a.length] ?? 1, b[axis - rank + b.length] ?? 1];
+    if (x !== y && x !== 1 && y !== 1)
+      throw new RepconvError(
+        'ERR_SHAPE',
+        `${operation}: shapes ${showShape(a)} and ${showShape(b)} do not broadcast (axis ${axis}: ${x} and ${y})`,
+      );
+    return x === 1 ? y : x;
+  });
+}
+
+/** Maps a position in the broadcast result to the position in an input of the given shape. */
+function broadcastIndex(shape: readonly number[], result: readonly number[]): (position: number) => number {
+  if (sizeOf(shape) === sizeOf(result)) return (position) => position;
+  const strides = stridesOf(shape);
+  const steps = result.map((extent, axis) => {
+    const own = axis - result.length + shape.length;
+    return { extent, step: own < 0 || shape[own] === 1 ? 0 : strides[own] };
+  });
+  return (position) => {
+    let index = 0;
+    let rest = position;
+    for (let axis = steps.length - 1; axis >= 0; axis--) {
+      index += (rest % steps[axis].extent) * steps[axis].step;
+      rest = Math.floor(rest / steps[axis].extent);
+    }
+    return index;
+  };
+}

@@ -1,0 +1,35 @@
+/** flatten: the axes from startAxis to endAxis become one. */
+import { type Extent, multiplyExtents, type Shape } from '../tensor/shape.js';
+import { Tensor } from '../tensor/tensor.js';
+import { checkedAxis, type Operator, required } from './operator.js';
+
+export interface FlattenAttributes {
+  readonly startAxis: number;
+  readonly endAxis: number;
+}
+
+export function flattenAttributes({ startAxis = 1, endAxis = -1 }: { startAxis?: number; endAxis?: number } = {}): FlattenAttributes {
+  return { startAxis, endAxis };
+}
+
+export const flatten: Operator<FlattenAttributes> = {
+  name: 'flatten',
+
+  infer(inputs, attributes) {
+    const input = required(inputs, 0, 'flatten', 'input');
+    return [{ dtype: input.dtype, shape: flattenedShape(input.shape, attributes) }];
+  },
+
+  reference([input], attributes) {
+    const x = input as Tensor<'float64'>;
+    return [new Tensor('float64', flattenedShape(x.shape, attributes) as number[], x.data.slice())];
+  },
+};
+
+function flattenedShape(shape: Shape, { startAxis, endAxis }: FlattenAttributes): Extent[] {
+  const rank = Math.max(shape.length, 1);
+  const start = checkedAxis(startAxis, rank, 'flatten');
+  const end = Math.max(checkedAxis(endAxis, rank, 'flatten'), start);
+  const joined = shape.slice(start, end + 1).reduce<Extent>(multiplyExtents, 1);
+  return [...shape.slice(0, start), joined, ...shape.slice(end + 1)];
+}

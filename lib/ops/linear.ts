@@ -1,0 +1,34 @@
+/** linear: y = x · Wᵀ + b over the last axis. input [N, …, F], weight [O, F], bias [O] or none. */
+import { RepconvError } from '../errors.js';
+import { showShape } from '../tensor/shape.js';
+import { Tensor } from '../tensor/tensor.js';
+import { checkPerChannel, type NoAttributes, type Operator, required, requiredRank } from './operator.js';
+
+export const linear: Operator<NoAttributes> = {
+  name: 'linear',
+
+  infer(inputs) {
+    const [input, weight] = [required(inputs, 0, 'linear', 'input'), requiredRank(inputs, 1, 2, 'linear', 'weight')];
+    const features = input.shape.at(-1);
+    if (features !== weight.shape[1])
+      throw new RepconvError(
+        'ERR_SHAPE',
+        `linear: weight expects ${features} input features, got ${weight.shape[1]} (input ${showShape(input.shape)}, weight ${showShape(weight.shape)})`,
+      );
+    checkPerChannel(inputs, 2, weight.shape[0], 'linear', 'bias');
+    return [{ dtype: input.dtype, shape: [...input.shape.slice(0, -1), weight.shape[0]] }];
+  },
+
+  reference(inputs) {
+    const [input, weight, bias] = inputs as [Tensor<'float64'>, Tensor<'float64'>, Tensor<'float64'> | null];
+    const [O, F] = weight.shape;
+    const output = new Tensor('float64', [...input.shape.slice(0, -1), O]);
+    for (let i = 0; i < output.data.length; i++) {
+      const [row, o] = [Math.floor(i / O), i % O];
+      let sum = bias ? bias.data[o] : 0;
+      for (let f = 0; f < F; f++) sum += input.data[row * F + f] * weight.data[o * F + f];
+      output.data[i] = sum;
+    }
+    return [output];
+  },
+};

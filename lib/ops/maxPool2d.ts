@@ -1,0 +1,24 @@
+/** maxPool2d: the largest value of every window; padding never wins, NaN always does. input [N, C, H, W]. */
+import type { Tensor } from '../tensor/tensor.js';
+import type { Operator } from './operator.js';
+import { inferPooling, type PoolingAttributes, type PoolingOptions, pooled, poolingAttributes, windowSpans } from './pooling.js';
+import type { PairLike } from './window.js';
+
+export type MaxPool2dAttributes = PoolingAttributes;
+export type MaxPool2dOptions = PoolingOptions & { dilation?: PairLike };
+
+export function maxPool2dAttributes(options: MaxPool2dOptions): MaxPool2dAttributes {
+  return poolingAttributes(options, 'maxPool2d');
+}
+
+export const maxPool2d: Operator<MaxPool2dAttributes> = {
+  name: 'maxPool2d',
+
+  infer: (inputs, attributes) => [inferPooling(inputs, attributes, 'maxPool2d')],
+
+  reference([input], attributes) {
+    const x = input as Tensor<'float64'>;
+    const [, , rows, columns] = inferPooling([x], attributes, 'maxPool2d').shape as number[];
+    return [pooled(x, windowSpans(x.shape[2], rows, 0, attributes), windowSpans(x.shape[3], columns, 1, attributes), -Infinity, Math.max)];
+  },
+};

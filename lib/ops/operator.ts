@@ -1,0 +1,81 @@
+/**
+ * What an operator is: a name, a rule for the types of its results, and a plain reference in float64.
+ *
+ * An operator is a value, not a class: native code, recorder, affine reading and ONNX export look it up by identity or name and add their own
+ * meaning beside it. The reference is the oracle of every test, so it is written to be read, not to be fast.
+ */
+import { RepconvError } from '../errors.js';
+import type { DType } from '../tensor/dtype.js';
+import { type Extent, type Shape, showShape } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+/** The type of a value in a graph: number format and shape, extents possibly symbolic. */
+export interface TensorType {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** Types of the inputs; `null` where an optional input is absent. */
+export type InputTypes = readonly (TensorType | null)[];
+/** Inputs of a reference; `null` where an optional input is absent. */
+export type ReferenceInputs = readonly (Tensor<'float64'> | null)[];
+
+/** The attributes of an operator that has none. */
+export type NoAttributes = Record<never, never>;
+
+/** One meaning, with complete attributes of type `A`. */
+// biome-ignore lint/suspicious/noExplicitAny: a table of operators holds operators of all attribute types
+export interface Operator<A extends object = any> {
+  readonly name: string;
+  /** Types of the results. @throws ERR_SHAPE, ERR_INPUT naming operator, expected and received */
+  infer(inputs: InputTypes, attributes: A): TensorType[];
+  /** The results in float64. The inputs have passed `infer`. */
+  reference(inputs: ReferenceInputs, attributes: A): Tensor<'float64'>[];
+}
+
+/** An input that must be there. @throws ERR_INPUT */
+export function required(inputs: InputTypes, index: number, operation: string, role: string): TensorType {
+  const input = inputs[index];
+  if (input == null) throw new RepconvError('ERR_INPUT', `${operation}: ${role} is missing`);
+  return input;
+}
+
+/** An input that must be there and have `rank` axes. @throws ERR_INPUT, ERR_SHAPE */
+export function requiredRank(inputs: InputTypes, index: number, rank: number, operation: string, role: string): TensorType {
+  const input = required(inputs, index, operation, role);
+  if (input.shape.length !== rank)
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `${operation}: ${role} expects ${rank} axes, got ${input.shape.length} (${showShape(input.shape)})`,
+    );
+  return input;
+}
+
+/** A per-channel input: absent, or of shape [channels]. @throws ERR_SHAPE */
+export function checkPerChannel(inputs: InputTypes, index: number, channels: Extent, operation: string, role: string): void {
+  const input = inputs[index];
+  if (input == null) return;
+  if (input.shape.length !== 1 || input.shape[0] !== channels) {
+    throw new RepconvError('ERR_SHAPE', `${operation}: ${role} expects shape [${channels}], got ${showShape(input.shape)}`);
+  }
+}
+
+/** An extent that must be known when the graph is built. @throws ERR_SHAPE */
+export function concreteExtent(type: TensorType, axis: number, operation: string, role: string): number {
+  const extent = type.shape[axis];
+  if (typeof extent !== 'number')
+    throw new RepconvError('ERR_SHAPE', `${operation}: ${role} needs a known extent on axis ${axis}, got ${showShape(type.shape)}`);
+  return extent;
+}
+
+/** An axis counted from the front or, when negative, from the back. @throws ERR_INPUT */
+export function checkedAxis(axis: number, rank: number, operation: string, lastAllowed: number = rank - 1): number {
+  const counted = axis < 0 ? axis + rank : axis;
+  if (!Number.isInteger(axis) || counted < 0 || counted > lastAllowed) {
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: axis expects a whole number from ${-rank} to ${lastAllowed}, got ${axis} (${rank} axes)`,
+    );
+  }
+  return counted;
+}

@@ -1,0 +1,131 @@
+/** What max and average pooling share: attributes, size rule, and the walk over the windows. */
+import { RepconvError } from '../errors.js';
+import { showShape } from '../tensor/shape.js';
+import { Tensor } from '../tensor/tensor.js';
+import { concreteExtent, type InputTypes, requiredRank, type TensorType } from './operator.js';
+import { type Padding, type PaddingLike, type Pair, type PairLike, paddingOf, pair, windowExtent } from './window.js';
+
+export interface PoolingAttributes {
+  readonly kernelSize: Pair;
+  readonly stride: Pair;
+  readonly padding: Padding;
+  readonly dilation: Pair;
+  /** Whether a last, incomplete window counts (PyTorch's `ceil_mode`). */
+  readonly ceilMode: boolean;
+}
+
+export interface PoolingOptions {
+  kernelSize: PairLike;
+  /** Default: the kernel size. */
+  stride?: PairLike;
+  padding?: PaddingLike;
+  ceilMode?: boolean;
+}
+
+/** @throws ERR_INPUT; the padding may be at most half the kernel, so that no window lies wholly outside */
+export function poolingAttributes(options: PoolingOptions & { dilation?: PairLike }, operation: string): PoolingAttributes {
+  const kernelSize = pair(options.kernelSize, operation, 'kernelSize', 1);
+  const padding = paddingOf(options.padding ?? 0, operation);
+  if (padding.some((p, side) => p > kernelSize[side % 2] / 2)) {
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: padding expects at most half the kernel ${showShape(kernelSize)}, got ${showShape(padding)}`,
+    );
+  }
+  return {
+    kernelSize,
+    stride: pair(options.stride ?? kernelSize, operation, 'stride', 1),
+    padding,
+    dilation: pair(options.dilation ?? 1, operation, 'dilation', 1),
+    ceilMode: options.ceilMode ?? false,
+  };
+}
+
+export function inferPooling(inputs: InputTypes, attributes: PoolingAttributes, operation: string): TensorType {
+  const { dtype, shape } = requiredRank(inputs, 0, 4, operation, 'input');
+  const window = { ...attributes, kernel: attributes.kernelSize };
+  return { dtype, shape: [shape[0], shape[1], windowExtent(shape[2], 0, window, operation), windowExtent(shape[3], 1, window, operation)] };
+}
+
+/** Whole image to one value per channel: [N, C, H, W] → [N, C, 1, 1]. */
+export function inferGlobalPooling(inputs: InputTypes, operation: string): TensorType {
+  const { dtype, shape } = requiredRank(inputs, 0, 4, operation, 'input');
+  if (shape[2] === 0 || shape[3] === 0)
+    throw new RepconvError('ERR_SHAPE', `${operation}: input expects at least one pixel, got ${showShape(shape)}`);
+  return { dtype, shape: [shape[0], shape[1], 1, 1] };
+}
+
+/** To a fixed output size: bin i covers ⌊i·H/h⌋ … ⌈(i + 1)·H/h⌉. */
+export function inferAdaptivePooling(inputs: InputTypes, outputSize: Pair, operation: string): TensorType {
+  const input = requiredRank(inputs, 0, 4, operation, 'input');
+  for (const axis of [2, 3]) {
+    if (concreteExtent(input, axis, operation, 'input') === 0)
+      throw new RepconvError('ERR_SHAPE', `${operation}: input expects at least one pixel, got ${showShape(input.shape)}`);
+  }
+  return { dtype: input.dtype, shape: [input.shape[0], input.shape[1], ...outputSize] };
+}
+
+/** A window of one output position along one axis: input positions from, from + step, … below to; bound: where it ends inside the padded input. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+  readonly step: number;
+  readonly bound: number;
+}
+
+export function windowSpans(
+  extent: number,
+  positions: number,
+  axis: 0 | 1,
+  { kernelSize, stride, padding, dilation }: PoolingAttributes,
+): Span[] {
+  const [k, d] = [kernelSize[axis], dilation[axis]];
+  return Array.from({ length: positions }, (_, i) => {
+    const start = i * stride[axis] - padding[axis];
+    const skipped = start < 0 ? Math.ceil(-start / d) : 0;
+    return {
+      from: start + skipped * d,
+      to: Math.min(start + d * (k - 1) + 1, extent),
+      step: d,
+      bound: Math.min(start + k, extent + padding[axis === 0 ? 2 : 3]) - start,
+    };
+  });
+}
+
+export function adaptiveSpans(extent: number, positions: number): Span[] {
+  return Array.from({ length: positions }, (_, i) => {
+    const [from, to] = [Math.floor((i * extent) / positions), Math.ceil(((i + 1) * extent) / positions)];
+    return { from, to, step: 1, bound: to - from };
+  });
+}
+
+/** Folds every window with `reduce`, then `finish`es it knowing the two spans. */
+export function pooled(
+  input: Tensor<'float64'>,
+  rows: readonly Span[],
+  columns: readonly Span[],
+  start: number,
+  reduce: (sum: number, x: number) => number,
+  finish: (sum: number, row: Span, column: Span) => number = (sum) => sum,
+): Tensor<'float64'> {
+  const [N, C, H, W] = input.shape;
+  const output = new Tensor('float64', [N, C, rows.length, columns.length]);
+  let written = 0;
+  for (let plane = 0; plane < N * C; plane++) {
+    for (const row of rows) {
+      for (const column of columns) {
+        let value = start;
+        for (let y = row.from; y < row.to; y += row.step) {
+          for (let x = column.from; x < column.to; x += column.step) value = reduce(value, input.data[(plane * H + y) * W + x]);
+        }
+        output.data[written++] = finish(value, row, column);
+      }
+    }
+  }
+  return output;
+}
+
+/** How many input positions a span covers. */
+export function spanLength({ from, to, step }: Span): number {
+  return Math.max(0, Math.ceil((to - from) / step));
+}

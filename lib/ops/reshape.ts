@@ -1,0 +1,64 @@
+/** reshape: the same elements in row-major order under another shape; one extent may be −1, 0 keeps the input's extent on that axis (ONNX). */
+import { RepconvError } from '../errors.js';
+import { type Extent, isConcrete, opaqueSymbol, type Shape, showShape, sizeOf } from '../tensor/shape.js';
+import { Tensor } from '../tensor/tensor.js';
+import { type Operator, required } from './operator.js';
+
+export interface ReshapeAttributes {
+  readonly shape: readonly number[];
+}
+
+export function reshapeAttributes({ shape }: { shape: readonly number[] }): ReshapeAttributes {
+  const isValid =
+    Array.isArray(shape) && shape.every((e) => Number.isSafeInteger(e) && e >= -1) && shape.filter((e) => e === -1).length <= 1;
+  if (!isValid)
+    throw new RepconvError(
+      'ERR_INPUT',
+      `reshape: shape expects whole numbers of at least 0 and at most one -1, got ${JSON.stringify(shape)}`,
+    );
+  return { shape: [...shape] };
+}
+
+export const reshape: Operator<ReshapeAttributes> = {
+  name: 'reshape',
+
+  infer(inputs, { shape }) {
+    const input = required(inputs, 0, 'reshape', 'input');
+    return [{ dtype: input.dtype, shape: reshapedShape(input.shape, shape) }];
+  },
+
+  reference([input], { shape }) {
+    const x = input as Tensor<'float64'>;
+    return [new Tensor('float64', reshapedShape(x.shape, shape) as number[], x.data.slice())];
+  },
+};
+
+function reshapedShape(from: Shape, wanted: readonly number[]): Extent[] {
+  const misfit = (): RepconvError => new RepconvError('ERR_SHAPE', `reshape: ${showShape(from)} cannot become ${showShape(wanted)}`);
+  const result: Extent[] = wanted.map((extent, axis) => {
+    if (extent !== 0) return extent;
+    if (axis >= from.length) throw misfit();
+    return from[axis];
+  });
+  // Symbols that stand on both sides cancel; what is left must divide.
+  const [left, right] = [[...from], result.filter((extent) => extent !== -1)];
+  for (const symbol of right.filter((extent) => typeof extent === 'string')) {
+    const at = left.indexOf(symbol);
+    if (at < 0) throw misfit();
+    left.splice(at, 1);
+    right.splice(right.indexOf(symbol), 1);
+  }
+  const known = sizeOf(right as number[]);
+  const wildcard = result.indexOf(-1);
+  if (!isConcrete(left)) {
+    if (wildcard < 0) throw misfit();
+    const symbols = left.filter((extent) => typeof extent === 'string');
+    const numbers = sizeOf(left.filter((extent) => typeof extent === 'number'));
+    result[wildcard] = symbols.length === 1 && numbers === known ? symbols[0] : opaqueSymbol(`${[...symbols, numbers].join('*')}/${known}`);
+    return result;
+  }
+  const rest = sizeOf(left) / known;
+  if (wildcard >= 0 ? !Number.isInteger(rest) : rest !== 1 && sizeOf(left) !== known) throw misfit();
+  if (wildcard >= 0) result[wildcard] = rest;
+  return result;
+}

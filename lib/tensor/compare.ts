@@ -1,0 +1,47 @@
+/** How far two tensors are apart, in the project's one definition of relative error: max|a − b| / max|b| over the tensor. */
+import { RepconvError } from '../errors.js';
+import { sameShape, showShape } from './shape.js';
+import type { AnyTensor } from './tensor.js';
+
+export interface Difference {
+  /** max |a − b| */
+  readonly absolute: number;
+  /** max |a − b| / max |b|; 0 when both are zero everywhere */
+  readonly relative: number;
+}
+
+/**
+ * The largest difference of two tensors of one shape. NaN against NaN and ∞ against the same ∞ count as equal; any other meeting with a non-finite number is ∞.
+ * @throws ERR_SHAPE
+ */
+export function difference(a: AnyTensor, b: AnyTensor): Difference {
+  if (!sameShape(a.shape, b.shape))
+    throw new RepconvError('ERR_SHAPE', `difference: shapes ${showShape(a.shape)} and ${showShape(b.shape)} differ`);
+  const [x, y] = [
+    a.dtype === 'float32' || a.dtype === 'float64' ? a.data : a.to('float64').data,
+    b.dtype === 'float32' || b.dtype === 'float64' ? b.data : b.to('float64').data,
+  ] as [Float64Array, Float64Array];
+  let absolute = 0;
+  let scale = 0;
+  for (let i = 0; i < x.length; i++) {
+    if (Object.is(x[i], y[i])) {
+      if (Number.isFinite(y[i])) scale = Math.max(scale, Math.abs(y[i]));
+      continue;
+    }
+    const distance = Math.abs(x[i] - y[i]);
+    if (Number.isNaN(distance)) return { absolute: Infinity, relative: Infinity };
+    absolute = Math.max(absolute, distance);
+    scale = Math.max(scale, Math.abs(y[i]));
+  }
+  return { absolute, relative: absolute === 0 ? 0 : absolute / scale };
+}
+
+/** Whether two tensors have the same format, shape and bits (NaN equals NaN; 0 and −0 differ). */
+export function isIdentical(a: AnyTensor, b: AnyTensor): boolean {
+  return a.dtype === b.dtype && sameShape(a.shape, b.shape) && Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
+}
+
+/** The bytes of a tensor's elements, without a copy. */
+export function bytesOf(tensor: AnyTensor): Uint8Array {
+  return new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
+}

@@ -1,0 +1,91 @@
+/**
+ * Seeded random numbers: the same seed gives the same numbers on every machine and every version of Node.
+ *
+ * Generator: sfc32 (Chris Doty-Humphrey, PractRand), 128 bits of state; normal deviates by Box and Muller.
+ */
+import type { DType } from './dtype.js';
+import { sizeOf } from './shape.js';
+import { Tensor } from './tensor.js';
+
+export class Random {
+  #a = 0;
+  #b = 0;
+  #c = 0;
+  #counter = 1;
+  #spare: number | undefined;
+
+  /** @param seed any number; its 64 bits as a double are the seed */
+  constructor(seed = 0) {
+    const bits = new DataView(new ArrayBuffer(8));
+    bits.setFloat64(0, seed);
+    this.#a = bits.getInt32(0);
+    this.#b = bits.getInt32(4);
+    this.#c = 0x9e3779b9 | 0;
+    for (let i = 0; i < 15; i++) this.#next();
+  }
+
+  /** Uniform in [0, 1), 32 bits. */
+  uniform(): number {
+    return (this.#next() >>> 0) / 2 ** 32;
+  }
+
+  /** A whole number from `low` to `high`, both included. */
+  integer(low: number, high: number): number {
+    return low + Math.floor(this.uniform() * (high - low + 1));
+  }
+
+  /** Standard normal deviate. */
+  normal(): number {
+    if (this.#spare !== undefined) {
+      const spare = this.#spare;
+      this.#spare = undefined;
+      return spare;
+    }
+    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
+    const angle = 2 * Math.PI * this.uniform();
+    this.#spare = radius * Math.sin(angle);
+    return radius * Math.cos(angle);
+  }
+
+  #next(): number {
+    const result = (this.#a + this.#b + this.#counter) | 0;
+    this.#counter = (this.#counter + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = (this.#c << 21) | (this.#c >>> 11);
+    this.#c = (this.#c + result) | 0;
+    return result;
+  }
+}
+
+let processGenerator = new Random(Math.floor(Math.random() * 2 ** 32));
+
+/** Makes everything random that follows (new layers, `randn`, `rand`) reproducible in this process. */
+export function manualSeed(seed: number): void {
+  processGenerator = new Random(seed);
+}
+
+/** The generator that layers initialize themselves from. */
+export function defaultGenerator(): Random {
+  return processGenerator;
+}
+
+/** Standard normal numbers. */
+export function randn<D extends DType = 'float32'>(shape: readonly number[], options: { generator?: Random; dtype?: D } = {}): Tensor<D> {
+  const generator = options.generator ?? processGenerator;
+  return filled(shape, options.dtype, () => generator.normal());
+}
+
+/** Numbers uniform in [low, high). */
+export function rand<D extends DType = 'float32'>(
+  shape: readonly number[],
+  options: { low?: number; high?: number; generator?: Random; dtype?: D } = {},
+): Tensor<D> {
+  const { low = 0, high = 1, generator = processGenerator } = options;
+  return filled(shape, options.dtype, () => low + (high - low) * generator.uniform());
+}
+
+function filled<D extends DType>(shape: readonly number[], dtype: D | undefined, draw: () => number): Tensor<D> {
+  const values = Float64Array.from({ length: sizeOf(shape) }, draw);
+  return new Tensor('float64', shape, values).to(dtype ?? ('float32' as D));
+}

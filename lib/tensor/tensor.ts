@@ -1,0 +1,163 @@
+/**
+ * A tensor: a number format, a shape, and the typed array of its elements in row-major order. Images are [N, C, H, W].
+ *
+ * The array belongs to whoever holds it: `tensor.data` may be read and written, and every operation that returns a tensor returns fresh memory
+ * (`reshape` is the exception, and says so).
+ */
+import { inspect } from 'node:util';
+import { RepconvError } from '../errors.js';
+import { type DataOf, type DType, dtypes, isDType, storageLength } from './dtype.js';
+import { checkedShape, checkedSize, showShape, sizeOf } from './shape.js';
+
+/** A tensor of any number format. */
+export type AnyTensor = Tensor<DType>;
+
+/** Numbers, nested as deeply as the tensor has axes. */
+export type NestedNumbers = number | readonly NestedNumbers[];
+
+export class Tensor<out D extends DType = 'float32'> {
+  readonly dtype: D;
+  readonly shape: readonly number[];
+  readonly data: DataOf<D>;
+
+  /**
+   * Wraps `data` (no copy), or allocates zeros.
+   * @throws ERR_INPUT for an unknown dtype or an array of another kind, ERR_SHAPE when the length is not the product of the shape.
+   */
+  constructor(dtype: D, shape: readonly number[], data?: DataOf<D>) {
+    if (!isDType(dtype))
+      throw new RepconvError('ERR_INPUT', `tensor: unknown dtype ${inspect(dtype)}; known are ${Object.keys(dtypes).join(', ')}`);
+    this.dtype = dtype;
+    this.shape = Object.freeze(checkedShape(shape, 'tensor'));
+    const length = storageLength(dtype, checkedSize(this.shape, 'tensor'));
+    this.data = data ?? allocate(dtype, length, this.shape);
+    if (!(this.data instanceof dtypes[dtype].array)) {
+      throw new RepconvError(
+        'ERR_INPUT',
+        `tensor: ${dtype} expects a ${dtypes[dtype].array.name}, got ${inspect((data as object | undefined)?.constructor?.name ?? data)}`,
+      );
+    }
+    if (this.data.length !== length) {
+      throw new RepconvError(
+        'ERR_SHAPE',
+        `tensor: shape ${showShape(this.shape)} expects ${length} ${dtypes[dtype].array.name} elements, got ${this.data.length}`,
+      );
+    }
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  /** The same elements under another shape; shares the memory. One extent may be -1. @throws ERR_SHAPE */
+  reshape(shape: readonly number[]): Tensor<D> {
+    const known = shape.filter((extent) => extent !== -1);
+    const rest = this.size / sizeOf(known);
+    if (known.length < shape.length - 1 || (known.length < shape.length && !Number.isInteger(rest))) {
+      throw new RepconvError('ERR_SHAPE', `reshape: ${showShape(this.shape)} cannot become ${showShape(shape)}`);
+    }
+    return new Tensor(
+      this.dtype,
+      shape.map((extent) => (extent === -1 ? rest : extent)),
+      this.data,
+    );
+  }
+
+  /** A copy with its own memory. */
+  clone(): Tensor<D> {
+    return new Tensor(this.dtype, this.shape, this.data.slice() as DataOf<D>);
+  }
+
+  /** The same numbers in another format, each rounded once to nearest-even; a copy even when the format stays. @throws ERR_UNSUPPORTED for formats that are only carried */
+  to<T extends DType>(dtype: T): Tensor<T> {
+    if ((dtype as DType) === this.dtype) return this.clone() as unknown as Tensor<T>;
+    const result = new Tensor(dtype, this.shape);
+    const read = numberAccess(this.dtype).read as (element: number | bigint) => number;
+    const { write } = numberAccess(dtype);
+    const [from, into] = [this.data as ArrayLike<number | bigint>, result.data as { [i: number]: number | bigint }];
+    for (let i = 0; i < from.length; i++) into[i] = write(read(from[i]));
+    return result;
+  }
+
+  /** The elements as (nested) JavaScript numbers. */
+  toArray(): NestedNumbers {
+    const { data } = this.to('float64');
+    const nest = (axis: number, start: number, length: number): NestedNumbers => {
+      if (axis === this.shape.length) return data[start];
+      const step = this.shape[axis] === 0 ? 0 : length / this.shape[axis];
+      return Array.from({ length: this.shape[axis] }, (_, i) => nest(axis + 1, start + i * step, step));
+    };
+    return nest(0, 0, this.size);
+  }
+
+  toString(): string {
+    return `Tensor(${this.dtype}, ${showShape(this.shape)})`;
+  }
+
+  [inspect.custom](_depth: number, options: object): string {
+    const values = inspect(this.size <= 1000 ? this.data : this.data.slice(0, 8), options);
+    return `${this} ${values}`;
+  }
+}
+
+/**
+ * A tensor from (nested) numbers or a flat list.
+ * @param shape needed only where `values` is flat and the tensor is not
+ * @throws ERR_SHAPE for ragged nesting or a length that is not the product of `shape`
+ */
+export function tensor<D extends DType = 'float32'>(
+  values: NestedNumbers | ArrayLike<number>,
+  shape?: readonly number[],
+  dtype: D = 'float32' as D,
+): Tensor<D> {
+  const nested = ArrayBuffer.isView(values) ? Array.from(values as unknown as ArrayLike<number>) : (values as NestedNumbers);
+  const found = nestedShape(nested);
+  const flat = new Float64Array((Array.isArray(nested) ? nested.flat(Infinity) : [nested]) as number[]);
+  if (flat.length !== sizeOf(found))
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `tensor: nested lists of unequal length (${flat.length} numbers, first branch ${showShape(found)})`,
+    );
+  return new Tensor('float64', shape ?? found, flat).to(dtype);
+}
+
+/** Zeros. */
+export function zeros<D extends DType = 'float32'>(shape: readonly number[], dtype: D = 'float32' as D): Tensor<D> {
+  return new Tensor(dtype, shape);
+}
+
+/** Every element `value`. */
+export function full<D extends DType = 'float32'>(shape: readonly number[], value: number, dtype: D = 'float32' as D): Tensor<D> {
+  const result = new Tensor(dtype, shape);
+  (result.data as { fill(value: number | bigint): unknown }).fill(numberAccess(dtype).write(value));
+  return result;
+}
+
+/** Ones. */
+export function ones<D extends DType = 'float32'>(shape: readonly number[], dtype: D = 'float32' as D): Tensor<D> {
+  return full(shape, 1, dtype);
+}
+
+function numberAccess(dtype: DType): { read(element: never): number; write(value: number): number | bigint } {
+  const access = dtypes[dtype].number;
+  if (access === undefined) throw new RepconvError('ERR_UNSUPPORTED', `tensor: ${dtype} is stored and carried, but not converted`);
+  return access;
+}
+
+function allocate<D extends DType>(dtype: D, length: number, shape: readonly number[]): DataOf<D> {
+  try {
+    return new dtypes[dtype].array(length);
+  } catch (cause) {
+    throw new RepconvError('ERR_OOM', `tensor: no memory for ${dtype} ${showShape(shape)}`, { cause });
+  }
+}
+
+function nestedShape(values: NestedNumbers): number[] {
+  const shape: number[] = [];
+  for (let level = values; Array.isArray(level); level = level[0] as NestedNumbers) {
+    shape.push(level.length);
+    if (level.length === 0) break;
+  }
+  return shape;
+}
