@@ -41,16 +41,8 @@ export class RepconvError extends Error {
   }
 }
 
-/** Text from outside (a file, a user) as it may stand in a message: control characters escaped, length bounded. */
+/** Text from outside (a file, a user) as it may stand in a message: control and formatting characters escaped, length bounded. */
 export function printable(text: string, maxLength = 200): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  const escaped = text
-    .slice(0, maxLength + 1)
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]/g, (c, at: number, all: string) => {
-      const isPair = /[\ud800-\udbff]/.test(c)
-        ? /[\udc00-\udfff]/.test(all[at + 1] ?? '')
-        : /[\udc00-\udfff]/.test(c) && /[\ud800-\udbff]/.test(all[at - 1] ?? '');
-      return isPair ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`;
-    });
-  return escaped.length > maxLength ? `${escaped.slice(0, maxLength)}…` : escaped;
+  const shown = text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
+  return shown.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
