@@ -41,8 +41,13 @@ export class RepconvError extends Error {
   }
 }
 
-/** Text from outside (a file, a user) as it may stand in a message: control and formatting characters escaped, length bounded. */
+/** Text from outside (a file, a user) as it may stand in a message: control and formatting characters escaped, at most `maxLength` long. */
 export function printable(text: string, maxLength = 200): string {
-  const shown = text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
-  return shown.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const escaped = text
+    .slice(0, maxLength)
+    .toWellFormed()
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => `\\u${(c.codePointAt(0) as number).toString(16).padStart(4, '0')}`);
+  // Escapes are longer than what they stand for.
+  const isCut = text.length > maxLength || escaped.length > maxLength;
+  return isCut ? `${escaped.slice(0, maxLength - 1).toWellFormed()}…` : escaped;
 }
