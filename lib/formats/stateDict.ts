@@ -1,0 +1,78 @@
+/**
+ * State dicts as files: `.safetensors`, which PyTorch reads and writes too. There is no second format of our own.
+ *
+ * Saving replaces the file or leaves it as it was (see atomicWrite.ts), and adds a checksum that loading verifies.
+ */
+import { resolve } from 'node:path';
+import { inspect } from 'node:util';
+import { printable, RepconvError } from '../errors.js';
+import type { AnyTensor } from '../tensor/tensor.js';
+import { writeAtomically } from './atomicWrite.js';
+import { readRegularFile } from './regularFile.js';
+import { parsingContext, readSafetensors, type SafetensorsContent, type SafetensorsReadOptions } from './safetensors.js';
+import { type SafetensorsWriteOptions, serialized } from './serializeSafetensors.js';
+import { runAsync, runSync, type Steps } from './steps.js';
+
+/** Parameters and buffers by PyTorch's keys. */
+export type StateDict = Map<string, AnyTensor>;
+
+const extension = '.safetensors';
+
+/**
+ * The tensors of a `.safetensors` file. They share one piece of memory.
+ * @throws ERR_PATH, ERR_IO, ERR_TRUNCATED, ERR_HEADER, ERR_CORRUPT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_OOM
+ */
+export async function loadStateDict(path: string, options: SafetensorsReadOptions = {}): Promise<StateDict> {
+  return (await runAsync(load(path, options, 'loadStateDict'))).tensors;
+}
+
+/** The tensors and the metadata of a `.safetensors` file; throws as `loadStateDict` does. */
+export async function loadSafetensors(path: string, options: SafetensorsReadOptions = {}): Promise<SafetensorsContent> {
+  return runAsync(load(path, options, 'loadSafetensors'));
+}
+
+/**
+ * Saves what `dict` holds now; what happens to its tensors while the file is written does not matter.
+ * @throws ERR_PATH, ERR_IO, ERR_INPUT, ERR_UNSUPPORTED, ERR_LIMIT, ERR_OOM
+ */
+export async function saveStateDict(
+  path: string,
+  dict: Iterable<readonly [string, AnyTensor]>,
+  options: SafetensorsWriteOptions = {},
+): Promise<void> {
+  await runAsync(save(path, dict, options, 'saveStateDict'));
+}
+
+/** Saves by the same protocol, and returns when it is done. */
+export function saveStateDictSync(path: string, dict: Iterable<readonly [string, AnyTensor]>, options: SafetensorsWriteOptions = {}): void {
+  runSync(save(path, dict, options, 'saveStateDictSync'));
+}
+
+function* load(path: string, options: SafetensorsReadOptions, operation: string): Steps<SafetensorsContent> {
+  const source = checkedSource(path, operation);
+  const context = parsingContext(options, source);
+  return yield* readRegularFile(resolve(path), source, (file) => readSafetensors(file, context));
+}
+
+function* save(
+  path: string,
+  dict: Iterable<readonly [string, AnyTensor]>,
+  options: SafetensorsWriteOptions,
+  operation: string,
+): Steps<void> {
+  const source = checkedSource(path, operation);
+  const absolute = resolve(path);
+  yield* writeAtomically(absolute, yield* serialized(dict, options, source), source);
+}
+
+/** How messages begin, if the path can be that of a state dict. Of a long path they show the end, which says more. @throws ERR_INPUT, ERR_PATH */
+function checkedSource(path: string, operation: string): string {
+  if (typeof path !== 'string')
+    throw new RepconvError('ERR_INPUT', `${operation}: path expects a string, got ${printable(inspect(path, { depth: 0 }), 80)}`);
+  const source = `${operation}: "${path.length > 200 ? '…' : ''}${printable(path.slice(-200))}"`;
+  if (path.includes('\0') || !path.isWellFormed())
+    throw new RepconvError('ERR_PATH', `${source}: expects a path, got characters that no path can have`);
+  if (!path.endsWith(extension))
+    throw new RepconvError('ERR_PATH', `${source}: state dicts are ${extension} files: expects a name that ends so`);
+  return source;
+}
