@@ -51,7 +51,11 @@ type DTypeRow<D extends DType> = {
 };
 
 const plain = { read: (element: number): number => element, write: (value: number): number => value };
-const whole = { read: (element: bigint): number => Number(element), write: (value: number): bigint => BigInt(Math.trunc(value)) };
+const whole = {
+  read: (element: bigint): number => Number(element),
+  /** What is no number becomes 0, as in the narrower integer arrays. */
+  write: (value: number): bigint => (Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n),
+};
 
 /** The table itself. */
 export const dtypes: { readonly [D in DType]: DTypeRow<D> } = {
@@ -82,6 +86,11 @@ export const dtypes: { readonly [D in DType]: DTypeRow<D> } = {
 /** Whether `name` is a format of the table. */
 export function isDType(name: unknown): name is DType {
   return typeof name === 'string' && Object.hasOwn(dtypes, name);
+}
+
+/** Whether arithmetic may be asked for in this format. */
+export function isFloatDType(dtype: DType): dtype is FloatDType {
+  return dtype === 'float64' || dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16';
 }
 
 /** Length of the typed array that stores `size` elements (smaller or larger than `size` where elements are packed or split into bytes). */

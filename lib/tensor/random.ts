@@ -1,7 +1,8 @@
 /**
  * Seeded random numbers: the same seed gives the same numbers on every machine and every version of Node.
  *
- * Generator: sfc32 (Chris Doty-Humphrey, PractRand), 128 bits of state; normal deviates by Box and Muller.
+ * Generator: sfc32 (Chris Doty-Humphrey, PractRand), 128 bits of state. Normal deviates by Marsaglia's polar method, not by Box and Muller's, because
+ * newer V8 has another sine, which differs in the last bit.
  */
 import type { DType } from './dtype.js';
 import { sizeOf } from './shape.js';
@@ -41,10 +42,14 @@ export class Random {
       this.#spare = undefined;
       return spare;
     }
-    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
-    const angle = 2 * Math.PI * this.uniform();
-    this.#spare = radius * Math.sin(angle);
-    return radius * Math.cos(angle);
+    let [x, y, square] = [0, 0, 0];
+    while (square === 0 || square >= 1) {
+      [x, y] = [2 * this.uniform() - 1, 2 * this.uniform() - 1];
+      square = x * x + y * y;
+    }
+    const stretch = Math.sqrt((-2 * Math.log(square)) / square);
+    this.#spare = stretch * y;
+    return stretch * x;
   }
 
   #next(): number {
@@ -76,7 +81,7 @@ export function randn<D extends DType = 'float32'>(shape: readonly number[], opt
   return filled(shape, options.dtype, () => generator.normal());
 }
 
-/** Numbers uniform in [low, high). */
+/** Numbers uniform in [low, high), then rounded to the format. */
 export function rand<D extends DType = 'float32'>(
   shape: readonly number[],
   options: { low?: number; high?: number; generator?: Random; dtype?: D } = {},

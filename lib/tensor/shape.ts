@@ -5,6 +5,7 @@
  * x → ⌊(x + a) / m⌋, and ⌊(⌊(x + a) / m⌋ + b) / n⌋ = ⌊(x + a + m·b) / (m·n)⌋, so an extent that depends on the symbol H keeps one normal form,
  * `H`, `H+2`, `(H+1)//2` (floor division, as Python writes it), and two branches agree exactly when their strings do.
  */
+import { inspect } from 'node:util';
 import { RepconvError } from '../errors.js';
 
 /** Number of elements along one axis; a string where it is symbolic (`'N'`, `'(H+1)//2'`). */
@@ -121,6 +122,6 @@ function signed(n: number): string {
 }
 
 function describe(value: unknown): string {
-  const text = JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? `${v}n` : v)) ?? typeof value;
+  const text = inspect(value, { depth: 1, compact: true, breakLength: Infinity });
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -7,7 +7,7 @@
 import { inspect } from 'node:util';
 import { RepconvError } from '../errors.js';
 import { type DataOf, type DType, dtypes, isDType, storageLength } from './dtype.js';
-import { checkedShape, checkedSize, showShape, sizeOf } from './shape.js';
+import { checkedShape, checkedSize, maxRank, showShape, sizeOf } from './shape.js';
 
 /** A tensor of any number format. */
 export type AnyTensor = Tensor<DType>;
@@ -52,9 +52,10 @@ export class Tensor<out D extends DType = 'float32'> {
 
   /** The same elements under another shape; shares the memory. One extent may be -1. @throws ERR_SHAPE */
   reshape(shape: readonly number[]): Tensor<D> {
-    const known = shape.filter((extent) => extent !== -1);
+    const known = checkedShape(Array.isArray(shape) ? shape.filter((extent) => extent !== -1) : shape, 'reshape');
     const rest = this.size / sizeOf(known);
-    if (known.length < shape.length - 1 || (known.length < shape.length && !Number.isInteger(rest))) {
+    const fits = known.length === shape.length ? this.size === sizeOf(known) : known.length === shape.length - 1 && Number.isInteger(rest);
+    if (!fits) {
       throw new RepconvError('ERR_SHAPE', `reshape: ${showShape(this.shape)} cannot become ${showShape(shape)}`);
     }
     return new Tensor(
@@ -112,14 +113,14 @@ export function tensor<D extends DType = 'float32'>(
   dtype: D = 'float32' as D,
 ): Tensor<D> {
   const nested = ArrayBuffer.isView(values) ? Array.from(values as unknown as ArrayLike<number>) : (values as NestedNumbers);
-  const found = nestedShape(nested);
-  const flat = new Float64Array((Array.isArray(nested) ? nested.flat(Infinity) : [nested]) as number[]);
-  if (flat.length !== sizeOf(found))
+  const found = checkedShape(nestedShape(nested), 'tensor');
+  if (!isNestedAs(nested, found))
     throw new RepconvError(
       'ERR_SHAPE',
-      `tensor: nested lists of unequal length (${flat.length} numbers, first branch ${showShape(found)})`,
+      `tensor: expects numbers in lists of equal length and depth, as the first branch ${showShape(found)}`,
     );
-  return new Tensor('float64', shape ?? found, flat).to(dtype);
+  const flat = (Array.isArray(nested) ? nested.flat(Infinity) : [nested]) as number[];
+  return new Tensor('float64', shape ?? found, new Float64Array(flat)).to(dtype);
 }
 
 /** Zeros. */
@@ -157,7 +158,12 @@ function nestedShape(values: NestedNumbers): number[] {
   const shape: number[] = [];
   for (let level = values; Array.isArray(level); level = level[0] as NestedNumbers) {
     shape.push(level.length);
-    if (level.length === 0) break;
+    if (level.length === 0 || shape.length > maxRank) break;
   }
   return shape;
+}
+
+function isNestedAs(values: NestedNumbers, shape: readonly number[], axis = 0): boolean {
+  if (axis === shape.length) return typeof values === 'number';
+  return Array.isArray(values) && values.length === shape[axis] && values.every((value) => isNestedAs(value, shape, axis + 1));
 }
