@@ -28,25 +28,33 @@ export const batchNorm: Operator<BatchNormAttributes> = {
     return [input];
   },
 
-  reference([input, weight, bias, mean, variance], { eps }) {
-    const scale = mean?.data.map(
-      (_, c) => (weight ? weight.data[c] : 1) / Math.sqrt((variance as Tensor<'float64'>).data[c] + eps),
-    ) as Float64Array;
-    const shift = scale.map((t, c) => (bias ? bias.data[c] : 0) - (mean as Tensor<'float64'>).data[c] * t);
-    return [scaledChannels(input as Tensor<'float64'>, scale, shift)];
+  reference(inputs, { eps }) {
+    type T = Tensor<'float64'>;
+    const [input, weight, bias, mean, variance] = inputs as [T, T | null, T | null, T, T];
+    return [normalized(input, mean.data, variance.data, eps, weight, bias)];
   },
 };
 
-/** x·scale[c] + shift[c]. */
-export function scaledChannels(input: Tensor<'float64'>, scale: Float64Array, shift: Float64Array): Tensor<'float64'> {
-  const perChannel = sizeOf(input.shape.slice(2));
+/** The formula itself. The mean is taken off first, not folded into a constant, which would cancel digits where |μ| ≫ σ. */
+export function normalized(
+  input: Tensor<'float64'>,
+  mean: Float64Array,
+  variance: Float64Array,
+  eps: number,
+  weight: Tensor<'float64'> | null,
+  bias: Tensor<'float64'> | null,
+): Tensor<'float64'> {
+  const scale = variance.map((v, c) => (weight ? weight.data[c] : 1) / Math.sqrt(v + eps));
+  return mapChannels(input, (x, c) => (x - mean[c]) * scale[c] + (bias ? bias.data[c] : 0));
+}
+
+/** Every element through a function that knows its channel. */
+export function mapChannels(input: Tensor<'float64'>, apply: (x: number, c: number) => number): Tensor<'float64'> {
+  const [channels, perChannel] = [input.shape[1], sizeOf(input.shape.slice(2))];
   return new Tensor(
     'float64',
     input.shape,
-    input.data.map((x, i) => {
-      const c = Math.floor(i / perChannel) % scale.length;
-      return x * scale[c] + shift[c];
-    }),
+    input.data.map((x, i) => apply(x, Math.floor(i / perChannel) % channels)),
   );
 }
 

@@ -7,10 +7,10 @@
  * where none are tracked). An empty batch leaves the statistics alone.
  */
 import { RepconvError } from '../errors.js';
-import { isConcrete, showShape, sizeOf } from '../tensor/shape.js';
+import { showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { batchNormAttributes, checkBatchNormInputs, scaledChannels } from './batchNorm.js';
-import type { Operator } from './operator.js';
+import { batchNormAttributes, checkBatchNormInputs, mapChannels, normalized } from './batchNorm.js';
+import { type Operator, required } from './operator.js';
 
 export interface BatchNormTrainingAttributes {
   readonly eps: number;
@@ -36,45 +36,48 @@ export const batchNormTraining: Operator<BatchNormTrainingAttributes> = {
   infer(inputs) {
     const input = checkBatchNormInputs(inputs, 'batchNormTraining');
     const { shape } = input;
-    if (isConcrete(shape) && sizeOf(shape) === shape[1]) {
+    if (inputs[3] || inputs[4]) {
+      required(inputs, 3, 'batchNormTraining', 'running mean');
+      required(inputs, 4, 'batchNormTraining', 'running variance');
+    }
+    if (shape[0] === 1 && shape.slice(2).every((extent) => extent === 1)) {
       throw new RepconvError('ERR_SHAPE', `batchNormTraining: expects more than one value per channel, got input ${showShape(shape)}`);
     }
     const statistics = { dtype: input.dtype, shape: [inputs[3] ? shape[1] : 0] };
     return [input, statistics, statistics];
   },
 
-  reference([input, weight, bias, runningMean, runningVariance], { eps, momentum }) {
-    const x = input as Tensor<'float64'>;
-    const [N, C] = x.shape;
-    const perChannel = sizeOf(x.shape.slice(2));
-    const count = N * perChannel;
-    const mean = channelSums(x, (value) => value).map((sum) => sum / count);
-    const variance = channelSums(x, (value, c) => (value - mean[c]) ** 2).map((sum) => sum / count);
-    const scale = variance.map((v, c) => (weight ? weight.data[c] : 1) / Math.sqrt(v + eps));
-    const shift = scale.map((t, c) => (bias ? bias.data[c] : 0) - mean[c] * t);
-    const updated = (running: Tensor<'float64'> | null, batch: Float64Array): Tensor<'float64'> =>
+  reference(inputs, { eps, momentum }) {
+    type T = Tensor<'float64'>;
+    const [input, weight, bias, runningMean, runningVariance] = inputs as [T, T | null, T | null, T | null, T | null];
+    const count = input.shape[0] * sizeOf(input.shape.slice(2));
+    // The mean in two steps: a float64 far from zero holds it to a digit that small deviations would show, what is left after the first is exact.
+    const rough = channelMeans(input, count);
+    const x = mapChannels(input, (value, c) => value - rough[c]);
+    const rest = channelMeans(x, count);
+    const variance = channelMeans(
+      mapChannels(x, (value, c) => (value - rest[c]) ** 2),
+      count,
+    );
+    const updated = (running: T | null, batch: (c: number) => number): T =>
       new Tensor(
         'float64',
-        [running ? C : 0],
-        running ? running.data.map((r, c) => (count === 0 ? r : (1 - momentum) * r + momentum * batch[c])) : undefined,
+        [running ? running.size : 0],
+        running?.data.map((r, c) => (count === 0 ? r : (1 - momentum) * r + momentum * batch(c))),
       );
     return [
-      scaledChannels(x, scale, shift),
-      updated(runningMean, mean),
-      updated(
-        runningVariance,
-        variance.map((v) => (v * count) / (count - 1)),
-      ),
+      normalized(x, rest, variance, eps, weight, bias),
+      updated(runningMean, (c) => rough[c] + rest[c]),
+      updated(runningVariance, (c) => (variance[c] * count) / (count - 1)),
     ];
   },
 };
 
-function channelSums(x: Tensor<'float64'>, term: (value: number, c: number) => number): Float64Array {
+function channelMeans(x: Tensor<'float64'>, count: number): Float64Array {
   const perChannel = sizeOf(x.shape.slice(2));
   const sums = new Float64Array(x.shape[1]);
   x.data.forEach((value, i) => {
-    const c = Math.floor(i / perChannel) % sums.length;
-    sums[c] += term(value, c);
+    sums[Math.floor(i / perChannel) % sums.length] += value;
   });
-  return sums;
+  return sums.map((sum) => sum / count);
 }

@@ -1,6 +1,6 @@
 /** concat: tensors laid one after the other along one axis; all other extents agree. */
 import { RepconvError } from '../errors.js';
-import { type Extent, opaqueSymbol, showShape, sizeOf } from '../tensor/shape.js';
+import { affineExtent, type Extent, opaqueSymbol, showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { checkedAxis, type Operator, required } from './operator.js';
 
@@ -27,7 +27,7 @@ export const concat: Operator<ConcatAttributes> = {
           `concat: input ${index} expects ${showShape(first.shape)} except on axis ${at}, got ${showShape(shape)}`,
         );
       }
-      extent = typeof extent === 'number' && typeof shape[at] === 'number' ? extent + shape[at] : opaqueSymbol(`${extent}+${shape[at]}`);
+      extent = sumOf(extent, shape[at]);
     }
     return [{ dtype: first.dtype, shape: first.shape.map((e, i) => (i === at ? extent : e)) }];
   },
@@ -48,3 +48,8 @@ export const concat: Operator<ConcatAttributes> = {
     return [output];
   },
 };
+
+function sumOf(a: Extent, b: Extent): Extent {
+  if (typeof b === 'number') return affineExtent(a, b);
+  return typeof a === 'number' ? affineExtent(b, a) : opaqueSymbol(`${a}+${b}`);
+}

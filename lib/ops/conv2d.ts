@@ -6,9 +6,10 @@
 import { RepconvError } from '../errors.js';
 import { showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { checkPerChannel, concreteExtent, type InputTypes, type Operator, requiredRank } from './operator.js';
+import { checkHasPixels, checkPerChannel, concreteExtent, type Operator, requiredRank, type TensorType } from './operator.js';
 import { checkPaddingFits, padded } from './pad.js';
 import {
+  kernelOf,
   type Padding,
   type PaddingLike,
   type PaddingMode,
@@ -59,14 +60,12 @@ export const conv2d: Operator<Conv2dAttributes> = {
   infer(inputs, attributes) {
     const input = requiredRank(inputs, 0, 4, 'conv2d', 'input');
     const weight = requiredRank(inputs, 1, 4, 'conv2d', 'weight');
-    checkGroups(inputs, attributes.groups);
+    checkGroups(input, weight, attributes.groups);
+    checkHasPixels(input, 'conv2d');
     checkPerChannel(inputs, 2, weight.shape[0], 'conv2d', 'bias');
     const [N, , H, W] = input.shape;
     checkPaddingFits(H, W, attributes.padding, attributes.paddingMode, 'conv2d');
-    const window = {
-      ...attributes,
-      kernel: [concreteExtent(weight, 2, 'conv2d', 'weight'), concreteExtent(weight, 3, 'conv2d', 'weight')] as const,
-    };
+    const window = { ...attributes, kernel: kernelOf(weight, 'conv2d') };
     return [
       { dtype: input.dtype, shape: [N, weight.shape[0], windowExtent(H, 0, window, 'conv2d'), windowExtent(W, 1, window, 'conv2d')] },
     ];
@@ -99,15 +98,17 @@ export const conv2d: Operator<Conv2dAttributes> = {
   },
 };
 
-function checkGroups(inputs: InputTypes, groups: number): void {
-  const [C, O] = [concreteExtent(inputs[0] as never, 1, 'conv2d', 'input'), concreteExtent(inputs[1] as never, 0, 'conv2d', 'weight')];
-  const perGroup = concreteExtent(inputs[1] as never, 1, 'conv2d', 'weight');
-  const context = `(input ${showShape(inputs[0]?.shape)}, weight ${showShape(inputs[1]?.shape)}, groups ${groups})`;
+function checkGroups(input: TensorType, weight: TensorType, groups: number): void {
+  const [C, O] = [concreteExtent(input, 1, 'conv2d', 'input'), concreteExtent(weight, 0, 'conv2d', 'weight')];
+  const perGroup = concreteExtent(weight, 1, 'conv2d', 'weight');
+  const context = `(input ${showShape(input.shape)}, weight ${showShape(weight.shape)}, groups ${groups})`;
+  if (C === 0 || O === 0)
+    throw new RepconvError('ERR_SHAPE', `conv2d: expects at least one input and one output channel, got ${C} and ${O} ${context}`);
   if (C % groups !== 0 || O % groups !== 0)
     throw new RepconvError(
       'ERR_SHAPE',
       `conv2d: groups expects a divisor of the ${C} input and ${O} output channels, got ${groups} ${context}`,
     );
   if (perGroup * groups !== C)
-    throw new RepconvError('ERR_SHAPE', `conv2d: weight expects ${C / groups} input channels per group, got ${perGroup} ${context}`);
+    throw new RepconvError('ERR_SHAPE', `conv2d: weight expects ${perGroup} input channels per group, got ${C / groups} ${context}`);
 }

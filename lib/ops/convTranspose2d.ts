@@ -8,8 +8,8 @@
 import { RepconvError } from '../errors.js';
 import { scaledExtent, showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { checkPerChannel, concreteExtent, type Operator, requiredRank } from './operator.js';
-import { type Padding, type PaddingLike, type Pair, type PairLike, paddingOf, pair, positiveInteger } from './window.js';
+import { checkHasPixels, checkPerChannel, concreteExtent, type Operator, requiredRank } from './operator.js';
+import { kernelOf, type Padding, type PaddingLike, type Pair, type PairLike, paddingOf, pair, positiveInteger } from './window.js';
 
 export interface ConvTranspose2dAttributes {
   readonly stride: Pair;
@@ -68,18 +68,24 @@ export const convTranspose2d: Operator<ConvTranspose2dAttributes> = {
     const context = `(input ${showShape(input.shape)}, weight ${showShape(weight.shape)}, groups ${groups})`;
     if (C !== inChannels)
       throw new RepconvError('ERR_SHAPE', `${operation}: weight expects ${C} input channels, got ${inChannels} ${context}`);
-    if (C === 0 || perGroup === 0 || C % groups !== 0)
+    if (C === 0 || perGroup === 0)
+      throw new RepconvError(
+        'ERR_SHAPE',
+        `${operation}: expects at least one channel in and one out per group, got ${C} and ${perGroup} ${context}`,
+      );
+    if (C % groups !== 0)
       throw new RepconvError('ERR_SHAPE', `${operation}: groups expects a divisor of the ${C} input channels, got ${groups} ${context}`);
+    checkHasPixels(input, operation);
     checkPerChannel(inputs, 2, perGroup * groups, operation, 'bias');
+    const kernel = kernelOf(weight, operation);
     const spatial = ([0, 1] as const).map((axis) => {
-      const kernel = concreteExtent(weight, axis + 2, operation, 'weight');
       const after = padding[axis === 0 ? 2 : 3];
       const extent = scaledExtent(
         input.shape[axis + 2],
         stride[axis],
-        dilation[axis] * (kernel - 1) + outputPadding[axis] + 1 - stride[axis] - padding[axis] - after,
+        dilation[axis] * (kernel[axis] - 1) + outputPadding[axis] + 1 - stride[axis] - padding[axis] - after,
       );
-      if (kernel < 1 || (typeof extent === 'number' && extent < 1))
+      if (typeof extent === 'number' && extent < 1)
         throw new RepconvError('ERR_SHAPE', `${operation}: padding ${showShape(padding)} leaves nothing of the output ${context}`);
       return extent;
     });

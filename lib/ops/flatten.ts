@@ -1,4 +1,5 @@
 /** flatten: the axes from startAxis to endAxis become one. */
+import { RepconvError } from '../errors.js';
 import { type Extent, multiplyExtents, type Shape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { checkedAxis, type Operator, required } from './operator.js';
@@ -29,7 +30,12 @@ export const flatten: Operator<FlattenAttributes> = {
 function flattenedShape(shape: Shape, { startAxis, endAxis }: FlattenAttributes): Extent[] {
   const rank = Math.max(shape.length, 1);
   const start = checkedAxis(startAxis, rank, 'flatten');
-  const end = Math.max(checkedAxis(endAxis, rank, 'flatten'), start);
+  const end = checkedAxis(endAxis, rank, 'flatten');
+  if (end < start)
+    throw new RepconvError(
+      'ERR_INPUT',
+      `flatten: endAxis expects an axis not before startAxis ${startAxis}, got ${endAxis} (${rank} axes)`,
+    );
   const joined = shape.slice(start, end + 1).reduce<Extent>(multiplyExtents, 1);
   return [...shape.slice(0, start), joined, ...shape.slice(end + 1)];
 }

@@ -14,27 +14,36 @@ export function geluAttributes({ approximate = 'none' }: { approximate?: 'none' 
 }
 
 export const gelu: Operator<GeluAttributes> = elementwise('gelu', (x, { approximate }) => {
-  if (approximate === 'none') return 0.5 * x * erfc(-x / Math.SQRT2);
-  return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+  if (approximate === 'none') return x * normalDistribution(x);
+  // ½·(1 + tanh z) = 1 / (1 + e^−2z), which does not cancel where tanh z nears −1.
+  const z = Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x);
+  return x / (1 + Math.exp(-2 * z));
 });
 
 /**
- * Complementary error function to double precision: the series of erf near zero, the continued fraction of erfc (Abramowitz and Stegun 7.1.5 and
- * 7.1.14) beyond, where 1 − erf would cancel.
+ * Φ to double precision, relatively too: near zero ½ + φ(x) · Σ x^(2n+1) / (2n+1)!!, in the lower tail, where that would cancel, φ(x) times a continued
+ * fraction; 1 − Φ(−x) above. Abramowitz and Stegun 26.2.11 and 26.2.14.
  */
-function erfc(x: number): number {
-  if (x < 0) return 2 - erfc(-x);
-  if (x < 2.5) {
-    let term = x;
-    let sum = x;
-    for (let n = 1; Math.abs(term) > 1e-18 * Math.abs(sum); n++) {
-      term *= (-x * x) / n;
-      sum += term / (2 * n + 1);
-    }
-    return 1 - (2 / Math.sqrt(Math.PI)) * sum;
+function normalDistribution(x: number): number {
+  if (x > 1.5) return 1 - normalDistribution(-x);
+  if (x < -39) return 0;
+  if (x < -1.5) {
+    // 200 levels settle the last bit at −1.5, fewer would do further out.
+    let fraction = -x;
+    for (let n = 200; n > 0; n--) fraction = n / fraction - x;
+    return normalDensity(x) / fraction;
   }
-  if (x > 27) return Number.isNaN(x) ? NaN : 0;
-  let fraction = x;
-  for (let n = 80; n > 0; n--) fraction = x + n / 2 / fraction;
-  return Math.exp(-x * x) / (Math.sqrt(Math.PI) * fraction);
+  let term = x;
+  let sum = x;
+  for (let n = 1; Math.abs(term) > 1e-18 * Math.abs(sum); n++) {
+    term *= (x * x) / (2 * n + 1);
+    sum += term;
+  }
+  return 0.5 + normalDensity(x) * sum;
+}
+
+/** φ(x) = e^(−x²/2) / √(2π). The square is split, x² = h² + (x − h)(x + h) with h² exact, or its rounding would show in the last digits. */
+function normalDensity(x: number): number {
+  const high = Math.fround(x);
+  return (Math.exp((-high * high) / 2) * Math.exp(((high - x) * (high + x)) / 2)) / Math.sqrt(2 * Math.PI);
 }

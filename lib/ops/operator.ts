@@ -68,6 +68,12 @@ export function concreteExtent(type: TensorType, axis: number, operation: string
   return extent;
 }
 
+/** An image of no height or width has nothing to slide a window over; an empty batch is fine. @throws ERR_SHAPE */
+export function checkHasPixels(input: TensorType, operation: string): void {
+  if (input.shape[2] === 0 || input.shape[3] === 0)
+    throw new RepconvError('ERR_SHAPE', `${operation}: input expects at least one pixel, got ${showShape(input.shape)}`);
+}
+
 /** An axis counted from the front or, when negative, from the back. @throws ERR_INPUT */
 export function checkedAxis(axis: number, rank: number, operation: string, lastAllowed: number = rank - 1): number {
   const counted = axis < 0 ? axis + rank : axis;

@@ -2,7 +2,7 @@
 import { RepconvError } from '../errors.js';
 import { showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { concreteExtent, type InputTypes, requiredRank, type TensorType } from './operator.js';
+import { checkHasPixels, concreteExtent, type InputTypes, requiredRank, type TensorType } from './operator.js';
 import { type Padding, type PaddingLike, type Pair, type PairLike, paddingOf, pair, windowExtent } from './window.js';
 
 export interface PoolingAttributes {
@@ -42,26 +42,25 @@ export function poolingAttributes(options: PoolingOptions & { dilation?: PairLik
 }
 
 export function inferPooling(inputs: InputTypes, attributes: PoolingAttributes, operation: string): TensorType {
-  const { dtype, shape } = requiredRank(inputs, 0, 4, operation, 'input');
+  const input = requiredRank(inputs, 0, 4, operation, 'input');
+  checkHasPixels(input, operation);
+  const { dtype, shape } = input;
   const window = { ...attributes, kernel: attributes.kernelSize };
   return { dtype, shape: [shape[0], shape[1], windowExtent(shape[2], 0, window, operation), windowExtent(shape[3], 1, window, operation)] };
 }
 
 /** Whole image to one value per channel: [N, C, H, W] → [N, C, 1, 1]. */
 export function inferGlobalPooling(inputs: InputTypes, operation: string): TensorType {
-  const { dtype, shape } = requiredRank(inputs, 0, 4, operation, 'input');
-  if (shape[2] === 0 || shape[3] === 0)
-    throw new RepconvError('ERR_SHAPE', `${operation}: input expects at least one pixel, got ${showShape(shape)}`);
-  return { dtype, shape: [shape[0], shape[1], 1, 1] };
+  const input = requiredRank(inputs, 0, 4, operation, 'input');
+  checkHasPixels(input, operation);
+  return { dtype: input.dtype, shape: [input.shape[0], input.shape[1], 1, 1] };
 }
 
 /** To a fixed output size: bin i covers ⌊i·H/h⌋ … ⌈(i + 1)·H/h⌉. */
 export function inferAdaptivePooling(inputs: InputTypes, outputSize: Pair, operation: string): TensorType {
   const input = requiredRank(inputs, 0, 4, operation, 'input');
-  for (const axis of [2, 3]) {
-    if (concreteExtent(input, axis, operation, 'input') === 0)
-      throw new RepconvError('ERR_SHAPE', `${operation}: input expects at least one pixel, got ${showShape(input.shape)}`);
-  }
+  checkHasPixels(input, operation);
+  for (const axis of [2, 3]) concreteExtent(input, axis, operation, 'input');
   return { dtype: input.dtype, shape: [input.shape[0], input.shape[1], ...outputSize] };
 }
 

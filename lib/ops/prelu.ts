@@ -1,4 +1,4 @@
-/** prelu: x for x ≥ 0, slope · x below; one slope for all or one per channel. input [N, C, …], slope [1] or [C]. He et al. 2015. */
+/** prelu: x for x > 0, else slope · x; one slope for all or one per channel. input [N, C, …], slope [1] or [C]. He et al. 2015. */
 import { RepconvError } from '../errors.js';
 import { showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
@@ -23,7 +23,7 @@ export const prelu: Operator<NoAttributes> = {
       new Tensor(
         'float64',
         input.shape,
-        input.data.map((x, i) => (x < 0 ? slope.data[Math.floor(i / perChannel) % slope.data.length] * x : x)),
+        input.data.map((x, i) => (x > 0 ? x : slope.data[Math.floor(i / perChannel) % slope.data.length] * x)),
       ),
     ];
   },

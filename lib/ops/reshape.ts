@@ -40,15 +40,16 @@ function reshapedShape(from: Shape, wanted: readonly number[]): Extent[] {
     if (axis >= from.length) throw misfit();
     return from[axis];
   });
-  // Symbols that stand on both sides cancel; what is left must divide.
+  // What stands on both sides cancels, symbols and empty axes too; what is left must divide.
   const [left, right] = [[...from], result.filter((extent) => extent !== -1)];
-  for (const symbol of right.filter((extent) => typeof extent === 'string')) {
-    const at = left.indexOf(symbol);
-    if (at < 0) throw misfit();
+  for (const extent of [...right]) {
+    const at = left.indexOf(extent);
+    if (at < 0) continue;
     left.splice(at, 1);
-    right.splice(right.indexOf(symbol), 1);
+    right.splice(right.indexOf(extent), 1);
   }
-  const known = sizeOf(right as number[]);
+  if (!isConcrete(right)) throw misfit();
+  const known = sizeOf(right);
   const wildcard = result.indexOf(-1);
   if (!isConcrete(left)) {
     if (wildcard < 0) throw misfit();
@@ -58,7 +59,7 @@ function reshapedShape(from: Shape, wanted: readonly number[]): Extent[] {
     return result;
   }
   const rest = sizeOf(left) / known;
-  if (wildcard >= 0 ? !Number.isInteger(rest) : rest !== 1 && sizeOf(left) !== known) throw misfit();
+  if (wildcard >= 0 ? !Number.isInteger(rest) : sizeOf(left) !== known) throw misfit();
   if (wildcard >= 0) result[wildcard] = rest;
   return result;
 }

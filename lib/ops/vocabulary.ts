@@ -89,7 +89,7 @@ export interface Ops<X> {
   convTranspose2d(input: X, weight: X, bias: X | null, options?: ConvTranspose2dOptions): X;
   linear(input: X, weight: X, bias: X | null): X;
   batchNorm(input: X, parameters: BatchNormParameters<X>, options?: { eps?: number }): X;
-  /** Normalizes by the batch's statistics; running statistics come back changed, or null where none were given. */
+  /** Normalizes by the batch's statistics; running statistics come back changed, or of size 0 where none were given. */
   batchNormTraining(
     input: X,
     parameters: { readonly [P in keyof BatchNormParameters<X>]: X | null },

@@ -2,8 +2,10 @@
  * Attributes of everything that slides a window over an image: pairs (height, width) and the four paddings, given as users give them and
  * completed here; and the size rule they share.
  */
+import { inspect } from 'node:util';
 import { RepconvError } from '../errors.js';
-import { affineExtent, type Extent, opaqueSymbol } from '../tensor/shape.js';
+import { affineExtent, type Extent, showShape } from '../tensor/shape.js';
+import { concreteExtent, type TensorType } from './operator.js';
 
 /** Height, width. */
 export type Pair = readonly [number, number];
@@ -47,10 +49,20 @@ export function paddingModeOf(mode: PaddingMode, operation: string): PaddingMode
   return mode;
 }
 
+/** Height and width of a weight [., ., K, K']. @throws ERR_SHAPE when a side is symbolic or 0 */
+export function kernelOf(weight: TensorType, operation: string): Pair {
+  const kernel = [concreteExtent(weight, 2, operation, 'weight'), concreteExtent(weight, 3, operation, 'weight')] as const;
+  if (kernel[0] === 0 || kernel[1] === 0)
+    throw new RepconvError('ERR_SHAPE', `${operation}: weight expects a kernel of at least 1×1, got ${showShape(weight.shape)}`);
+  return kernel;
+}
+
 /**
- * Number of window positions along one axis: ⌊(extent + before + after − dilation·(kernel − 1) − 1) / stride⌋ + 1, or with ⌈⌉ when `ceilMode`,
- * where a last window that would begin beyond the input and its leading padding is dropped (PyTorch).
- * @throws ERR_SHAPE when the window does not fit
+ * Number of window positions along one axis: ⌊(extent + before + after − span) / stride⌋ + 1, where span = dilation·(kernel − 1) + 1.
+ *
+ * With `ceilMode` ⌈⌉ instead, but (as in PyTorch) no window may begin beyond the input and its leading padding, so at most ⌈(extent + before) / stride⌉.
+ * Both are ⌊(extent + a) / stride⌋, and the smaller one is that with the smaller a.
+ * @throws ERR_SHAPE when no window fits
  */
 export function windowExtent(
   extent: Extent,
@@ -61,17 +73,16 @@ export function windowExtent(
   const [kernel, stride, dilation] = [window.kernel[axis], window.stride[axis], window.dilation[axis]];
   const before = window.padding[axis];
   const after = window.padding[axis === 0 ? 2 : 3];
-  const slack = before + after - dilation * (kernel - 1) - 1;
-  if (typeof extent === 'number' && extent + slack < 0) {
+  const span = dilation * (kernel - 1) + 1;
+  const add = before + after - span + stride;
+  const positions = affineExtent(extent, window.ceilMode ? Math.min(add, before) + stride - 1 : add, stride);
+  if (typeof positions === 'number' && positions < 1) {
     throw new RepconvError(
       'ERR_SHAPE',
-      `${operation}: a window of ${dilation * (kernel - 1) + 1} does not fit into ${extent} with padding ${before} and ${after}`,
+      `${operation}: a window of ${span} does not fit into ${extent} with padding ${before} and ${after}`,
     );
   }
-  if (!window.ceilMode || stride === 1) return affineExtent(extent, slack + stride, stride);
-  if (typeof extent !== 'number') return opaqueSymbol(`ceil((${extent}${slack < 0 ? slack : `+${slack}`})/${stride})+1`);
-  const positions = Math.ceil((extent + slack) / stride) + 1;
-  return (positions - 1) * stride >= extent + before ? positions - 1 : positions;
+  return positions;
 }
 
 function checkNumbers(values: readonly number[], lengths: readonly number[], operation: string, role: string, least: number): void {
@@ -80,6 +91,6 @@ function checkNumbers(values: readonly number[], lengths: readonly number[], ope
   if (!isValid)
     throw new RepconvError(
       'ERR_INPUT',
-      `${operation}: ${role} expects ${lengths.join(' or ')} whole number${lengths[0] === 1 ? '' : 's'} of at least ${least}, got ${JSON.stringify(values)}`,
+      `${operation}: ${role} expects ${lengths.join(' or ')} whole number${lengths[0] === 1 ? '' : 's'} of at least ${least}, got ${inspect(values, { compact: true, breakLength: Infinity })}`,
     );
 }
