@@ -1,0 +1,18 @@
+/** How tests look at an error. */
+import { expect } from 'vitest';
+import { type ErrorCode, RepconvError } from '../../lib/errors.js';
+
+/** Runs `act`, which must throw a {@link RepconvError} of this code with exactly this message, or one that matches. */
+export function expectRefusal(act: () => unknown, code: ErrorCode, message: string | RegExp): void {
+  let thrown: unknown;
+  try {
+    act();
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toBeInstanceOf(RepconvError);
+  const { code: found, message: text } = thrown as RepconvError;
+  expect(typeof message === 'string' ? text : '').toBe(typeof message === 'string' ? message : '');
+  if (message instanceof RegExp) expect(text).toMatch(message);
+  expect(found).toBe(code);
+}
