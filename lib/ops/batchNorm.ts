@@ -13,9 +13,14 @@ export interface BatchNormAttributes {
 }
 
 export function batchNormAttributes({ eps = 1e-5 }: { eps?: number } = {}): BatchNormAttributes {
+  return { eps: checkedEps(eps, 'batchNorm') };
+}
+
+/** @throws ERR_INPUT */
+export function checkedEps(eps: number, operation: string): number {
   if (!(eps >= 0 && Number.isFinite(eps)))
-    throw new RepconvError('ERR_INPUT', `batchNorm: eps expects a finite number of at least 0, got ${eps}`);
-  return { eps };
+    throw new RepconvError('ERR_INPUT', `${operation}: eps expects a finite number of at least 0, got ${eps}`);
+  return eps;
 }
 
 export const batchNorm: Operator<BatchNormAttributes> = {

@@ -9,7 +9,7 @@
 import { RepconvError } from '../errors.js';
 import { showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { batchNormAttributes, checkBatchNormInputs, mapChannels, normalized } from './batchNorm.js';
+import { checkBatchNormInputs, checkedEps, mapChannels, normalized } from './batchNorm.js';
 import { type Operator, required } from './operator.js';
 
 export interface BatchNormTrainingAttributes {
@@ -27,7 +27,7 @@ export function batchNormTrainingAttributes({
 } = {}): BatchNormTrainingAttributes {
   if (!Number.isFinite(momentum))
     throw new RepconvError('ERR_INPUT', `batchNormTraining: momentum expects a finite number, got ${momentum}`);
-  return { ...batchNormAttributes({ eps }), momentum };
+  return { eps: checkedEps(eps, 'batchNormTraining'), momentum };
 }
 
 export const batchNormTraining: Operator<BatchNormTrainingAttributes> = {

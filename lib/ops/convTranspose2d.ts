@@ -67,7 +67,7 @@ export const convTranspose2d: Operator<ConvTranspose2dAttributes> = {
     ];
     const context = `(input ${showShape(input.shape)}, weight ${showShape(weight.shape)}, groups ${groups})`;
     if (C !== inChannels)
-      throw new RepconvError('ERR_SHAPE', `${operation}: weight expects ${C} input channels, got ${inChannels} ${context}`);
+      throw new RepconvError('ERR_SHAPE', `${operation}: weight expects ${inChannels} input channels, got ${C} ${context}`);
     if (C === 0 || perGroup === 0)
       throw new RepconvError(
         'ERR_SHAPE',

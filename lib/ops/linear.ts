@@ -14,7 +14,7 @@ export const linear: Operator<NoAttributes> = {
     if (features !== weight.shape[1])
       throw new RepconvError(
         'ERR_SHAPE',
-        `linear: weight expects ${features} input features, got ${weight.shape[1]} (input ${showShape(input.shape)}, weight ${showShape(weight.shape)})`,
+        `linear: weight expects ${weight.shape[1]} input features, got ${features} (input ${showShape(input.shape)}, weight ${showShape(weight.shape)})`,
       );
     checkPerChannel(inputs, 2, weight.shape[0], 'linear', 'bias');
     return [{ dtype: input.dtype, shape: [...input.shape.slice(0, -1), weight.shape[0]] }];

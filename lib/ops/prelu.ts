@@ -11,7 +11,10 @@ export const prelu: Operator<NoAttributes> = {
     const [input, slope] = [required(inputs, 0, 'prelu', 'input'), required(inputs, 1, 'prelu', 'slope')];
     const channels = input.shape.length < 2 ? 1 : input.shape[1];
     if (slope.shape.length !== 1 || (slope.shape[0] !== 1 && slope.shape[0] !== channels)) {
-      throw new RepconvError('ERR_SHAPE', `prelu: slope expects shape [1] or [${channels}], got ${showShape(slope.shape)}`);
+      throw new RepconvError(
+        'ERR_SHAPE',
+        `prelu: slope expects shape [1]${channels === 1 ? '' : ` or [${channels}]`}, got ${showShape(slope.shape)}`,
+      );
     }
     return [input];
   },

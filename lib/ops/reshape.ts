@@ -1,4 +1,5 @@
 /** reshape: the same elements in row-major order under another shape; one extent may be −1, 0 keeps the input's extent on that axis (ONNX). */
+import { inspect } from 'node:util';
 import { RepconvError } from '../errors.js';
 import { type Extent, isConcrete, opaqueSymbol, type Shape, showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
@@ -14,7 +15,7 @@ export function reshapeAttributes({ shape }: { shape: readonly number[] }): Resh
   if (!isValid)
     throw new RepconvError(
       'ERR_INPUT',
-      `reshape: shape expects whole numbers of at least 0 and at most one -1, got ${JSON.stringify(shape)}`,
+      `reshape: shape expects whole numbers of at least 0 and at most one -1, got ${inspect(shape, { compact: true, breakLength: Infinity })}`,
     );
   return { shape: [...shape] };
 }

@@ -21,7 +21,7 @@ export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular';
 /** Largest extent, stride, padding, … that is taken seriously; keeps every index below 2^53. */
 const maxWindow = 2 ** 24;
 
-/** @throws ERR_INPUT when a number is not whole or lies below `least` */
+/** @throws ERR_INPUT when a number is not whole, or not between `least` and {@link maxWindow} */
 export function pair(value: PairLike, operation: string, role: string, least: number): Pair {
   const both: Pair = typeof value === 'number' ? [value, value] : value;
   checkNumbers(both, [2], operation, role, least);
@@ -37,7 +37,8 @@ export function paddingOf(value: PaddingLike, operation: string): Padding {
 
 /** @throws ERR_INPUT */
 export function positiveInteger(value: number, operation: string, role: string): number {
-  checkNumbers([value], [1], operation, role, 1);
+  if (!isWindowNumber(value, 1))
+    throw new RepconvError('ERR_INPUT', `${operation}: ${role} expects a whole number from 1 to 2^24, got ${inspect(value)}`);
   return value;
 }
 
@@ -86,11 +87,14 @@ export function windowExtent(
 }
 
 function checkNumbers(values: readonly number[], lengths: readonly number[], operation: string, role: string, least: number): void {
-  const isValid =
-    Array.isArray(values) && lengths.includes(values.length) && values.every((v) => Number.isInteger(v) && v >= least && v <= maxWindow);
+  const isValid = Array.isArray(values) && lengths.includes(values.length) && values.every((v) => isWindowNumber(v, least));
   if (!isValid)
     throw new RepconvError(
       'ERR_INPUT',
-      `${operation}: ${role} expects ${lengths.join(' or ')} whole number${lengths[0] === 1 ? '' : 's'} of at least ${least}, got ${inspect(values, { compact: true, breakLength: Infinity })}`,
+      `${operation}: ${role} expects ${lengths.join(' or ')} whole numbers from ${least} to 2^24, got ${inspect(values, { compact: true, breakLength: Infinity })}`,
     );
+}
+
+function isWindowNumber(value: number, least: number): boolean {
+  return Number.isInteger(value) && value >= least && value <= maxWindow;
 }
