@@ -33,16 +33,15 @@ export class JsonReader {
     this.#maxDepth = Math.min(maxDepth, deepestNesting);
   }
 
-  /** Reads an object. `readValue` is called after each key and must read its value. */
-  object(readValue: (key: string) => void, maxEntries = defaultMaxEntries): void {
+  /** Reads an object. `readValue` is called after each key and must read its value. `limit` is the name a caller knows the maximum by. */
+  object(readValue: (key: string) => void, maxEntries = defaultMaxEntries, limit?: string): void {
     this.#open('{', 'an object');
     const keys = new Set<string>();
     if (!this.#take('}')) {
       do {
         const key = this.string();
         if (keys.has(key)) throw this.#error('ERR_HEADER', `has the key "${printable(key)}" twice`);
-        if (keys.size === Math.min(maxEntries, mostEntries))
-          throw this.#error('ERR_LIMIT', `expects at most ${keys.size} entries, got more`);
+        if (keys.size === Math.min(maxEntries, mostEntries)) throw this.#tooMany('entries', keys.size, limit);
         keys.add(key);
         this.#expect(':');
         this.#within(key, () => readValue(key));
@@ -52,12 +51,12 @@ export class JsonReader {
   }
 
   /** Reads a list. `readItem` is called at each item and must read it. */
-  array(readItem: () => void, maxItems = defaultMaxEntries): void {
+  array(readItem: () => void, maxItems = defaultMaxEntries, limit?: string): void {
     this.#open('[', 'a list');
     let length = 0;
     if (!this.#take(']')) {
       do {
-        if (length === maxItems) throw this.#error('ERR_LIMIT', `expects at most ${maxItems} items, got more`);
+        if (length === maxItems) throw this.#tooMany('items', maxItems, limit);
         this.#within(length++, readItem);
       } while (this.#take(','));
       this.#expect(']');
@@ -137,7 +136,8 @@ export class JsonReader {
 
   #open(bracket: string, role: string): void {
     this.#expect(bracket, role);
-    if (this.#path.length >= this.#maxDepth) throw this.#error('ERR_LIMIT', `expects nesting of at most ${this.#maxDepth}, got deeper`);
+    if (this.#path.length >= this.#maxDepth)
+      throw this.#error('ERR_LIMIT', `expects nesting of at most ${this.#maxDepth}, got deeper (limit depth)`);
   }
 
   #within(step: string | number, read: () => void): void {
@@ -169,6 +169,10 @@ export class JsonReader {
   #digit(): number {
     const digit = this.#text.charCodeAt(this.#at) - 0x30;
     return digit <= 9 ? digit : -1;
+  }
+
+  #tooMany(things: string, most: number, limit: string | undefined): RepconvError {
+    return this.#error('ERR_LIMIT', `expects at most ${most} ${things}, got more${limit === undefined ? '' : ` (limit ${limit})`}`);
   }
 
   #unexpected(role: string): RepconvError {

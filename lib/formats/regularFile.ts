@@ -6,7 +6,7 @@
  */
 import { constants, type Stats } from 'node:fs';
 import { RepconvError } from '../errors.js';
-import { call, type Steps, withCodedErrors } from './steps.js';
+import { attempt, call, type Steps, withCodedErrors } from './steps.js';
 
 /** An open file, read from its beginning to its end. */
 export interface RegularFile {
@@ -38,7 +38,7 @@ function* readOpened<T>(path: string, source: string, read: (file: RegularFile) 
       throw new RepconvError('ERR_IO', `${source}: the file was changed while it was read (${before.size} bytes, then ${after.size})`);
     return result;
   } finally {
-    yield* call('close', descriptor);
+    yield* attempt(call('close', descriptor));
   }
 }
 

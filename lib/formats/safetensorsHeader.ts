@@ -94,11 +94,11 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, context: Parsi
   const entries: TensorEntry[] = [];
   const metadata = new Map<string, string>();
   reader.object((key) => {
-    if (key === metadataKey) return reader.object((name) => metadata.set(name, reader.string()), limits.metadataEntries);
+    if (key === metadataKey) return reader.object((name) => metadata.set(name, reader.string()), limits.metadataEntries, 'metadataEntries');
     if (entries.length === limits.tensors)
       throw new RepconvError('ERR_LIMIT', `${source}: header expects at most ${limits.tensors} tensors, got more (limit tensors)`);
     entries.push(readEntry(key, reader, context));
-  }, limits.tensors + 1);
+  }, limits.tensors + 2); // one for the metadata, one to be refused above
   reader.end();
   checkCoverage(entries, dataBytes, source);
   return { entries, metadata };
@@ -121,7 +121,7 @@ function readEntry(name: string, reader: JsonReader, { limits, source }: Parsing
   const item = `${source}: tensor "${printable(name)}"`;
   reader.object((field) => {
     if (field === 'dtype') found.dtype = dtypeOf(reader.string(), item);
-    else if (field === 'shape') found.shape = readNumbers(reader, Math.min(limits.rank, maxRank));
+    else if (field === 'shape') found.shape = readNumbers(reader, Math.min(limits.rank, maxRank), 'rank');
     else if (field === 'data_offsets') found.offsets = readNumbers(reader);
     else reader.skip();
   });
@@ -142,9 +142,9 @@ function readEntry(name: string, reader: JsonReader, { limits, source }: Parsing
   return { name, dtype, shape, begin, end };
 }
 
-function readNumbers(reader: JsonReader, maxLength?: number): number[] {
+function readNumbers(reader: JsonReader, maxLength?: number, limit?: string): number[] {
   const numbers: number[] = [];
-  reader.array(() => numbers.push(reader.wholeNumber()), maxLength);
+  reader.array(() => numbers.push(reader.wholeNumber()), maxLength, limit);
   return numbers;
 }
 
