@@ -1,0 +1,61 @@
+// The addon's exports. This folder is the only one that knows JavaScript.
+#include <chrono>
+
+#include "addon/environment.h"
+#include "addon/session_object.h"
+
+namespace repconv {
+namespace {
+
+// info() → what this processor is and how much of it may be used.
+Napi::Value describeMachine(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const CpuInfo& cpu = cpuInfo();
+  const ThreadBudget budget = threadBudget();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("model", cpu.model);
+  result.Set("isa", isaName(cpu.isa));
+  result.Set("l2Bytes", static_cast<double>(cpu.l2Bytes));
+  result.Set("affinity", budget.affinity);
+  result.Set("quota", budget.quota);
+  result.Set("threads", budget.threads());
+  return result;
+}
+
+// peak(isa) → multiply-adds in registers on one thread, in floating-point operations per second: the best of several short stretches.
+Napi::Value measurePeak(const Napi::CallbackInfo& info) {
+  Isa isa = cpuInfo().isa;
+  Isa wanted = isa;
+  if (info[0].IsString() && parseIsa(info[0].As<Napi::String>().Utf8Value(), &wanted) && wanted < isa) isa = wanted;
+  float sink[4] = {1 - 0x1p-20f, 0x1p-20f, 0, 0};
+  double best = 0;
+  for (int stretch = 0; stretch < 20; stretch++) {
+    const auto start = std::chrono::steady_clock::now();
+    const double operations = kernelTable(isa).peak(200000, sink);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (operations / seconds > best) best = operations / seconds;
+  }
+  return Napi::Number::New(info.Env(), best);
+}
+
+// cancel(id)
+void cancelRun(const Napi::CallbackInfo& info) {
+  if (info[0].IsNumber()) Environment::of(info.Env()).cancel(info[0].As<Napi::Number>().Uint32Value());
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Environment(env));
+  exports.Set("Session", SessionObject::define(env));
+  exports.Set("execute", Napi::Function::New<execute>(env, "execute"));
+  exports.Set("cancel", Napi::Function::New<cancelRun>(env, "cancel"));
+  exports.Set("info", Napi::Function::New<describeMachine>(env, "info"));
+  exports.Set("peak", Napi::Function::New<measurePeak>(env, "peak"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace repconv
+
+Napi::Object initAddon(Napi::Env env, Napi::Object exports) { return repconv::init(env, exports); }
+
+NODE_API_MODULE(repconv, initAddon)

@@ -1,0 +1,153 @@
+#include "addon/convert.h"
+
+#include <cmath>
+
+namespace repconv {
+namespace {
+
+const char* codeName(Code code) {
+  switch (code) {
+    case Code::ok:
+    case Code::native:
+      return "ERR_NATIVE";
+    case Code::input:
+      return "ERR_INPUT";
+    case Code::shape:
+      return "ERR_SHAPE";
+    case Code::unsupported:
+      return "ERR_UNSUPPORTED";
+    case Code::disposed:
+      return "ERR_DISPOSED";
+    case Code::busy:
+      return "ERR_BUSY";
+    case Code::outOfMemory:
+      return "ERR_OOM";
+    case Code::aborted:
+      return "ABORT_ERR";
+  }
+  return "ERR_NATIVE";
+}
+
+// Getters and proxies may throw; what they threw is replaced by our own error.
+Napi::Value get(const Napi::Object& object, const char* key) {
+  const Napi::Env env = object.Env();
+  const Napi::Value value = object.Get(key);
+  if (!env.IsExceptionPending()) return value;
+  env.GetAndClearPendingException();
+  return env.Undefined();
+}
+
+}  // namespace
+
+Napi::Error toError(Napi::Env env, const Status& status) {
+  Napi::Error error = Napi::Error::New(env, status.message());
+  error.Set("code", Napi::String::New(env, codeName(status.code())));
+  return error;
+}
+
+void ObjectReader::fail(const char* key, const char* expected) {
+  if (status_.isOk()) status_ = failure(Code::input, "%s: %s expects %s", what_.c_str(), key, expected);
+}
+
+Napi::Value ObjectReader::value(const char* key) { return get(object_, key); }
+
+std::string ObjectReader::text(const char* key, bool isOptional) {
+  const Napi::Value found = value(key);
+  if (found.IsUndefined() && isOptional) return {};
+  if (!found.IsString()) {
+    fail(key, "text");
+    return {};
+  }
+  return found.As<Napi::String>().Utf8Value();
+}
+
+double ObjectReader::number(const char* key, double fallback) {
+  const Napi::Value found = value(key);
+  if (found.IsUndefined()) return fallback;
+  if (!found.IsNumber()) {
+    fail(key, "a number");
+    return fallback;
+  }
+  return found.As<Napi::Number>().DoubleValue();
+}
+
+std::vector<double> ObjectReader::numbers(const char* key) {
+  std::vector<double> result;
+  if (!readNumbers(value(key), &result)) fail(key, "a list of numbers");
+  return result;
+}
+
+std::vector<int> ObjectReader::indices(const char* key) {
+  std::vector<int> result;
+  for (double number : numbers(key)) {
+    if (!(number >= -1 && number <= 0x7fffffff && number == std::trunc(number))) {
+      fail(key, "a list of indices");
+      break;
+    }
+    result.push_back(static_cast<int>(number));
+  }
+  return result;
+}
+
+std::vector<Napi::Object> ObjectReader::objects(const char* key) {
+  std::vector<Napi::Object> result;
+  const Napi::Value found = value(key);
+  if (!found.IsArray()) {
+    fail(key, "a list of objects");
+    return result;
+  }
+  const Napi::Array array = found.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    const Napi::Value element = array.Get(i);
+    if (object_.Env().IsExceptionPending()) object_.Env().GetAndClearPendingException();
+    if (element.IsEmpty() || !element.IsObject()) {
+      fail(key, "a list of objects");
+      return {};
+    }
+    result.push_back(element.As<Napi::Object>());
+  }
+  return result;
+}
+
+bool readNumbers(Napi::Value value, std::vector<double>* numbers) {
+  if (!value.IsArray()) return false;
+  const Napi::Array array = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    const Napi::Value element = array.Get(i);
+    if (value.Env().IsExceptionPending()) value.Env().GetAndClearPendingException();
+    if (element.IsEmpty() || !element.IsNumber()) return false;
+    numbers->push_back(element.As<Napi::Number>().DoubleValue());
+  }
+  return true;
+}
+
+Status readShapes(Napi::Value value, std::vector<std::vector<int64_t>>* shapes) {
+  const Status wrong(Code::input, "plan: shapes expects a list of lists of whole numbers");
+  if (!value.IsArray()) return wrong;
+  const Napi::Array array = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    std::vector<double> numbers;
+    const Napi::Value element = array.Get(i);
+    if (value.Env().IsExceptionPending()) value.Env().GetAndClearPendingException();
+    if (element.IsEmpty() || !readNumbers(element, &numbers)) return wrong;
+    std::vector<int64_t> shape;
+    for (double extent : numbers) {
+      if (!(extent >= 0 && extent <= 0x7fffffff && extent == std::trunc(extent))) return wrong;
+      shape.push_back(static_cast<int64_t>(extent));
+    }
+    shapes->push_back(std::move(shape));
+  }
+  return Status();
+}
+
+bool readFloatArray(Napi::Value value, ArrayView* view) {
+  if (!value.IsTypedArray()) return false;
+  napi_typedarray_type type;
+  napi_value buffer;
+  size_t offset;
+  if (napi_get_typedarray_info(value.Env(), value, &type, &view->length, &view->data, &buffer, &offset) != napi_ok) return false;
+  view->elementBytes = type == napi_float64_array ? 8 : 4;
+  return type == napi_float64_array || type == napi_float32_array;
+}
+
+}  // namespace repconv

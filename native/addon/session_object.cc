@@ -1,0 +1,264 @@
+#include "addon/session_object.h"
+
+#include <cstring>
+#include <new>
+
+#include "addon/environment.h"
+#include "addon/program_reader.h"
+
+namespace repconv {
+namespace {
+
+// Where JavaScript calls in: what runs out of memory there becomes an error, and never leaves as a C++ exception.
+template <typename Body>
+void guarded(Napi::Env env, const Body& body) {
+  Status status;
+  try {
+    status = body();
+  } catch (const std::bad_alloc&) {
+    status = Status(Code::outOfMemory, "repconv: out of memory");
+  }
+  if (!status.isOk() && !env.IsExceptionPending()) toError(env, status).ThrowAsJavaScriptException();
+}
+
+Status readOptions(Napi::Env env, Napi::Value value, SessionOptions* options) {
+  if (!value.IsObject()) return failure(Code::input, "session: expects options");
+  ObjectReader reader(value.As<Napi::Object>(), "session");
+  options->isa = cpuInfo().isa;
+  const std::string isa = reader.text("isa", true);
+  Isa wanted = Isa::scalar;
+  if (!isa.empty() && !parseIsa(isa, &wanted)) return failure(Code::input, "session: isa expects scalar, avx2 or avx512, got %.40s", isa.c_str());
+  // A cap: a processor that has less uses what it has.
+  if (!isa.empty() && wanted < options->isa) options->isa = wanted;
+  const double threads = reader.number("threads", 0);
+  if (!(threads >= 0 && threads <= kMaxTeam)) return failure(Code::input, "session: threads expects at most %d, got %g", kMaxTeam, threads);
+  options->threads = threads >= 1 ? static_cast<int>(threads) : threadBudget().threads();
+  if (options->threads > kMaxTeam) options->threads = kMaxTeam;
+  options->conv = reader.text("conv", true);
+  if (!reader.isOk()) return reader.status();
+  return Environment::of(env).pool().ensureThreads(options->threads);
+}
+
+// The memory of typed arrays, each of which must have the size of its value.
+Status readArrays(Napi::Value value, const char* what, const Plan& plan, const std::vector<int>& values, std::vector<void*>* memory) {
+  if (!value.IsArray() || value.As<Napi::Array>().Length() != values.size()) return failure(Code::input, "run: expects %zu %ss", values.size(), what);
+  for (size_t i = 0; i < values.size(); i++) {
+    ArrayView view;
+    const bool isArray = readFloatArray(value.As<Napi::Array>().Get(static_cast<uint32_t>(i)), &view);
+    const ValueType& type = plan.type(values[i]);
+    if (!isArray || view.elementBytes != elementBytes(type.dtype) || view.length != static_cast<size_t>(type.size())) {
+      return failure(Code::input, "run: %s %zu expects %lld elements of %s, got %zu", what, i, static_cast<long long>(type.size()), showShape(type.shape).c_str(), isArray ? view.length : 0);
+    }
+    memory->push_back(view.data);
+  }
+  return Status();
+}
+
+class SessionRun : public AsyncRun {
+ public:
+  SessionRun(Napi::Env env, std::shared_ptr<Session> session, std::shared_ptr<const Plan> plan) : AsyncRun(env), session_(std::move(session)), plan_(std::move(plan)) {}
+
+  // Copies the inputs as they are now, and remembers where the outputs go.
+  Status take(Napi::Value inputs, Napi::Array outputs) {
+    const Program& program = session_->program();
+    std::vector<void*> from, to;
+    if (Status status = readArrays(inputs, "input", *plan_, program.inputs, &from); !status.isOk()) return status;
+    if (Status status = readArrays(outputs, "output", *plan_, program.outputs, &to); !status.isOk()) return status;
+    size_t bytes = 0;
+    for (const std::vector<int>* values : {&program.inputs, &program.outputs}) {
+      for (int value : *values) bytes += roundUp(plan_->sizeBytes(value), kCacheLineBytes) + kCacheLineBytes;
+    }
+    staging_ = Block::allocate(bytes);
+    if (!staging_) return failure(Code::outOfMemory, "run: no memory for %zu bytes of inputs and outputs", bytes);
+    char* at = staging_.as<char>();
+    for (size_t i = 0; i < program.inputs.size(); i++, at += roundUp(plan_->sizeBytes(program.inputs[i - 1]), kCacheLineBytes) + kCacheLineBytes) {
+      if (plan_->sizeBytes(program.inputs[i]) > 0) std::memcpy(at, from[i], plan_->sizeBytes(program.inputs[i]));
+      inputs_.push_back(at);
+    }
+    for (size_t i = 0; i < program.outputs.size(); i++, at += roundUp(plan_->sizeBytes(program.outputs[i - 1]), kCacheLineBytes) + kCacheLineBytes) outputs_.push_back(at);
+    destination_ = Napi::Persistent(outputs);
+    return Status();
+  }
+
+ protected:
+  Status compute(ThreadPool& pool) override { return session_->run(pool, *plan_, inputs_.data(), outputs_.data(), isCancelled(), nullptr); }
+
+  Napi::Value deliver(Napi::Env env) override {
+    const Napi::Array outputs = destination_.Value();
+    std::vector<void*> to;
+    if (Status status = readArrays(outputs, "output", *plan_, session_->program().outputs, &to); !status.isOk()) {
+      toError(env, status).ThrowAsJavaScriptException();
+      return env.Undefined();
+    }
+    for (size_t i = 0; i < to.size(); i++) {
+      const size_t bytes = plan_->sizeBytes(session_->program().outputs[i]);
+      if (bytes > 0) std::memcpy(to[i], outputs_[i], bytes);
+    }
+    return outputs;
+  }
+
+ private:
+  std::shared_ptr<Session> session_;
+  std::shared_ptr<const Plan> plan_;
+  Block staging_;
+  std::vector<const void*> inputs_;
+  std::vector<void*> outputs_;
+  Napi::Reference<Napi::Array> destination_;
+};
+
+}  // namespace
+
+Napi::Function SessionObject::define(Napi::Env env) {
+  return DefineClass(env, "Session",
+                     {InstanceMethod<&SessionObject::prepare>("prepare"), InstanceMethod<&SessionObject::forget>("forget"),
+                      InstanceMethod<&SessionObject::keepConstants>("keepConstants"), InstanceMethod<&SessionObject::runSync>("runSync"),
+                      InstanceMethod<&SessionObject::run>("run"), InstanceMethod<&SessionObject::describe>("describe"),
+                      InstanceMethod<&SessionObject::memory>("memory"), InstanceMethod<&SessionObject::dispose>("dispose")});
+}
+
+SessionObject::SessionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionObject>(info) {
+  guarded(info.Env(), [&] {
+    SessionOptions options;
+    if (Status status = readOptions(info.Env(), info[1], &options); !status.isOk()) return status;
+    Result<Program> program = readProgram(info[0]);
+    if (!program.isOk()) return program.status();
+    Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), options);
+    if (session.isOk()) session_ = std::move(session.value());
+    return session.status();
+  });
+}
+
+SessionObject::~SessionObject() = default;
+
+Napi::Value SessionObject::prepare(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&]() -> Status {
+    if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
+    std::vector<std::vector<int64_t>> shapes, largest;
+    if (Status status = readShapes(info[0], &shapes); !status.isOk()) return status;
+    if (Status status = readShapes(info[1], &largest); !status.isOk()) return status;
+    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes, largest);
+    if (!plan.isOk()) return plan.status();
+    plans_.push_back(std::move(plan.value()));
+    account(info.Env());
+    return Status();
+  });
+  return Napi::Number::New(info.Env(), static_cast<double>(plans_.size()) - 1);
+}
+
+std::shared_ptr<const Plan> SessionObject::planOf(const Napi::CallbackInfo& info) {
+  const double index = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
+  if (!(index >= 0 && index < static_cast<double>(plans_.size()))) return nullptr;
+  return plans_[static_cast<size_t>(index)];
+}
+
+void SessionObject::forget(const Napi::CallbackInfo& info) {
+  if (planOf(info) != nullptr) plans_[info[0].As<Napi::Number>().Uint32Value()] = nullptr;
+}
+
+void SessionObject::keepConstants(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&]() -> Status {
+    if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
+    Status status = session_->keepConstants(info[0].ToBoolean());
+    account(info.Env());
+    return status;
+  });
+}
+
+void SessionObject::runSync(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&]() -> Status {
+    const std::shared_ptr<Session> session = session_;
+    const std::shared_ptr<const Plan> plan = planOf(info);
+    if (session == nullptr || plan == nullptr) return Status(Code::disposed, "runSync: the session or plan is disposed");
+    std::vector<void*> inputs, outputs;
+    if (Status status = readArrays(info[1], "input", *plan, session->program().inputs, &inputs); !status.isOk()) return status;
+    if (Status status = readArrays(info[2], "output", *plan, session->program().outputs, &outputs); !status.isOk()) return status;
+    ArrayView times;
+    std::vector<double> nanoseconds;
+    const bool isTimed = readFloatArray(info[3], &times) && times.elementBytes == 8 && times.length == plan->steps().size();
+    Status status = session->run(Environment::of(info.Env()).pool(), *plan, inputs.data(), outputs.data(), nullptr, isTimed ? &nanoseconds : nullptr);
+    for (size_t i = 0; i < nanoseconds.size(); i++) static_cast<double*>(times.data)[i] = nanoseconds[i];
+    account(info.Env());
+    return status;
+  });
+}
+
+Napi::Value SessionObject::run(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object result = Napi::Object::New(env);
+  guarded(env, [&]() -> Status {
+    const std::shared_ptr<const Plan> plan = planOf(info);
+    if (session_ == nullptr || plan == nullptr) return Status(Code::disposed, "run: the session or plan is disposed");
+    if (!info[2].IsArray()) return failure(Code::input, "run: expects outputs");
+    auto run = std::make_unique<SessionRun>(env, session_, plan);
+    if (Status status = run->take(info[1], info[2].As<Napi::Array>()); !status.isOk()) return status;
+    result.Set("promise", run->promise());
+    result.Set("id", Napi::Number::New(env, Environment::of(env).start(std::move(run))));
+    return Status();
+  });
+  return result;
+}
+
+Napi::Value SessionObject::describe(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array result = Napi::Array::New(env);
+  const std::shared_ptr<const Plan> plan = planOf(info);
+  if (session_ == nullptr || plan == nullptr) return result;
+  for (size_t s = 0; s < plan->steps().size(); s++) {
+    const ProgramStep& step = session_->program().steps[s];
+    const Task& task = *plan->steps()[s].task;
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("label", step.label);
+    row.Set("operation", step.name);
+    row.Set("algorithm", task.algorithm);
+    row.Set("why", task.why);
+    row.Set("macs", task.macs);
+    result.Set(static_cast<uint32_t>(s), row);
+  }
+  return result;
+}
+
+Napi::Value SessionObject::memory(const Napi::CallbackInfo& info) {
+  Napi::Object result = Napi::Object::New(info.Env());
+  const Session::Memory memory = session_ != nullptr ? session_->memory() : Session::Memory{0, 0, 0};
+  result.Set("packedBytes", static_cast<double>(memory.packedBytes));
+  result.Set("constantBytes", static_cast<double>(memory.constantBytes));
+  result.Set("arenaBytes", static_cast<double>(memory.arenaBytes));
+  return result;
+}
+
+void SessionObject::dispose(const Napi::CallbackInfo& info) {
+  session_ = nullptr;
+  plans_.clear();
+  account(info.Env());
+}
+
+// What the session holds outside the JavaScript heap, told to the garbage collector.
+void SessionObject::account(Napi::Env env) {
+  const Session::Memory memory = session_ != nullptr ? session_->memory() : Session::Memory{0, 0, 0};
+  const int64_t bytes = static_cast<int64_t>(memory.packedBytes + memory.constantBytes + memory.arenaBytes);
+  Napi::MemoryManagement::AdjustExternalMemory(env, bytes - accountedBytes_);
+  accountedBytes_ = bytes;
+}
+
+Napi::Value execute(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&]() -> Status {
+    SessionOptions options;
+    if (Status status = readOptions(info.Env(), info[4], &options); !status.isOk()) return status;
+    Result<Program> program = readProgram(info[0]);
+    if (!program.isOk()) return program.status();
+    Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), options);
+    if (!session.isOk()) return session.status();
+    std::vector<std::vector<int64_t>> shapes;
+    if (Status status = readShapes(info[1], &shapes); !status.isOk()) return status;
+    Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(shapes, shapes);
+    if (!plan.isOk()) return plan.status();
+    std::vector<void*> inputs, outputs;
+    const Program& checked = session.value()->program();
+    if (Status status = readArrays(info[2], "input", *plan.value(), checked.inputs, &inputs); !status.isOk()) return status;
+    if (Status status = readArrays(info[3], "output", *plan.value(), checked.outputs, &outputs); !status.isOk()) return status;
+    return session.value()->run(Environment::of(info.Env()).pool(), *plan.value(), inputs.data(), outputs.data(), nullptr, nullptr);
+  });
+  return info.Env().Undefined();
+}
+
+}  // namespace repconv

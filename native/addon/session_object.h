@@ -1,0 +1,44 @@
+// The session as JavaScript holds it (lib/engine/addon.ts has the types).
+#pragma once
+
+#include "addon/convert.h"
+#include "executor/session.h"
+
+namespace repconv {
+
+class SessionObject : public Napi::ObjectWrap<SessionObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+
+  // new (program, { isa, threads, conv })
+  explicit SessionObject(const Napi::CallbackInfo& info);
+  ~SessionObject() override;
+
+ private:
+  // prepare(shapes, largest) → number of the plan
+  Napi::Value prepare(const Napi::CallbackInfo& info);
+  // forget(plan): runs under way keep it
+  void forget(const Napi::CallbackInfo& info);
+  // keepConstants(all)
+  void keepConstants(const Napi::CallbackInfo& info);
+  // runSync(plan, inputs, outputs, times?)
+  void runSync(const Napi::CallbackInfo& info);
+  // run(plan, inputs, outputs) → { id, promise }; the inputs are read before it returns, the outputs written when the promise settles
+  Napi::Value run(const Napi::CallbackInfo& info);
+  // describe(plan) → per step { label, operation, algorithm, why, macs }
+  Napi::Value describe(const Napi::CallbackInfo& info);
+  Napi::Value memory(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<const Plan> planOf(const Napi::CallbackInfo& info);
+  void account(Napi::Env env);
+
+  std::shared_ptr<Session> session_;
+  std::vector<std::shared_ptr<const Plan>> plans_;
+  int64_t accountedBytes_ = 0;
+};
+
+// execute(program, shapes, inputs, outputs, options): a program that is run once, on this thread, its constants read where they lie.
+Napi::Value execute(const Napi::CallbackInfo& info);
+
+}  // namespace repconv

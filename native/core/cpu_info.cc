@@ -1,0 +1,136 @@
+#include "core/cpu_info.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#include <unistd.h>
+#endif
+
+namespace repconv {
+namespace {
+
+Isa detectIsa() {
+#if (defined(__x86_64__) || defined(_M_X64)) && defined(__GNUC__)
+  // The compiler's run-time looks at XCR0 too: a feature counts only if the operating system saves its registers.
+  __builtin_cpu_init();
+  const bool hasAvx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool hasAvx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                         __builtin_cpu_supports("avx512dq");
+  if (hasAvx2 && hasAvx512) return Isa::avx512;
+  if (hasAvx2) return Isa::avx2;
+#endif
+  return Isa::scalar;
+}
+
+CpuInfo detect() {
+  CpuInfo info;
+  info.isa = detectIsa();
+#if defined(__linux__)
+  if (std::FILE* file = std::fopen("/proc/cpuinfo", "re")) {
+    char line[256];
+    while (std::fgets(line, sizeof line, file)) {
+      if (std::strncmp(line, "model name", 10) != 0) continue;
+      const char* value = std::strchr(line, ':');
+      if (value != nullptr) info.model.assign(value + 2, std::strcspn(value + 2, "\n"));
+      break;
+    }
+    std::fclose(file);
+  }
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+  if (const long bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE); bytes > 0) info.l1dBytes = static_cast<size_t>(bytes);
+  if (const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); bytes > 0) info.l2Bytes = static_cast<size_t>(bytes);
+#endif
+#endif
+  return info;
+}
+
+#if defined(__linux__)
+std::string readSmallFile(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "re");
+  if (file == nullptr) return {};
+  char text[4096];
+  const size_t length = std::fread(text, 1, sizeof text, file);
+  std::fclose(file);
+  return std::string(text, length);
+}
+
+// Processors a quota of "used microseconds per period" amounts to; 0 for "max", −1 and nothing.
+int processorsOf(const std::string& quotaText, const std::string& periodText) {
+  const double quota = std::strtod(quotaText.c_str(), nullptr);
+  const double period = std::strtod(periodText.c_str(), nullptr);
+  return quota > 0 && period > 0 ? static_cast<int>(std::ceil(quota / period)) : 0;
+}
+
+void lower(int* quota, int candidate) {
+  if (candidate > 0 && (*quota == 0 || candidate < *quota)) *quota = candidate;
+}
+
+// The smallest quota of this process' control group and those around it. cgroup v2: one file "quota period" per group; v1: two files at the
+// mount point, which is all a container sees.
+int processorQuota() {
+  int quota = 0;
+  const std::string groups = readSmallFile("/proc/self/cgroup");
+  const size_t entry = groups.find("0::/");
+  if (entry != std::string::npos) {
+    std::string group = groups.substr(entry + 3, groups.find('\n', entry) - entry - 3);
+    for (;; group.erase(group.rfind('/'))) {
+      const std::string text = readSmallFile("/sys/fs/cgroup" + group + "/cpu.max");
+      lower(&quota, processorsOf(text, text.substr(std::min(text.find(' '), text.size()))));
+      if (group.empty()) break;
+    }
+  }
+  lower(&quota, processorsOf(readSmallFile("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), readSmallFile("/sys/fs/cgroup/cpu/cpu.cfs_period_us")));
+  return quota;
+}
+#endif
+
+}  // namespace
+
+const CpuInfo& cpuInfo() {
+  static const CpuInfo info = detect();
+  return info;
+}
+
+const char* isaName(Isa isa) {
+  switch (isa) {
+    case Isa::avx512:
+      return "avx512";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::scalar:
+      break;
+  }
+  return "scalar";
+}
+
+bool parseIsa(const std::string& name, Isa* isa) {
+  for (Isa candidate : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+    if (name == isaName(candidate)) {
+      *isa = candidate;
+      return true;
+    }
+  }
+  return false;
+}
+
+ThreadBudget threadBudget() {
+  ThreadBudget budget;
+  budget.affinity = static_cast<int>(std::thread::hardware_concurrency());
+#if defined(__linux__)
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  // Fails beyond 1024 processors, where hardware_concurrency has to do.
+  if (sched_getaffinity(0, sizeof set, &set) == 0) budget.affinity = CPU_COUNT(&set);
+  budget.quota = processorQuota();
+#endif
+  if (budget.affinity < 1) budget.affinity = 1;
+  return budget;
+}
+
+}  // namespace repconv

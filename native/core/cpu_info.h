@@ -1,0 +1,34 @@
+// Facts about the processor and about how much of it this process may use.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace repconv {
+
+// Ordered: a processor that has one has all before it.
+enum class Isa { scalar, avx2, avx512 };
+
+struct CpuInfo {
+  std::string model;
+  Isa isa = Isa::scalar;
+  size_t l1dBytes = 32 << 10;
+  size_t l2Bytes = 1 << 20;
+};
+
+const CpuInfo& cpuInfo();
+
+const char* isaName(Isa isa);
+// False for an unknown name.
+bool parseIsa(const std::string& name, Isa* isa);
+
+// What bounds the number of threads, smallest wins: the affinity mask, the container's processor quota (rounded up).
+struct ThreadBudget {
+  int affinity = 1;
+  int quota = 0;  // 0: none
+  int threads() const { return quota > 0 && quota < affinity ? quota : affinity; }
+};
+
+ThreadBudget threadBudget();
+
+}  // namespace repconv

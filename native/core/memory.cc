@@ -1,0 +1,42 @@
+#include "core/memory.h"
+
+#include <cstdlib>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+#if defined(_WIN32)
+#include <malloc.h>
+#endif
+
+namespace repconv {
+
+Block Block::allocate(size_t sizeBytes) {
+  Block block;
+  // One cache line more, so that a vector load that begins at the last element stays inside.
+  const size_t wanted = sizeBytes + kCacheLineBytes;
+  const size_t alignment = wanted >= kHugePageBytes ? kHugePageBytes : kCacheLineBytes;
+  const size_t rounded = roundUp(wanted, alignment);
+  if (rounded < sizeBytes) return block;
+#if defined(_WIN32)
+  block.data_ = _aligned_malloc(rounded, alignment);
+#else
+  block.data_ = std::aligned_alloc(alignment, rounded);
+#endif
+  if (block.data_ == nullptr) return block;
+  block.sizeBytes_ = rounded;
+#if defined(__linux__)
+  if (alignment == kHugePageBytes) madvise(block.data_, rounded, MADV_HUGEPAGE);
+#endif
+  return block;
+}
+
+Block::~Block() {
+#if defined(_WIN32)
+  _aligned_free(data_);
+#else
+  std::free(data_);
+#endif
+}
+
+}  // namespace repconv

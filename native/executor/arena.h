@@ -1,0 +1,19 @@
+// One block of memory for all values that live only inside a run: values that are never needed at the same time share their place.
+#pragma once
+
+#include <vector>
+
+#include "executor/program.h"
+
+namespace repconv {
+
+inline constexpr size_t kOutside = ~size_t{0};
+
+struct ArenaPlan {
+  std::vector<size_t> offsets;  // per value; kOutside for inputs, outputs and constants
+  size_t sizeBytes = 0;
+};
+
+ArenaPlan planArena(const Program& program, const std::vector<size_t>& valueBytes);
+
+}  // namespace repconv

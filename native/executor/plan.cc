@@ -1,0 +1,135 @@
+#include "executor/plan.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "executor/arena.h"
+
+namespace repconv {
+namespace {
+
+constexpr double kMaxImageBytes = 4398046511104.0;  // 2^42
+
+StepTypes typesOf(const ProgramStep& step, const std::vector<ValueType>& types) {
+  StepTypes result;
+  for (int input : step.inputs) result.inputs.push_back(input == kNoValue ? nullptr : &types[static_cast<size_t>(input)]);
+  for (int output : step.outputs) result.outputs.push_back(&types[static_cast<size_t>(output)]);
+  return result;
+}
+
+Result<std::vector<ValueType>> typesOf(const Program& program, const std::vector<std::vector<int64_t>>& shapes) {
+  if (shapes.size() != program.values.size()) return failure(Code::input, "plan: expects %zu shapes, got %zu", program.values.size(), shapes.size());
+  std::vector<ValueType> types;
+  for (size_t v = 0; v < shapes.size(); v++) {
+    const ProgramValue& value = program.values[v];
+    if (Status status = checkShape(shapes[v]); !status.isOk()) return status;
+    if (value.layout == Layout::nhwc && shapes[v].size() != 4) return failure(Code::shape, "plan: an nhwc value expects 4 axes, got %s", showShape(shapes[v]).c_str());
+    if (value.constant != nullptr && shapes[v] != value.shape) return failure(Code::shape, "plan: a constant keeps its shape %s", showShape(value.shape).c_str());
+    types.push_back({value.dtype, value.layout, shapes[v]});
+  }
+  for (const ProgramStep& step : program.steps) {
+    if (Status status = step.operation->check(typesOf(step, types)); !status.isOk()) return status;
+  }
+  return types;
+}
+
+// Where every image lies: the border is what its readers want, and channels stay unrounded where maker and readers all agree.
+Result<std::vector<Image>> layOutImages(const Program& program, const std::vector<ValueType>& types) {
+  std::vector<Border> borders(types.size());
+  std::vector<bool> isTight(types.size());
+  for (const ProgramStep& step : program.steps) {
+    for (int output : step.outputs) isTight[static_cast<size_t>(output)] = step.operation->producesTight();
+  }
+  for (const ProgramStep& step : program.steps) {
+    const StepTypes stepTypes = typesOf(step, types);
+    for (size_t i = 0; i < step.inputs.size(); i++) {
+      if (step.inputs[i] == kNoValue) continue;
+      const size_t value = static_cast<size_t>(step.inputs[i]);
+      borders[value].include(step.operation->border(stepTypes, i));
+      isTight[value] = isTight[value] && step.operation->acceptsTight(i);
+    }
+  }
+  std::vector<Image> images(types.size());
+  for (size_t v = 0; v < types.size(); v++) {
+    if (types[v].layout != Layout::nhwc) continue;
+    const std::vector<int64_t>& shape = types[v].shape;
+    const double pixels = static_cast<double>(shape[2] + borders[v].top + borders[v].bottom) * static_cast<double>(shape[3] + borders[v].left + borders[v].right);
+    const double bytes = 4.0 * static_cast<double>(shape[0]) * (static_cast<double>(shape[1]) + kChannelBlock) * pixels;
+    if (bytes > kMaxImageBytes) return failure(Code::outOfMemory, "plan: an image of %s with its border is too large", showShape(shape).c_str());
+    images[v] = layOut(types[v], borders[v], isTight[v]);
+  }
+  return images;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request) {
+  const Program& program = request.program;
+  auto plan = std::make_unique<Plan>();
+  Result<std::vector<ValueType>> types = typesOf(program, request.shapes);
+  if (!types.isOk()) return types.status();
+  Result<std::vector<ValueType>> largest = typesOf(program, request.largest);
+  if (!largest.isOk()) return largest.status();
+  plan->types_ = std::move(types.value());
+  Result<std::vector<Image>> images = layOutImages(program, plan->types_);
+  if (!images.isOk()) return images.status();
+  plan->images_ = std::move(images.value());
+
+  size_t scratchBytes = 0;
+  for (size_t s = 0; s < program.steps.size(); s++) {
+    const ProgramStep& step = program.steps[s];
+    const StepTypes stepTypes = typesOf(step, plan->types_), largestTypes = typesOf(step, largest.value());
+    PlanContext context{request.kernels, request.threads, &stepTypes, &largestTypes, {}, {}, {}, request.forcedConv, {}};
+    for (int input : step.inputs) {
+      context.inputImages.push_back(input == kNoValue ? nullptr : &plan->images_[static_cast<size_t>(input)]);
+      context.constants.push_back(input == kNoValue ? nullptr : program.values[static_cast<size_t>(input)].constant);
+    }
+    for (int output : step.outputs) context.outputImages.push_back(&plan->images_[static_cast<size_t>(output)]);
+    context.packed = [&](const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill) { return request.packed(s, key, sizeBytes, fill); };
+    Result<std::unique_ptr<Task>> task = step.operation->plan(context);
+    if (!task.isOk()) return task.status();
+    const size_t team = static_cast<size_t>(std::max(1, request.threads));
+    scratchBytes = std::max(scratchBytes, task.value()->sharedScratchBytes + team * task.value()->memberScratchBytes);
+    plan->steps_.push_back({std::move(task.value()), step.inputs, step.outputs});
+  }
+
+  std::vector<size_t> valueBytes;
+  for (size_t v = 0; v < plan->types_.size(); v++) {
+    valueBytes.push_back(plan->types_[v].layout == Layout::nhwc ? plan->images_[v].sizeBytes() : plan->sizeBytes(static_cast<int>(v)));
+  }
+  ArenaPlan arena = planArena(program, valueBytes);
+  plan->offsets_ = std::move(arena.offsets);
+  plan->scratchOffset_ = arena.sizeBytes;
+  plan->arenaBytes_ = arena.sizeBytes + scratchBytes;
+  return plan;
+}
+
+Status Plan::run(const Program& program, const KernelTable& kernels, Team& team, const void* const* inputs, void* const* outputs, Workspace& workspace,
+                 const std::atomic<bool>* isCancelled, std::vector<double>* nanoseconds) const {
+  char* arena = workspace.arena.as<char>();
+  std::vector<void*>& memory = workspace.values;
+  memory.assign(types_.size(), nullptr);
+  for (size_t v = 0; v < types_.size(); v++) {
+    if (offsets_[v] != kOutside) memory[v] = arena + offsets_[v];
+    if (program.values[v].constant != nullptr) memory[v] = const_cast<void*>(program.values[v].constant);
+  }
+  for (size_t i = 0; i < program.inputs.size(); i++) memory[static_cast<size_t>(program.inputs[i])] = const_cast<void*>(inputs[i]);
+  for (size_t i = 0; i < program.outputs.size(); i++) memory[static_cast<size_t>(program.outputs[i])] = outputs[i];
+  const auto pointers = [&memory](const std::vector<int>& values, std::vector<void*>* to) {
+    to->clear();
+    for (int value : values) to->push_back(value == kNoValue ? nullptr : memory[static_cast<size_t>(value)]);
+  };
+  for (const Step& step : steps_) {
+    if (isCancelled != nullptr && isCancelled->load(std::memory_order_relaxed)) return Status(Code::aborted, "run: aborted");
+    pointers(step.inputs, &workspace.inputs);
+    pointers(step.outputs, &workspace.outputs);
+    char* scratch = arena + scratchOffset_;
+    const RunContext context{team, kernels, workspace.inputs.data(), workspace.outputs.data(), scratch, scratch + step.task->sharedScratchBytes, step.task->memberScratchBytes};
+    const auto start = nanoseconds != nullptr ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+    step.task->run(context);
+    if (nanoseconds != nullptr) nanoseconds->push_back(std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
+  }
+  return Status();
+}
+
+}  // namespace repconv

@@ -1,0 +1,58 @@
+// A program planned for one set of shapes: tasks with their algorithms, and one arena in which every value that lives only inside has its place.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "executor/program.h"
+
+namespace repconv {
+
+// What a plan is made from, and what outlives it: packed constants and the choices of the session.
+struct PlanRequest {
+  const Program& program;
+  const KernelTable& kernels;
+  int threads;
+  std::string forcedConv;
+  // Shapes of all values; `largest` with the session's largest batch.
+  const std::vector<std::vector<int64_t>>& shapes;
+  const std::vector<std::vector<int64_t>>& largest;
+  std::function<Result<const void*>(size_t step, const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)> packed;
+};
+
+// What one run at a time needs; kept and used again, so that a run allocates nothing.
+struct Workspace {
+  Block arena;
+  std::vector<void*> values, inputs, outputs;
+};
+
+class Plan {
+ public:
+  struct Step {
+    std::unique_ptr<Task> task;
+    std::vector<int> inputs, outputs;
+  };
+
+  static Result<std::unique_ptr<Plan>> make(const PlanRequest& request);
+
+  size_t arenaBytes() const { return arenaBytes_; }
+  const std::vector<Step>& steps() const { return steps_; }
+  const ValueType& type(int value) const { return types_[static_cast<size_t>(value)]; }
+  size_t sizeBytes(int value) const { return static_cast<size_t>(type(value).size()) * elementBytes(type(value).dtype); }
+
+  // Computes. `inputs` and `outputs` are the memory of the program's inputs and outputs; the workspace's arena has at least arenaBytes(). Between
+  // steps `isCancelled` is looked at (null: never). `nanoseconds`, if given, receives the time of each step.
+  Status run(const Program& program, const KernelTable& kernels, Team& team, const void* const* inputs, void* const* outputs, Workspace& workspace,
+             const std::atomic<bool>* isCancelled, std::vector<double>* nanoseconds) const;
+
+ private:
+  std::vector<ValueType> types_;
+  std::vector<Image> images_;
+  std::vector<Step> steps_;
+  std::vector<size_t> offsets_;  // in the arena
+  size_t arenaBytes_ = 0;
+  size_t scratchOffset_ = 0;
+};
+
+}  // namespace repconv

@@ -1,0 +1,88 @@
+#include "executor/session.h"
+
+#include <cstring>
+
+namespace repconv {
+
+Result<std::shared_ptr<Session>> Session::make(Program program, const SessionOptions& options) {
+  if (Status status = program.check(); !status.isOk()) return status;
+  return std::shared_ptr<Session>(new Session(std::move(program), options));
+}
+
+Result<std::shared_ptr<const Plan>> Session::prepare(const std::vector<std::vector<int64_t>>& shapes, const std::vector<std::vector<int64_t>>& largest) {
+  const auto packed = [this](size_t step, const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill) -> Result<const void*> {
+    const std::string name = std::to_string(step) + " " + key;
+    const auto found = packed_.find(name);
+    if (found != packed_.end()) return found->second.as<const void>();
+    Block block = Block::allocate(sizeBytes);
+    if (!block) return failure(Code::outOfMemory, "plan: no memory for %zu bytes of packed constants", sizeBytes);
+    fill(block.as<void>());
+    packedBytes_ += block.sizeBytes();
+    return packed_.emplace(name, std::move(block)).first->second.as<const void>();
+  };
+  Result<std::unique_ptr<Plan>> plan = Plan::make({program_, kernels_, options_.threads, options_.conv, shapes, largest, packed});
+  if (!plan.isOk()) return plan.status();
+  return std::shared_ptr<const Plan>(std::move(plan.value()));
+}
+
+Status Session::keepConstants(bool keepAll) {
+  std::vector<bool> isKept(program_.values.size(), keepAll);
+  for (const ProgramStep& step : program_.steps) {
+    for (size_t i = 0; i < step.inputs.size(); i++) {
+      if (step.inputs[i] != kNoValue && !step.operation->packs(i)) isKept[static_cast<size_t>(step.inputs[i])] = true;
+    }
+  }
+  for (size_t v = 0; v < program_.values.size(); v++) {
+    ProgramValue& value = program_.values[v];
+    if (value.constant == nullptr) continue;
+    static const double nothing = 0;
+    const void* from = value.constant;
+    value.constant = &nothing;
+    if (!isKept[v]) continue;
+    size_t bytes = elementBytes(value.dtype);
+    for (int64_t extent : value.shape) bytes *= static_cast<size_t>(extent);
+    Block block = Block::allocate(bytes);
+    if (!block) return failure(Code::outOfMemory, "session: no memory for %zu bytes of constants", bytes);
+    std::memcpy(block.as<void>(), from, bytes);
+    value.constant = block.as<void>();
+    constantBytes_ += block.sizeBytes();
+    constants_.push_back(std::move(block));
+  }
+  return Status();
+}
+
+Status Session::run(ThreadPool& pool, const Plan& plan, const void* const* inputs, void* const* outputs, const std::atomic<bool>* isCancelled,
+                    std::vector<double>* nanoseconds) {
+  std::unique_ptr<Workspace> workspace;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!idle_.empty()) {
+      workspace = std::move(idle_.back());
+      idle_.pop_back();
+    }
+  }
+  if (workspace == nullptr) workspace = std::make_unique<Workspace>();
+  if (workspace->arena.sizeBytes() < plan.arenaBytes()) {
+    Block arena = Block::allocate(plan.arenaBytes());
+    if (!arena) return failure(Code::outOfMemory, "run: no memory for an arena of %zu bytes", plan.arenaBytes());
+    std::lock_guard<std::mutex> lock(mutex_);
+    arenaBytes_ += arena.sizeBytes() - workspace->arena.sizeBytes();
+    workspace->arena = std::move(arena);
+  }
+  Status status;
+  {
+    Team team(pool, options_.threads);
+    status = plan.run(program_, kernels_, team, inputs, outputs, *workspace, isCancelled, nanoseconds);
+  }
+  std::lock_guard<std::mutex> lock(mutex_);
+  // Runs at once are at most the pool's threads and the callers of runSync: so are the workspaces that are kept.
+  idle_.push_back(std::move(workspace));
+  return status;
+}
+
+Session::Memory Session::memory() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return {packedBytes_, constantBytes_, arenaBytes_};
+}
+
+}  // namespace repconv

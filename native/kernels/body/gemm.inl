@@ -1,0 +1,67 @@
+// The register tile that every dense product goes through (GemmTile in table.h).
+//
+// Registers: kPixels · kVectors accumulators, kVectors weights, 1 broadcast input. One step of k reads kVectors vectors of weights, which
+// stream, and kPixels single inputs, which stay in L1; at 8×3 that is 11 loads for 24 multiply-adds.
+
+template <int kPixels, int kVectors>
+static void gemmTile(const GemmTile& tile) {
+  vf sum[kPixels][kVectors];
+  for (int v = 0; v < kVectors; v++) {
+    const vf bias = load(tile.bias + v * VL);
+    for (int p = 0; p < kPixels; p++) sum[p][v] = bias;
+  }
+  const float* weights = tile.weights;
+  const ptrdiff_t stride = tile.pixelStride;
+  for (int run = 0; run < tile.runCount; run++) {
+    const float* in = tile.in + tile.runOffsets[run];
+#pragma GCC unroll 4
+    for (int k = 0; k < tile.runLength; k++) {
+      vf w[kVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; v++) w[v] = load(weights + v * VL);
+#pragma GCC unroll 16
+      for (int p = 0; p < kPixels; p++) {
+        const vf x = broadcast(in[p * stride + k]);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; v++) sum[p][v] += x * w[v];
+      }
+      weights += kVectors * VL;
+    }
+  }
+  const vf low = broadcast(tile.low);
+  const vf high = broadcast(tile.high);
+#pragma GCC unroll 16
+  for (int p = 0; p < kPixels; p++) {
+    float* out = tile.out + p * tile.outPixelStride;
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; v++) {
+      vf value = sum[p][v];
+      if (tile.residual != nullptr) value += load(tile.residual + p * tile.residualPixelStride + v * VL);
+      value = clamp(value, low, high);
+      if (v < kVectors - 1 || tile.lastLanes == VL) {
+        store(out + v * VL, value);
+      } else {
+        storeLanes(out + v * VL, value, tile.lastLanes);
+      }
+    }
+  }
+}
+
+template <int kVectors, int kPixels>
+struct FillGemm {
+  static void into(KernelTable& table) {
+    table.gemm[kVectors][kPixels] = gemmTile<kPixels, kVectors>;
+    FillGemm<kVectors, kPixels - 1>::into(table);
+  }
+};
+template <int kVectors>
+struct FillGemm<kVectors, 0> {
+  static void into(KernelTable&) {}
+};
+
+static void fillGemm(KernelTable& table) {
+  for (int v = 1; v <= kMaxPanelVectors; v++) table.tilePixels[v] = kTilePixels[v];
+  FillGemm<1, kTilePixels[1]>::into(table);
+  FillGemm<2, kTilePixels[2]>::into(table);
+  FillGemm<3, kTilePixels[3]>::into(table);
+}

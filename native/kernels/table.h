@@ -1,0 +1,118 @@
+// The kernels of one instruction set, as a table of functions with the sizes that belong to them.
+//
+// A kernel is a pure function over a small piece of work: no threads, no allocation, no failure. The bodies are written once (body/*.inl) and
+// compiled once per instruction set (isa_*.cc); a table is chosen once per session and handed down, so one process can run and test them all.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/cpu_info.h"
+
+namespace repconv {
+
+// Pixels are stored with their channels together (NHWC); a "vector" is kernels.vectorLength channels.
+inline constexpr int kMaxPanelVectors = 3;
+inline constexpr int kMaxTilePixels = 14;
+
+// One register tile of a convolution or matrix product:
+//
+//     out[p][c] = clamp(bias[c] + Σ_runs Σ_k in[p·pixelStride + runOffsets[run] + k] · weights[run][k][c] + residual[p][c])
+//
+// A run is a stretch of input that is contiguous in memory for all its k: a row of taps (3·C for a 3×3 kernel over dense pixels), one tap, or
+// a whole row of a matrix. The sum is formed in the order of runs and k, in one accumulator per output.
+struct GemmTile {
+  const float* in;
+  ptrdiff_t pixelStride;
+  const ptrdiff_t* runOffsets;
+  int runCount;
+  int runLength;
+  const float* weights;  // [run][k][panel vectors · vectorLength], zero beyond the last channel
+  const float* bias;     // [panel vectors · vectorLength]
+  float* out;
+  ptrdiff_t outPixelStride;
+  int lastLanes;  // channels of the panel's last vector that are stored
+  const float* residual;  // or null
+  ptrdiff_t residualPixelStride;
+  float low;  // NaN passes the clamp
+  float high;
+};
+
+using GemmKernel = void (*)(const GemmTile& tile);
+
+// One row of outputs of a depthwise convolution, for `channels` channels from the pointers on:
+//     out[p][c] = clamp(bias[c] + Σ_t in[p·inPixelStride + tapOffsets[t] + c] · weights[t·weightStride + c] + residual[p][c])
+struct DepthwiseRow {
+  const float* in;
+  ptrdiff_t inPixelStride;
+  const ptrdiff_t* tapOffsets;
+  int tapCount;
+  const float* weights;
+  ptrdiff_t weightStride;
+  const float* bias;
+  float* out;
+  ptrdiff_t outPixelStride;
+  const float* residual;  // or null
+  ptrdiff_t residualPixelStride;
+  int64_t pixels;
+  int64_t channels;  // whole vectors
+  float low;
+  float high;
+};
+
+// Pixels of whole vectors of channels, one behind the other:
+//     out[p][c] = clamp(in[p][c] · scale[c] + shift[c] + residual[p][c])
+struct AffineRow {
+  float* out;
+  const float* in;
+  const float* scale;
+  const float* shift;
+  const float* residual;  // or null
+  int64_t pixels;
+  int64_t channels;
+  float low;
+  float high;
+};
+
+// In the order in which programs name them (ops/epilogue.cc).
+enum class Activation { none, relu, relu6, leakyRelu, sigmoid, silu, hardSigmoid, hardSwish, gelu, geluTanh, tanh };
+
+struct KernelTable {
+  const char* name = nullptr;
+  Isa isa = Isa::scalar;
+  int vectorLength = 0;
+
+  // gemm[v][p]: p pixels by v vectors of channels, for p up to tilePixels[v]; the accumulators fill the registers.
+  int tilePixels[kMaxPanelVectors + 1] = {};
+  GemmKernel gemm[kMaxPanelVectors + 1][kMaxTilePixels + 1] = {};
+  void (*depthwise)(const DepthwiseRow& row) = nullptr;
+
+  void (*affine)(const AffineRow& row) = nullptr;
+  // Any number of elements, contiguous: clamp(a + b), clamp(in), clamp(a · b), in · scale + shift, the activation.
+  void (*add)(float* out, const float* a, const float* b, size_t size, float low, float high) = nullptr;
+  void (*clampRow)(float* out, const float* in, size_t size, float low, float high) = nullptr;
+  void (*multiply)(float* out, const float* a, const float* b, size_t size, float low, float high) = nullptr;
+  void (*affinePlane)(float* out, const float* in, size_t size, float scale, float shift) = nullptr;
+  void (*activate)(Activation activation, float alpha, float* out, const float* in, size_t size) = nullptr;
+  // e^(x − max) / Σ of one contiguous line.
+  void (*softmax)(float* out, const float* in, size_t size) = nullptr;
+
+  // One output pixel over the pixels at `taps`: the largest, or the sum over `divisor`.
+  void (*poolMax)(float* out, const float* in, const ptrdiff_t* taps, int64_t tapCount, int64_t channels) = nullptr;
+  void (*poolMean)(float* out, const float* in, const ptrdiff_t* taps, int64_t tapCount, int64_t channels, float divisor) = nullptr;
+
+  // A row of pixels from planes (one per channel, `plane` floats apart) to pixels (`pixel` floats apart) and back.
+  void (*interleave)(float* out, ptrdiff_t pixel, const float* in, ptrdiff_t plane, int64_t channels, int64_t pixels) = nullptr;
+  void (*deinterleave)(float* out, ptrdiff_t plane, const float* in, ptrdiff_t pixel, int64_t channels, int64_t pixels) = nullptr;
+
+  // out += factor · in, in float64: what folding is made of.
+  void (*axpy64)(double* out, const double* in, double factor, size_t size) = nullptr;
+
+  // Independent multiply-adds in registers, nothing else; returns how many floating-point operations it did.
+  double (*peak)(int64_t rounds, float* sink) = nullptr;
+};
+
+// The table for `isa`, or for the most this build has below it. The processor must support it.
+const KernelTable& kernelTable(Isa isa);
+
+}  // namespace repconv

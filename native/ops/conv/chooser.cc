@@ -1,0 +1,47 @@
+// Which algorithm computes a convolution: a list, each entry saying whether it fits and what it would cost. The last always fits.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "ops/conv/conv.h"
+
+namespace repconv {
+namespace {
+
+const ConvAlgorithm* const kAlgorithms[] = {&kDepthwiseConv, &kPointwiseConv, &kIm2colConv, &kDirectConv};
+
+}  // namespace
+
+const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const KernelTable& kernels, const std::string& forced, std::string* why) {
+  const ConvAlgorithm* best = nullptr;
+  double bestCost = 0;
+  for (const ConvAlgorithm* algorithm : kAlgorithms) {
+    if (!algorithm->fits(geometry)) continue;
+    if (forced == algorithm->name) {
+      *why = "forced";
+      return *algorithm;
+    }
+    const double cost = algorithm->cost(geometry, kernels);
+    char text[64];
+    std::snprintf(text, sizeof text, "%s%s %.3g", why->empty() ? "" : ", ", algorithm->name, cost);
+    *why += text;
+    // The first of equals: the more special one stands first.
+    if (best == nullptr || cost < bestCost) {
+      best = algorithm;
+      bestCost = cost;
+    }
+  }
+  return *best;
+}
+
+double tileRowCost(const KernelTable& kernels, int64_t pixels, int64_t channels) {
+  const int64_t vectors = (channels + kernels.vectorLength - 1) / kernels.vectorLength;
+  const int64_t panelVectors = std::min<int64_t>(vectors, kMaxPanelVectors);
+  const int64_t most = kernels.tilePixels[panelVectors];
+  const int64_t tiles = (pixels + most - 1) / most;
+  // Two multiply-adds a cycle, four cycles each: fewer than eight sums at a time leave the unit waiting. Loading a weight costs half one.
+  const double perTile = std::max(static_cast<double>(panelVectors * pixels) / static_cast<double>(tiles), 8.0) + 0.5 * static_cast<double>(panelVectors);
+  return perTile * static_cast<double>(tiles) * static_cast<double>(vectors) / static_cast<double>(panelVectors);
+}
+
+}  // namespace repconv

@@ -1,0 +1,64 @@
+#include "ops/grid.h"
+
+#include <algorithm>
+
+#include "core/cpu_info.h"
+
+namespace repconv {
+
+void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelPlan& plan, const float* packed,
+                 size_t panelBegin, size_t panelEnd, const Epilogue& epilogue) {
+  GemmTile tile{};
+  tile.pixelStride = grid.inPixel;
+  tile.runOffsets = pattern.offsets.data();
+  tile.runCount = static_cast<int>(pattern.offsets.size());
+  tile.runLength = pattern.length;
+  tile.outPixelStride = grid.outPixel;
+  tile.residualPixelStride = grid.residualPixel;
+  tile.low = epilogue.low();
+  tile.high = epilogue.high();
+  for (size_t index = panelBegin; index < panelEnd; index++) {
+    const Panel& panel = plan.panels[index];
+    tile.weights = packed + panel.weightOffset;
+    tile.bias = packed + plan.weightFloats + panel.biasOffset;
+    const bool isLast = index + 1 == plan.panels.size() && panel.firstChannel + panel.vectors * kernels.vectorLength <= grid.capacity;
+    tile.lastLanes = isLast ? kernels.vectorLength : panel.lastLanes(kernels.vectorLength);
+    const GemmKernel* byPixels = kernels.gemm[panel.vectors];
+    const int64_t most = kernels.tilePixels[panel.vectors];
+    // Tiles of nearly equal width: 14 pixels are 7 + 7, not 8 + 6.
+    const int64_t tiles = (grid.columns + most - 1) / most;
+    const float* in = grid.in + panel.group * pattern.groupStride;
+    for (int64_t y = 0; y < grid.rows; y++) {
+      int64_t x = 0;
+      for (int64_t t = 0; t < tiles; t++) {
+        const int64_t end = grid.columns * (t + 1) / tiles;
+        tile.in = in + y * grid.inRow + x * grid.inPixel;
+        tile.out = grid.out + y * grid.outRow + x * grid.outPixel + panel.firstChannel;
+        if (grid.residual != nullptr) tile.residual = grid.residual + y * grid.residualRow + x * grid.residualPixel + panel.firstChannel;
+        byPixels[end - x](tile);
+        x = end;
+      }
+    }
+  }
+}
+
+WorkSplit splitWork(const WorkSize& size, int threads) {
+  WorkSplit split;
+  const int64_t panels = static_cast<int64_t>(size.panels);
+  const size_t activations = size.inputBytesPerImage * static_cast<size_t>(size.images);
+  if (threads > 1 && size.weightBytes > 8 * activations && panels >= threads) {
+    split.panelBlocks = panels >= 4 * threads ? 2 * threads : threads;
+    return split;
+  }
+  if (size.images % threads != 0 && size.images < 4 * threads) split.rowBlocks = threads;
+  // With several panels the input passes several times: keep what passes within half the second-level cache.
+  const size_t half = cpuInfo().l2Bytes / 2;
+  if (panels > 1 && size.inputBytesPerImage > half) {
+    const int64_t blocks = static_cast<int64_t>(size.inputBytesPerImage / half + 1);
+    split.rowBlocks = (blocks + split.rowBlocks - 1) / split.rowBlocks * split.rowBlocks;
+  }
+  split.rowBlocks = std::clamp<int64_t>(split.rowBlocks, 1, std::max<int64_t>(size.rows, 1));
+  return split;
+}
+
+}  // namespace repconv

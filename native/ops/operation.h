@@ -1,0 +1,104 @@
+// The contract between the executor and the operations.
+//
+// An Operation is a step of a program: it checks shapes and says what it wants of its inputs. For one set of shapes it is planned into a Task,
+// which has chosen its algorithm, packed its constants and knows its scratch memory; a task is then run any number of times, on any thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/status.h"
+#include "core/thread_pool.h"
+#include "kernels/table.h"
+#include "ops/attributes.h"
+#include "ops/types.h"
+
+namespace repconv {
+
+// Types of a step's inputs (null where an optional one is absent) and outputs.
+struct StepTypes {
+  std::vector<const ValueType*> inputs;
+  std::vector<const ValueType*> outputs;
+
+  const ValueType* input(size_t index) const { return index < inputs.size() ? inputs[index] : nullptr; }
+};
+
+// What a task may use while it runs.
+struct RunContext {
+  Team& team;
+  const KernelTable& kernels;
+  void* const* inputs;
+  void* const* outputs;
+  char* sharedScratch;
+  char* memberScratch;
+  size_t memberScratchBytes;
+
+  const float* input(size_t index) const { return static_cast<const float*>(inputs[index]); }
+  float* output(size_t index = 0) const { return static_cast<float*>(outputs[index]); }
+  template <typename T>
+  T* scratch(int member) const {
+    return reinterpret_cast<T*>(memberScratch + static_cast<size_t>(member) * memberScratchBytes);
+  }
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  virtual void run(const RunContext& context) const = 0;
+
+  // Scratch per team member, and scratch all members share.
+  size_t memberScratchBytes = 0;
+  size_t sharedScratchBytes = 0;
+  const char* algorithm = "";
+  std::string why;
+  // Multiply-accumulates, for GFLOP/s.
+  double macs = 0;
+};
+
+// What a task may ask for while it is planned.
+struct PlanContext {
+  const KernelTable& kernels;
+  int threads = 1;
+  // The types of this plan, and those with the session's largest batch. An algorithm is chosen by the latter alone, so that an image's result
+  // never depends on its company.
+  const StepTypes* types = nullptr;
+  const StepTypes* largest = nullptr;
+  // Where the images lie; meaningful for nhwc values only.
+  std::vector<const Image*> inputImages;
+  std::vector<const Image*> outputImages;
+  // Data of inputs that are constants, else null.
+  std::vector<const void*> constants;
+  // A convolution algorithm to use wherever it fits.
+  std::string forcedConv;
+  // Memory that belongs to the session, made by the first plan that asks for `key` and shared by all later ones.
+  std::function<Result<const void*>(const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)> packed;
+
+  const float* constant(size_t index) const { return index < constants.size() ? static_cast<const float*>(constants[index]) : nullptr; }
+};
+
+class Operation {
+ public:
+  virtual ~Operation() = default;
+  // Whether the types go together: the guard behind which everything trusts.
+  virtual Status check(const StepTypes& types) const = 0;
+  // Zeros wanted around nhwc input `index`.
+  virtual Border border(const StepTypes& /*types*/, size_t /*index*/) const { return {}; }
+  // Whether nhwc input `index` may come with unrounded channels (layOut's isTight).
+  virtual bool acceptsTight(size_t /*index*/) const { return false; }
+  // Whether a constant input `index` is read while planning only, and not again by the task.
+  virtual bool packs(size_t /*index*/) const { return false; }
+  // Whether the output may lie where input `index` lies, if nobody reads that afterwards.
+  virtual bool isInPlace(size_t /*index*/) const { return false; }
+  // Whether the nhwc output may have unrounded channels.
+  virtual bool producesTight() const { return false; }
+  virtual Result<std::unique_ptr<Task>> plan(const PlanContext& context) const = 0;
+};
+
+using OperationFactory = Result<std::unique_ptr<Operation>> (*)(const Attributes& attributes);
+
+// The operation of that name.
+Result<std::unique_ptr<Operation>> makeOperation(const std::string& name, const Attributes& attributes);
+
+}  // namespace repconv

@@ -1,0 +1,54 @@
+// Weights of a dense product, cut into panels of a few vectors of output channels and laid out in the order in which the register tile reads
+// them:
+//
+//     panel 0: [k = 0: 48 channels][k = 1: 48 channels] … [k = K−1]      panel 1: …
+//
+// so that a product over any number of pixels streams each panel once, front to back. Channels that fill up the last vector are zero.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "kernels/table.h"
+
+namespace repconv {
+
+struct Panel {
+  int64_t firstChannel;  // in the output
+  int group;
+  int vectors;
+  int channels;
+  size_t weightOffset;  // in floats
+  size_t biasOffset;
+
+  int lastLanes(int vectorLength) const { return channels - (vectors - 1) * vectorLength; }
+};
+
+struct PanelPlan {
+  std::vector<Panel> panels;
+  int64_t depth = 0;  // K: products per output
+  size_t weightFloats = 0;
+  size_t biasFloats = 0;
+
+  size_t sizeBytes() const { return (weightFloats + biasFloats) * sizeof(float); }
+};
+
+// Panels for `groups` groups of `channels` outputs each.
+PanelPlan planPanels(const KernelTable& kernels, int groups, int64_t channels, int64_t depth);
+
+// Fills packed memory (weights, then biases). weightAt(channel, k) with the channel counted over all groups; bias may be null.
+template <typename WeightAt>
+void packPanels(const KernelTable& kernels, const PanelPlan& plan, const WeightAt& weightAt, const float* bias, float* packed) {
+  std::memset(packed, 0, plan.sizeBytes());
+  for (const Panel& panel : plan.panels) {
+    const int width = panel.vectors * kernels.vectorLength;
+    float* weights = packed + panel.weightOffset;
+    for (int64_t k = 0; k < plan.depth; k++) {
+      for (int i = 0; i < panel.channels; i++) weights[k * width + i] = weightAt(panel.firstChannel + i, k);
+    }
+    if (bias == nullptr) continue;
+    std::memcpy(packed + plan.weightFloats + panel.biasOffset, bias + panel.firstChannel, static_cast<size_t>(panel.channels) * sizeof(float));
+  }
+}
+
+}  // namespace repconv
