@@ -4,7 +4,8 @@ import { type OperatorName, operators } from '../../lib/ops/vocabulary.js';
 import { difference, isIdentical } from '../../lib/tensor/compare.js';
 import type { AnyTensor } from '../../lib/tensor/tensor.js';
 import { caseLine, referenceOf } from '../cases/case.js';
-import { type GoldenCase, goldenCases, goldenFamilies } from './golden.js';
+import { specialNumbers } from '../cases/data.js';
+import { type GoldenCase, goldenCases, goldenFamilies, goldenTensors } from './golden.js';
 
 const tolerance = 1e-12;
 /** What only moves numbers, or picks one, rounds nothing. */
@@ -43,13 +44,17 @@ test('every operator is held against PyTorch', () => {
   expect([...new Set(covered)].sort()).toEqual(Object.keys(operators).sort());
 });
 
-/** One tolerance over the tensor, and each number by itself where special ones stand: NaN, infinities and signs of zero in the same places. */
+test('the special numbers of the golden files are those of the case tables', () => {
+  expect([...(goldenTensors('activation').get('relu_special/input')!.data as Float32Array)]).toEqual(specialNumbers.map(Math.fround));
+});
+
+/** One tolerance over the tensor, and each number by itself on grids and special numbers: NaN, infinities and signs of zero in place. */
 function expectAgreement(result: AnyTensor, expected: AnyTensor, c: GoldenCase): void {
   const context = `${c.operator} ${caseLine(c.options)}`;
   expect(result.shape, context).toEqual(expected.shape);
   if (exactOperators.includes(c.operator)) expect(isIdentical(result, expected), context).toBe(true);
   expect(difference(result, expected).relative, context).toBeLessThanOrEqual(tolerance);
-  if (c.name.includes('special')) expectElementwise(result.data as Float64Array, expected.data as Float64Array, context);
+  if (/special|grid/.test(c.name)) expectElementwise(result.data as Float64Array, expected.data as Float64Array, context);
 }
 
 function expectElementwise(result: Float64Array, expected: Float64Array, context: string): void {

@@ -3,8 +3,8 @@ Writes the golden files of the operators: what PyTorch answers, for the referenc
 
     python test/golden/ops/make.py        (torch 2.13, safetensors, numpy, mpmath; the tests themselves need no Python)
 
-cases.json lists every case by family: operator, options as a user writes them, names of inputs and outputs in the operator's order (null where
-an optional input is absent). <family>.safetensors holds their tensors under <case>/<name>.
+cases.json lists every case by family: operator, options as a user writes them, names of inputs and outputs in the operator's order (null
+where an optional input is absent). <family>.safetensors holds their tensors under <case>/<name>.
 
 Inputs are float32 numbers, so that float32 engines may use them too; outputs are computed from them in float64. Where the family also has
 `output32`, that is PyTorch's float32 answer. Every tensor is seeded by its own name: adding a case changes no other.
@@ -356,8 +356,8 @@ ACTIVATIONS = {
     "tanh": torch.tanh,
 }
 
-# Not a number, infinities, both zeros, subnormals, the corners of the piecewise functions with their neighbours, where float32's exponential ends,
-# the largest. The same as `specialNumbers` in test/cases/data.ts.
+# Not a number, infinities, both zeros, subnormals, the corners of the piecewise functions with their neighbours, where float32's
+# exponential ends, the largest. The same as `specialNumbers` in test/cases/data.ts.
 TWO_SIGNED = (1e-45, 1e-40, 1.1754944e-38, 1e-30, 1e-8, 0.5, 1, 2, 2.9999998, 3, 3.0000002, 5.9999995, 6, 6.0000005)
 TWO_SIGNED += (8, 20, 30, 88, 89, 104, 700, 1e4, 1e38, 3.4028235e38)
 SPECIAL = torch.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0] + [s * v for v in TWO_SIGNED for s in (1, -1)], dtype=torch.float32)
