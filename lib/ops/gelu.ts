@@ -25,12 +25,12 @@ export const gelu: Operator<GeluAttributes> = elementwise('gelu', (x, { approxim
  * fraction; 1 − Φ(−x) above. Abramowitz and Stegun 26.2.11 and 26.2.14.
  */
 function normalDistribution(x: number): number {
-  if (x > 1.5) return 1 - normalDistribution(-x);
+  if (x > 0.75) return 1 - normalDistribution(-x);
   if (x < -39) return 0;
-  if (x < -1.5) {
-    // 200 levels settle the last bit at −1.5, fewer would do further out.
+  if (x < -0.75) {
+    // Levels enough to settle the last bit, from trials between −0.75 and −30.
     let fraction = -x;
-    for (let n = 200; n > 0; n--) fraction = n / fraction - x;
+    for (let n = Math.ceil(430 / (x * x)) + 15; n > 0; n--) fraction = n / fraction - x;
     return normalDensity(x) / fraction;
   }
   let term = x;
