@@ -85,9 +85,9 @@ function* writeTemporary(temporary: string, bytes: Uint8Array, previous: Stats |
   try {
     yield* writeAll(descriptor, bytes);
     if (previous !== undefined) {
-      // Owner first: changing it takes set-user-id bits away. Only root may give files away, so this may fail.
+      // Only root may give files away, so this may fail.
       yield* attempt(call('fchown', descriptor, previous.uid, previous.gid));
-      yield* call('fchmod', descriptor, previous.mode & 0o7777);
+      yield* call('fchmod', descriptor, previous.mode & 0o777);
     }
     yield* call('fsync', descriptor);
   } finally {

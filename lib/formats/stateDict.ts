@@ -49,9 +49,9 @@ export function saveStateDictSync(path: string, dict: Iterable<readonly [string,
 }
 
 function* load(path: string, options: SafetensorsReadOptions, operation: string): Steps<SafetensorsContent> {
-  const source = checkedSource(path, operation);
+  const { absolute, source } = checkedPath(path, operation);
   const context = parsingContext(options, source);
-  return yield* readRegularFile(resolve(path), source, (file) => readSafetensors(file, context));
+  return yield* readRegularFile(absolute, source, (file) => readSafetensors(file, context));
 }
 
 function* save(
@@ -60,13 +60,15 @@ function* save(
   options: SafetensorsWriteOptions,
   operation: string,
 ): Steps<void> {
-  const source = checkedSource(path, operation);
-  const absolute = resolve(path);
+  const { absolute, source } = checkedPath(path, operation);
   yield* writeAtomically(absolute, yield* serialized(dict, options, source), source);
 }
 
-/** How messages begin, if the path can be that of a state dict. Of a long path they show the end, which says more. @throws ERR_INPUT, ERR_PATH */
-function checkedSource(path: string, operation: string): string {
+/**
+ * The path, independent of the working directory from here on, and how messages begin: of a long path they show the end, which says more.
+ * @throws ERR_INPUT, ERR_PATH for what cannot be the path of a state dict
+ */
+function checkedPath(path: string, operation: string): { absolute: string; source: string } {
   if (typeof path !== 'string')
     throw new RepconvError('ERR_INPUT', `${operation}: path expects a string, got ${printable(inspect(path, { depth: 0 }), 80)}`);
   const source = `${operation}: "${path.length > 200 ? '…' : ''}${printable(path.slice(-200))}"`;
@@ -74,5 +76,9 @@ function checkedSource(path: string, operation: string): string {
     throw new RepconvError('ERR_PATH', `${source}: expects a path, got characters that no path can have`);
   if (!path.endsWith(extension))
     throw new RepconvError('ERR_PATH', `${source}: state dicts are ${extension} files: expects a name that ends so`);
-  return source;
+  try {
+    return { absolute: resolve(path), source };
+  } catch (cause) {
+    throw new RepconvError('ERR_IO', `${source}: is relative to a working directory that is gone`, { cause });
+  }
 }

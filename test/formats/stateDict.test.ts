@@ -11,6 +11,7 @@ import { performAsync, runAsync, type Step } from '../../lib/formats/steps.js';
 import { isIdentical } from '../../lib/tensor/compare.js';
 import { randn } from '../../lib/tensor/random.js';
 import { type AnyTensor, tensor } from '../../lib/tensor/tensor.js';
+import { compiledLibrary, runNode } from './childProcess.js';
 import { fileOf } from './malformedSafetensors.js';
 import { expectRefusal, refusalOf, refusalOfAsync } from './refusal.js';
 
@@ -76,6 +77,7 @@ describe('a state dict', () => {
 });
 
 describe('a path', () => {
+  const library = compiledLibrary('formats/stateDict.ts');
   const operations = {
     loadStateDict: (name: string) => loadStateDict(name),
     loadSafetensors: (name: string) => loadSafetensors(name),
@@ -154,6 +156,18 @@ describe('a path', () => {
     fs.renameSync(file, blob);
     fs.symlinkSync('blob', file);
     expect((await loadStateDict(file)).size).toBe(2);
+  });
+
+  it('is refused when it is relative to a folder that is gone', () => {
+    const { stdout } = runNode(`
+      const { saveStateDictSync } = require(${JSON.stringify(path.join(library, 'formats/stateDict.js'))});
+      const fs = require('node:fs');
+      fs.mkdirSync(${JSON.stringify(file)});
+      process.chdir(${JSON.stringify(file)});
+      fs.rmdirSync(${JSON.stringify(file)});
+      try { saveStateDictSync('model.safetensors', []); }
+      catch (error) { console.log(error.code, error.message); }`);
+    expect(stdout).toContain('ERR_IO saveStateDictSync: "model.safetensors": is relative to a working directory that is gone');
   });
 
   it('may have any other characters', async () => {
