@@ -127,8 +127,9 @@ export class JsonReader {
     let value: string;
     try {
       value = JSON.parse(this.#text.slice(quote, this.#at));
-    } catch (cause) {
-      throw this.#error('ERR_HEADER', `has an invalid escape in the string at character ${quote}`, { cause });
+    } catch {
+      // Without the cause, which may show what is in the file.
+      throw this.#error('ERR_HEADER', `has an invalid escape in the string at character ${quote}`);
     }
     if (!value.isWellFormed()) throw this.#error('ERR_HEADER', `has a lone surrogate in the string at character ${quote}`);
     return value;
@@ -165,7 +166,7 @@ export class JsonReader {
     }
   }
 
-  /** The digit at this place, negative or NaN where there is none. */
+  /** The digit at this place, negative where there is none. */
   #digit(): number {
     const digit = this.#text.charCodeAt(this.#at) - 0x30;
     return digit <= 9 ? digit : -1;
@@ -194,9 +195,9 @@ export class JsonReader {
     return kinds.find(([kind]) => kind.test(character))?.[1] ?? `"${printable(character)}"`;
   }
 
-  #error(code: ErrorCode, problem: string, options?: ErrorOptions): RepconvError {
+  #error(code: ErrorCode, problem: string): RepconvError {
     const shown = this.#path.slice(0, 4).map((step) => (typeof step === 'number' ? `[${step}]` : `"${printable(step)}"`));
     const where = shown.length === 0 ? '' : ` at ${shown.join(' ')}${this.#path.length > shown.length ? ' …' : ''}`;
-    return new RepconvError(code, `${this.#source}${where}: ${problem}`, options);
+    return new RepconvError(code, `${this.#source}${where}: ${problem}`);
   }
 }

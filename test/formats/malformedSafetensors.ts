@@ -56,9 +56,6 @@ function badNumbers(field: 'shape' | 'data_offsets', wrap: (number: string) => s
   const header: Record<string, string> = {
     'a negative number': '-1',
     'minus zero': '-0',
-    'a fraction': '1.0',
-    'a power of ten': '1e0',
-    'infinity by overflow': '1e999',
     'a leading zero': '02',
     'a plus sign': '+2',
     hexadecimal: '0x2',
@@ -71,6 +68,7 @@ function badNumbers(field: 'shape' | 'data_offsets', wrap: (number: string) => s
     'two numbers without a comma': '1 2',
     'a comma with nothing behind it': '2,',
   };
+  const fractional: Record<string, string> = { 'a fraction': '1.0', 'a power of ten': '1e0', 'infinity by overflow': '1e999' };
   const beyond: Record<string, string> = {
     '2^53': '9007199254740992',
     '2^64': '18446744073709551616',
@@ -78,7 +76,11 @@ function badNumbers(field: 'shape' | 'data_offsets', wrap: (number: string) => s
   };
   const files = (numbers: Record<string, string>, code: ErrorCode, says: string): MalformedFile[] =>
     Object.entries(numbers).map(([name, text]) => bad(`${field} has ${name}`, `{"a":${entry({ [field]: wrap(text) })}}`, code, says));
-  return [...files(header, 'ERR_HEADER', `"a" "${field}"`), ...files(beyond, 'ERR_LIMIT', `"a" "${field}"`)];
+  return [
+    ...files(header, 'ERR_HEADER', `"a" "${field}"`),
+    ...files(fractional, 'ERR_HEADER', 'expects a whole number, got a fraction or a power of ten'),
+    ...files(beyond, 'ERR_LIMIT', `"a" "${field}"`),
+  ];
 }
 
 const good = `{"a":${entry()}}`;

@@ -1,6 +1,7 @@
 /** Writing: equal content gives equal bytes, what is written is read back bit by bit, and what cannot be written is refused. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { allocateBytes } from '../../lib/formats/regularFile.js';
 import { parseSafetensors } from '../../lib/formats/safetensors.js';
 import { serializeSafetensors } from '../../lib/formats/serializeSafetensors.js';
 import { bytesOf, isIdentical } from '../../lib/tensor/compare.js';
@@ -84,7 +85,14 @@ describe('serializeSafetensors', () => {
   it('takes metadata as a record, a map or pairs', () => {
     const bytes = serializeSafetensors([['a', a]], { metadata: { x: '1', y: '2' } });
     expect(serializeSafetensors([['a', a]], { metadata: new Map(Object.entries({ y: '2', x: '1' })) })).toEqual(bytes);
-    expect(serializeSafetensors([['a', a]], { metadata: [['x', '1'], ['y', '2']] })).toEqual(bytes); // biome-ignore format: one line
+    expect(
+      serializeSafetensors([['a', a]], {
+        metadata: [
+          ['x', '1'],
+          ['y', '2'],
+        ],
+      }),
+    ).toEqual(bytes);
   });
 
   it('replaces a checksum that came with the metadata', () => {
@@ -94,7 +102,12 @@ describe('serializeSafetensors', () => {
   });
 
   it('writes the same tensor under two names twice', () => {
-    const { tensors } = parseSafetensors(serializeSafetensors([['a', a], ['b', a]])); // biome-ignore format: one line
+    const { tensors } = parseSafetensors(
+      serializeSafetensors([
+        ['a', a],
+        ['b', a],
+      ]),
+    );
     expect(tensors.get('b')!.data.byteOffset - tensors.get('a')!.data.byteOffset).toBe(bytesOf(a).length);
   });
 
@@ -106,7 +119,14 @@ describe('serializeSafetensors', () => {
     ['a number for a name', [[1, a]], 'a name expects a string, got 1'],
     ['a lone surrogate in a name', [['x\ud800', a]], 'a name expects text, got a lone surrogate'],
     ['the name of the metadata', [['__metadata__', a]], 'tensor "__metadata__": the name is reserved'],
-    ['a name twice', [['a', a], ['a', a]], 'tensor "a" is there twice'], // biome-ignore format: one line
+    [
+      'a name twice',
+      [
+        ['a', a],
+        ['a', a],
+      ],
+      'tensor "a" is there twice',
+    ],
     ['a plain array', [['a', new Float32Array(2)]], 'tensor "a" expects a Tensor, got Float32Array'],
     ['no tensor', [['a', undefined]], 'tensor "a" expects a Tensor, got undefined'],
     ['a name with control characters', [['\x1b[2J', null]], 'tensor "\\u001b[2J" expects a Tensor, got null'],
@@ -125,7 +145,15 @@ describe('serializeSafetensors', () => {
     [{ metadata: 'text' }, 'metadata expects a Map'],
     [{ metadata: { epoch: 3 } }, 'metadata "epoch" expects a string, got 3'],
     [{ metadata: { key: '\udc00' } }, 'metadata "key" expects text, got a lone surrogate'],
-    [{ metadata: [['a', ''], ['a', '']] }, 'metadata "a" is there twice'], // biome-ignore format: one line
+    [
+      {
+        metadata: [
+          ['a', ''],
+          ['a', ''],
+        ],
+      },
+      'metadata "a" is there twice',
+    ],
   ])('refuses the options %o', (options, says) => {
     expectRefusal(
       refusalOf(() => serializeSafetensors([['a', a]], options as never)),
@@ -166,6 +194,40 @@ describe('serializeSafetensors', () => {
       refusalOf(() => serializeSafetensors([['half', half]])),
       'ERR_UNSUPPORTED',
       'tensor "half": float4_e2m1fn [3] does not fill',
+    );
+  });
+
+  it('refuses more tensors than it would read back', () => {
+    const million = function* (): Generator<[string, AnyTensor]> {
+      for (let i = 0; i <= 1_000_000; i++) yield [`${i}`, a];
+    };
+    expectRefusal(
+      refusalOf(() => serializeSafetensors(million())),
+      'ERR_LIMIT',
+      'at most 1000000 tensors',
+    );
+  });
+
+  it('refuses a larger header than it would read back', () => {
+    const act = (): unknown => serializeSafetensors([['x'.repeat(100_000_000), a]]);
+    expectRefusal(refusalOf(act), 'ERR_LIMIT', 'header expects at most 100000000 bytes, got 100000184');
+  });
+
+  it('refuses a larger file than it would read back, before it asks for memory', () => {
+    const gibibyte = new Tensor('uint8', [2 ** 30]);
+    const dict = Array.from({ length: 9 }, (_, i): [string, AnyTensor] => [`${i}`, gibibyte]);
+    expectRefusal(
+      refusalOf(() => serializeSafetensors(dict)),
+      'ERR_LIMIT',
+      'at most 8589934592 bytes, got 9663677',
+    );
+  });
+
+  it('says so when there is no memory', () => {
+    expectRefusal(
+      refusalOf(() => allocateBytes(Number.MAX_SAFE_INTEGER, 'test')),
+      'ERR_OOM',
+      'test: no memory for 9007199254740991 bytes',
     );
   });
 

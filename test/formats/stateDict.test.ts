@@ -9,8 +9,7 @@ import { readRegularFile } from '../../lib/formats/regularFile.js';
 import { loadSafetensors, loadStateDict, saveStateDict, saveStateDictSync } from '../../lib/formats/stateDict.js';
 import { performAsync, runAsync, type Step } from '../../lib/formats/steps.js';
 import { isIdentical } from '../../lib/tensor/compare.js';
-import { randn } from '../../lib/tensor/random.js';
-import { type AnyTensor, tensor } from '../../lib/tensor/tensor.js';
+import { type AnyTensor, full, tensor } from '../../lib/tensor/tensor.js';
 import { compiledLibrary, runNode } from './childProcess.js';
 import { fileOf } from './malformedSafetensors.js';
 import { expectRefusal, refusalOf, refusalOfAsync } from './refusal.js';
@@ -55,7 +54,7 @@ describe('a state dict', () => {
 
   it('is saved as it was at the time of the call', async () => {
     // Long enough for the checksum to pause in its midst.
-    const changing = randn([3 * 2 ** 20]);
+    const changing = full([3 * 2 ** 20], 7);
     const before = changing.clone();
     const saved = saveStateDict(file, [['weight', changing]]);
     changing.data.fill(0);
@@ -64,7 +63,7 @@ describe('a state dict', () => {
   });
 
   it('lets other work run while it is loaded and saved', async () => {
-    const large = new Map([['weight', randn([6 * 2 ** 20])]]);
+    const large = new Map([['weight', full([6 * 2 ** 20], 7)]]);
     let turns = 0;
     const timer = setInterval(() => turns++, 1);
     await saveStateDict(file, large);
@@ -76,8 +75,9 @@ describe('a state dict', () => {
   });
 });
 
+const library = compiledLibrary('formats/stateDict.ts');
+
 describe('a path', () => {
-  const library = compiledLibrary('formats/stateDict.ts');
   const operations = {
     loadStateDict: (name: string) => loadStateDict(name),
     loadSafetensors: (name: string) => loadSafetensors(name),
@@ -281,4 +281,15 @@ it('errors of the synchronous save are thrown, not promised', () => {
     refusalOf(() => saveStateDictSync('/nowhere/model.pth', dict)),
     'ERR_PATH',
   );
+});
+
+it('a processor that stores numbers the other way round is told so', () => {
+  const { stdout } = runNode(`
+    require('node:os').endianness = () => 'BE';
+    const { saveStateDictSync, loadStateDict } = require(${JSON.stringify(path.join(library, 'formats/stateDict.js'))});
+    try { saveStateDictSync('/tmp/x.safetensors', []); } catch (error) { console.log(error.code, error.message); }
+    loadStateDict('/tmp/x.safetensors').catch((error) => console.log(error.code, error.message));`);
+  const says = (operation: string): string =>
+    `ERR_UNSUPPORTED ${operation}: "/tmp/x.safetensors": expects a little-endian processor, got a big-endian one`;
+  expect(stdout.trim().split('\n')).toEqual([says('saveStateDictSync'), says('loadStateDict')]);
 });
