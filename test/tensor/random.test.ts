@@ -67,5 +67,8 @@ describe('randn and rand', () => {
     expect(Math.min(...data)).toBeGreaterThanOrEqual(-3);
     expect(Math.max(...data)).toBeLessThan(2);
     expect(data.reduce((a, b) => a + b) / data.length).toBeCloseTo(-0.5, 1);
+    const unit = rand([10_000], { generator: new Random(1) }).data;
+    expect(unit.every((x) => x >= 0 && x <= 1)).toBe(true);
+    expect(unit.reduce((a, b) => a + b) / unit.length).toBeCloseTo(0.5, 1);
   });
 });
