@@ -140,9 +140,9 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
     [[image, weights], { padding: [1, 2, 3] }, 'ERR_INPUT', 'padding expects 2 or 4 whole numbers from 0 to 2^24, got [ 1, 2, 3 ]'],
     [
       [image, weights],
-      { padding: 2 ** 25 },
+      { padding: 2 ** 24 + 1 },
       'ERR_INPUT',
-      'padding expects 2 or 4 whole numbers from 0 to 2^24, got [ 33554432, 33554432 ]',
+      'padding expects 2 or 4 whole numbers from 0 to 2^24, got [ 16777217, 16777217 ]',
     ],
     [[image, weights], { padding: null }, 'ERR_INPUT', 'padding expects 2 or 4 whole numbers from 0 to 2^24, got null'],
     [[image, weights], { groups: 0 }, 'ERR_INPUT', 'groups expects a whole number from 1 to 2^24, got 0'],
@@ -315,6 +315,12 @@ describe('what an operator does not refuse', () => {
       attributesOf({ operator: 'conv2d', options: { padding: 1 } }) as never,
     );
     expect(empty.shape).toEqual([0, 2, 5, 5]);
+  });
+
+  it('is a stride of 2^24, the largest, which leaves one pixel', () => {
+    const [input, weight] = [image, weights].map((shape) => ({ dtype: 'float32' as const, shape }));
+    const attributes = attributesOf({ operator: 'conv2d', options: { stride: 2 ** 24 } });
+    expect(operators.conv2d.infer([input, weight, null], attributes as never)[0].shape).toEqual([1, 8, 1, 1]);
   });
 
   it('is a variance of zero with an eps of zero, which gives what division by zero gives', () => {
