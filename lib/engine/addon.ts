@@ -1,0 +1,136 @@
+/**
+ * The addon: its exports, typed, and how it is found and loaded.
+ *
+ * It is looked for in two places, a build in this checkout and the prebuilt binary in the package; nothing from the environment names a file to
+ * load. The paths are literal, so that bundlers see them.
+ */
+import { type ErrorCode, errorCodes, RepconvError } from '../errors.js';
+import type { Program } from './program.js';
+
+/** Options of a native session; empty texts and 0 mean the default. */
+export interface NativeOptions {
+  readonly isa: string;
+  readonly threads: number;
+  readonly conv: string;
+}
+
+/** What was decided about one step. */
+export interface StepDescription {
+  readonly label: string;
+  readonly operation: string;
+  readonly algorithm: string;
+  /** Estimated costs of the algorithms that fitted. */
+  readonly why: string;
+  /** Multiply-accumulates. */
+  readonly macs: number;
+}
+
+export interface NativeMemory {
+  readonly packedBytes: number;
+  readonly constantBytes: number;
+  readonly arenaBytes: number;
+}
+
+type FloatArray = Float32Array | Float64Array;
+type Shapes = readonly (readonly number[])[];
+
+/** native/addon/session_object.h */
+export interface NativeSession {
+  prepare(shapes: Shapes, largest: Shapes): number;
+  forget(plan: number): void;
+  keepConstants(all: boolean): void;
+  runSync(plan: number, inputs: readonly FloatArray[], outputs: readonly FloatArray[], nanoseconds?: Float64Array): void;
+  run(plan: number, inputs: readonly FloatArray[], outputs: readonly FloatArray[]): { id: number; promise: Promise<readonly FloatArray[]> };
+  describe(plan: number): StepDescription[];
+  memory(): NativeMemory;
+  dispose(): void;
+}
+
+export interface NativeAddon {
+  Session: new (program: Program, options: NativeOptions) => NativeSession;
+  execute(program: Program, shapes: Shapes, inputs: readonly FloatArray[], outputs: readonly FloatArray[], options: NativeOptions): void;
+  cancel(id: number): void;
+  info(): { model: string; isa: string; l2Bytes: number; affinity: number; quota: number; threads: number };
+  /** Floating-point operations per second of multiply-adds in registers, one thread. */
+  peak(isa: string): number;
+}
+
+let loaded: NativeAddon | undefined;
+
+/** The addon, loaded by the first call. @throws ERR_NATIVE telling what was tried and what to do */
+export function nativeAddon(): NativeAddon {
+  loaded ??= loadAddon();
+  return loaded;
+}
+
+/** What native code threw or rejected with, as the error users see. */
+export function nativeError(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof RepconvError) return error;
+  const code = (error as { code?: string }).code ?? 'ERR_NATIVE';
+  return Object.hasOwn(errorCodes, code) ? new RepconvError(code as ErrorCode, error.message) : error;
+}
+
+/** Calls into the addon; errors come out as RepconvError. */
+export function callNative<T>(call: (addon: NativeAddon) => T): T {
+  const addon = nativeAddon();
+  try {
+    return call(addon);
+  } catch (error) {
+    throw nativeError(error);
+  }
+}
+
+function loadAddon(): NativeAddon {
+  const tried: string[] = [];
+  for (const [where, load] of [
+    ['build/Release/repconv.node (a build in this folder)', () => require('../../build/Release/repconv.node')],
+    [`prebuilds/${platformName()}/repconv.node (the package's binary)`, loadPrebuild],
+  ] as const) {
+    try {
+      return load() as NativeAddon;
+    } catch (error) {
+      tried.push(`  - ${where}: ${(error as Error).message.split('\n')[0]}`);
+    }
+  }
+  throw new RepconvError(
+    'ERR_NATIVE',
+    [
+      `the native addon could not be loaded for ${platformName()}, Node ${process.versions.node}. Tried:`,
+      ...tried,
+      'What helps:',
+      '  1. a platform without a prebuilt binary needs a build: npm explore repconv -- npm run build:native (a C++20 compiler, make, Python 3)',
+      '  2. node_modules copied from another platform: install again on this one',
+      '  3. node --permission blocks addons: add --allow-addons',
+    ].join('\n'),
+  );
+}
+
+/** `linux-x64`, `linuxmusl-arm64`, `darwin-arm64`, … */
+function platformName(): string {
+  return `${process.platform}${isMusl() ? 'musl' : ''}-${process.arch}`;
+}
+
+function isMusl(): boolean {
+  if (process.platform !== 'linux') return false;
+  // The report would resolve the names of open sockets.
+  (process.report as { excludeNetwork?: boolean }).excludeNetwork = true;
+  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  return header.glibcVersionRuntime === undefined;
+}
+
+function loadPrebuild(): unknown {
+  switch (platformName()) {
+    case 'linux-x64':
+      return require('../../prebuilds/linux-x64/repconv.node');
+    case 'linux-arm64':
+      return require('../../prebuilds/linux-arm64/repconv.node');
+    case 'linuxmusl-x64':
+      return require('../../prebuilds/linuxmusl-x64/repconv.node');
+    case 'darwin-arm64':
+      return require('../../prebuilds/darwin-arm64/repconv.node');
+    case 'darwin-x64':
+      return require('../../prebuilds/darwin-x64/repconv.node');
+    default:
+      throw new Error('no prebuilt binary for this platform');
+  }
+}

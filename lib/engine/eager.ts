@@ -1,0 +1,100 @@
+/**
+ * The native reading: every word computes at once, as a program of one operator that is run and thrown away.
+ *
+ * Weights are packed by each call (a user may write into `tensor.data` at any time); whoever runs a network often compiles it.
+ */
+import { debugSettings } from '../debug.js';
+import { RepconvError } from '../errors.js';
+import { conv2d } from '../ops/conv2d.js';
+import type { Operator, TensorType } from '../ops/operator.js';
+import { pad } from '../ops/pad.js';
+import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
+import type { DType } from '../tensor/dtype.js';
+import { sizeOf } from '../tensor/shape.js';
+import { type AnyTensor, Tensor } from '../tensor/tensor.js';
+import { callNative, type NativeOptions } from './addon.js';
+import { type BuilderValue, concreteShapes, ProgramBuilder } from './programBuilder.js';
+
+/** The words over float32 tensors, computed by the addon. Options left empty follow the environment variables. */
+export function nativeOps(options: Partial<NativeOptions> = {}): Ops<Tensor> {
+  return vocabulary(nativeReading(options));
+}
+
+/** The reading behind {@link nativeOps}. */
+export function nativeReading(options: Partial<NativeOptions> = {}): Reading<Tensor> {
+  return {
+    lift: (tensor) => (tensor.dtype === 'float32' ? (tensor as Tensor) : tensor.to('float32')),
+    commit: copyInto,
+    apply: (operator, inputs, attributes) => applyNative(operator, inputs, attributes, nativeOptions(options)),
+  };
+}
+
+/** Options with what the environment variables say where the caller says nothing. */
+export function nativeOptions(options: Partial<NativeOptions> = {}): NativeOptions {
+  const { isa, conv, threads } = debugSettings();
+  return { isa: options.isa ?? isa, conv: options.conv ?? conv, threads: options.threads ?? threads };
+}
+
+function applyNative(operator: Operator, inputs: readonly (Tensor | null)[], attributes: object, options: NativeOptions): Tensor[] {
+  for (const input of inputs) if (input !== null) checkReadable(input, operator);
+  const types = operator.infer(inputs, attributes);
+  if (operator === conv2d) {
+    const { padding, paddingMode, ...rest } = attributes as { padding: readonly number[]; paddingMode: string };
+    if (paddingMode !== 'zeros') {
+      const [padded] = applyNative(pad, [inputs[0]], { padding, mode: paddingMode, value: 0 }, options);
+      return applyNative(conv2d, [padded, ...inputs.slice(1)], { ...rest, padding: [0, 0, 0, 0], paddingMode: 'zeros' }, options);
+    }
+  }
+  const builder = new ProgramBuilder();
+  // The first input varies, the rest are constants of the one-step program; two operands of equal standing both vary.
+  const isVarying = (index: number): boolean =>
+    index === 0 || ['add', 'mul', 'concat', 'batchNormTraining', 'prelu'].includes(operator.name);
+  const values = inputs.map(
+    (input, index): BuilderValue | null => input && { type: input, constant: isVarying(index) ? undefined : input },
+  );
+  const varying = inputs.flatMap((input, index) =>
+    input !== null && isVarying(index) ? [{ input, value: values[index] as BuilderValue }] : [],
+  );
+  const outputs = types.map((type): BuilderValue => ({ type }));
+  for (const { value } of varying) builder.input(value);
+  builder.apply({ operator, inputs: values, outputs, attributes, label: operator.name });
+  for (const output of outputs) builder.output(output);
+  const { program, origins } = builder.build();
+  const shapes = concreteShapes(origins, (value) => value.type.shape);
+  const results = types.map((type) => new Tensor('float32', type.shape as number[]));
+  callNative((addon) =>
+    addon.execute(
+      program,
+      shapes,
+      varying.map(({ input }) => input.data),
+      results.map((result) => result.data),
+      options,
+    ),
+  );
+  return results;
+}
+
+/** Guard of every native call: float32, in memory that is still there and that no other thread writes. @throws ERR_INPUT, ERR_UNSUPPORTED */
+export function checkReadable(
+  tensor: { dtype: DType; shape: TensorType['shape']; data: { length: number } },
+  operator: { name: string },
+): void {
+  if (tensor.dtype !== 'float32') {
+    throw new RepconvError(
+      'ERR_UNSUPPORTED',
+      `${operator.name}: computes in float32, got ${tensor.dtype}; convert with .to('float32'), or use referenceForward`,
+    );
+  }
+  const size = sizeOf(tensor.shape as number[]);
+  if (tensor.data.length !== size) {
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operator.name}: expects ${size} elements, got ${tensor.data.length}: the tensor's buffer was detached or resized`,
+    );
+  }
+}
+
+function copyInto(buffer: AnyTensor, value: Tensor): void {
+  const converted = value.to(buffer.dtype);
+  (buffer.data as Float32Array).set(converted.data as Float32Array);
+}

@@ -1,0 +1,89 @@
+/**
+ * The graph: what a model computes, as operators over values, in an order in which every value is made before it is read.
+ *
+ * It is recorded from a sentence (record.ts), rewritten by passes (passes/), printed (print.ts), exported (onnx/) and lowered (session/).
+ */
+import type { Operator, TensorType } from '../ops/operator.js';
+import type { OperatorName } from '../ops/vocabulary.js';
+import type { AnyTensor } from '../tensor/tensor.js';
+
+/** An input, a constant, or a result of a node. */
+export interface Value {
+  /** What it is called: an input's or output's name, a constant's state-dict key; empty where nobody named it. */
+  name: string;
+  type: TensorType;
+  readonly constant?: AnyTensor;
+}
+
+/** One application of an operator. */
+export interface Node {
+  readonly operator: Operator & { readonly name: OperatorName };
+  readonly inputs: readonly (Value | null)[];
+  readonly outputs: readonly Value[];
+  readonly attributes: object;
+  /** Path of the module that asked for it, as far as its parameters tell; for people. */
+  readonly label: string;
+}
+
+export class Graph {
+  constructor(
+    readonly inputs: readonly Value[],
+    /** By their names, in order. */
+    readonly outputs: ReadonlyMap<string, Value>,
+    readonly nodes: readonly Node[],
+  ) {}
+
+  /** Constants that nodes read, in the order of first reading. */
+  constants(): Value[] {
+    return [...new Set(this.nodes.flatMap((node) => node.inputs))].filter((value): value is Value => value?.constant !== undefined);
+  }
+
+  /** How often each value is read, by nodes and as an output. */
+  useCounts(): ReadonlyMap<Value, number> {
+    const counts = new Map<Value, number>();
+    const read = [...this.nodes.flatMap((node) => node.inputs), ...this.outputs.values()];
+    for (const value of read) if (value !== null) counts.set(value, (counts.get(value) ?? 0) + 1);
+    return counts;
+  }
+
+  /** The node that makes each value. */
+  producers(): ReadonlyMap<Value, Node> {
+    return new Map(this.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  }
+}
+
+/** Types of all values when the inputs have the given ones: the shape rules, applied again in order. @throws ERR_SHAPE */
+export function inferTypes(graph: Graph, inputs: readonly TensorType[]): ReadonlyMap<Value, TensorType> {
+  const types = new Map<Value, TensorType>(graph.inputs.map((input, i) => [input, inputs[i]]));
+  const typeOf = (value: Value): TensorType => types.get(value) ?? value.type;
+  for (const node of graph.nodes) {
+    const results = node.operator.infer(
+      node.inputs.map((input) => input && typeOf(input)),
+      node.attributes,
+    );
+    for (const [i, output] of node.outputs.entries()) types.set(output, results[i]);
+  }
+  return types;
+}
+
+/** Multiply-accumulates of a node: those of convolutions and linear layers, as the papers count them. NaN where extents are symbolic. */
+export function macsOf({ operator, inputs, outputs }: Node): number {
+  const weight = inputs[1]?.type.shape as readonly number[] | undefined;
+  const output = outputs[0].type.shape;
+  const pixels = (shape: readonly (number | string)[], axes: readonly number[]): number =>
+    axes.reduce((n, axis) => n * Number(shape[axis]), 1);
+  switch (operator.name) {
+    case 'conv2d':
+      return pixels(output, [0, 2, 3]) * pixels(weight ?? [], [0, 1, 2, 3]);
+    case 'convTranspose2d':
+      return pixels(inputs[0]?.type.shape ?? [], [0, 2, 3]) * pixels(weight ?? [], [0, 1, 2, 3]);
+    case 'linear':
+      return pixels(output, range(output.length - 1)) * pixels(weight ?? [], [0, 1]);
+    default:
+      return 0;
+  }
+}
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, i) => i);
+}

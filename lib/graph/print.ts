@@ -1,0 +1,47 @@
+/**
+ * A graph as text, for people and for tests:
+ *
+ *     graph (images: float32 [N,3,8,8])
+ *       %0 = conv2d(images, features.0.conv.weight, features.0.conv.bias) { stride 1×1, padding 1,1,1,1 } : [N,16,8,8]
+ *       %1 = relu(%0) : [N,16,8,8]
+ *       return output = %1
+ */
+import { showShape } from '../tensor/shape.js';
+import type { Graph, Value } from './graph.js';
+
+export function printGraph(graph: Graph): string {
+  const names = new Map<Value, string>();
+  for (const input of graph.inputs) names.set(input, input.name);
+  const nameOf = (value: Value | null): string => {
+    if (value === null) return '–';
+    const known = names.get(value);
+    if (known !== undefined) return known;
+    const name =
+      value.constant !== undefined ? value.name || `constant ${showShape(value.constant.shape)}` : `%${names.size - graph.inputs.length}`;
+    if (value.constant === undefined) names.set(value, name);
+    return name;
+  };
+  const inputs = graph.inputs.map(({ name, type }) => `${name}: ${type.dtype} ${showShape(type.shape)}`);
+  const lines = graph.nodes.map((node) => {
+    const left = node.outputs.map(nameOf).join(', ');
+    const types = node.outputs.map(({ type }) => showShape(type.shape)).join(', ');
+    return `  ${left} = ${node.operator.name}(${node.inputs.map(nameOf).join(', ')})${printAttributes(node.attributes)} : ${types}`;
+  });
+  const outputs = [...graph.outputs].map(([name, value]) => `${name} = ${nameOf(value)}`);
+  return [`graph (${inputs.join(', ')})`, ...lines, `  return ${outputs.join(', ')}`].join('\n');
+}
+
+/** Attributes that say something: those at their usual values are left out. */
+function printAttributes(attributes: object): string {
+  const usual: Readonly<Record<string, string>> = {
+    stride: '1,1',
+    padding: '0,0,0,0',
+    dilation: '1,1',
+    groups: '1',
+    paddingMode: 'zeros',
+    outputPadding: '0,0',
+    ceilMode: 'false',
+  };
+  const shown = Object.entries(attributes).flatMap(([name, value]) => (String(value) === usual[name] ? [] : [`${name} ${String(value)}`]));
+  return shown.length === 0 ? '' : ` { ${shown.join(', ')} }`;
+}

@@ -1,0 +1,69 @@
+/**
+ * The article's ConvBlock, with its faults mended (docs/article.md names them and what each costs).
+ *
+ *               ┌─ conv3_3: 3×3 convolution + batch norm ─┐
+ *     x ────────┼─ conv1_1: 1×1 convolution + batch norm ─┼─ + ─ relu ─ y
+ *               └─ rbr_identity: batch norm ──────────────┘            only where input and output have one shape
+ *
+ * deployed: x ─ rbr_reparam: 3×3 convolution ─ relu ─ y
+ */
+import type { Ops } from '../../ops/vocabulary.js';
+import type { PaddingMode, PairLike } from '../../ops/window.js';
+import { Identity, ReLU } from '../layers/activations.js';
+import { BatchNorm2d } from '../layers/batchNorm2d.js';
+import type { Sequential } from '../layers/containers.js';
+import { Conv2d } from '../layers/conv2d.js';
+import { convBn } from './convBn.js';
+import { ReparamBlock } from './reparamBlock.js';
+
+export interface ConvBlockOptions {
+  stride?: PairLike;
+  groups?: number;
+  paddingMode?: PaddingMode;
+  /** Of the batch norms. */
+  eps?: number;
+  /** Makes the deployed form: `rbr_reparam` only. */
+  deploy?: boolean;
+}
+
+export class ConvBlock extends ReparamBlock {
+  private readonly identity: Identity;
+  private readonly relu: ReLU;
+  private readonly normIdentity: BatchNorm2d | null;
+  private readonly conv3x3: Sequential | null;
+  private readonly conv1x1: Sequential | null;
+
+  /** @throws ERR_INPUT for channels that the groups do not divide, stride 0, … */
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    { stride = 1, groups = 1, paddingMode = 'zeros', eps = 1e-5, deploy = false }: ConvBlockOptions = {},
+  ) {
+    super(inChannels, 'rbr_reparam');
+    const spatial = { stride, groups };
+    this.identity = this.child('identity', new Identity());
+    this.relu = this.child('relu', new ReLU());
+    if (deploy) {
+      this.normIdentity = this.conv3x3 = this.conv1x1 = null;
+      this.setReparam(new Conv2d(inChannels, outChannels, 3, { ...spatial, padding: 1, paddingMode }));
+      return;
+    }
+    const keepsShape = inChannels === outChannels && [stride].flat().every((s) => s === 1);
+    this.normIdentity = keepsShape ? this.child('rbr_identity', new BatchNorm2d(outChannels, { eps })) : null;
+    this.conv3x3 = this.child('conv3_3', convBn(inChannels, outChannels, 3, { ...spatial, padding: 1, paddingMode, eps }));
+    this.conv1x1 = this.child('conv1_1', convBn(inChannels, outChannels, 1, { ...spatial, eps }));
+  }
+
+  protected override branches<X>(f: Ops<X>, x: X): X {
+    const sum = f.add((this.conv3x3 as Sequential).compute(f, x), (this.conv1x1 as Sequential).compute(f, x));
+    return this.normIdentity === null ? sum : f.add(sum, this.normIdentity.compute(f, this.identity.compute(f, x)));
+  }
+
+  protected override finish<X>(f: Ops<X>, x: X): X {
+    return this.relu.compute(f, x);
+  }
+
+  protected override removeBranches(): void {
+    for (const name of ['rbr_identity', 'conv3_3', 'conv1_1']) this.removeChild(name);
+  }
+}

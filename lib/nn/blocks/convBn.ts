@@ -1,0 +1,24 @@
+import type { PaddingLike, PairLike } from '../../ops/window.js';
+import { BatchNorm2d } from '../layers/batchNorm2d.js';
+import { Sequential } from '../layers/containers.js';
+import { Conv2d, type Conv2dLayerOptions } from '../layers/conv2d.js';
+
+export interface ConvBnOptions extends Conv2dLayerOptions {
+  stride?: PairLike;
+  padding?: PaddingLike;
+  /** Of the batch norm. */
+  eps?: number;
+}
+
+/**
+ * A convolution and its batch norm, under the keys `conv` and `bn`. The convolution has a bias unless told otherwise, as the article's `conv_bn`;
+ * folding keeps it.
+ */
+export function convBn(
+  inChannels: number,
+  outChannels: number,
+  kernelSize: PairLike,
+  { eps = 1e-5, ...options }: ConvBnOptions = {},
+): Sequential {
+  return new Sequential({ conv: new Conv2d(inChannels, outChannels, kernelSize, options), bn: new BatchNorm2d(outChannels, { eps }) });
+}

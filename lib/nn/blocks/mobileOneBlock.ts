@@ -1,0 +1,72 @@
+/**
+ * MobileOne's block: several k×k branches, a 1×1 branch where k > 1, a skip with a batch norm. Vasu et al. 2023 (arXiv:2206.04040), section 3.2.
+ *
+ *     y = relu(se(bn(x) + bn(conv1×1(x)) + Σ_i bn(conv_i k×k(x))))
+ */
+import type { Ops } from '../../ops/vocabulary.js';
+import type { PairLike } from '../../ops/window.js';
+import { Identity, ReLU } from '../layers/activations.js';
+import { BatchNorm2d } from '../layers/batchNorm2d.js';
+import { ModuleList, type Sequential } from '../layers/containers.js';
+import { Conv2d } from '../layers/conv2d.js';
+import type { Module } from '../module.js';
+import { convBn } from './convBn.js';
+import { ReparamBlock } from './reparamBlock.js';
+import { SqueezeExcite } from './squeezeExcite.js';
+
+export interface MobileOneBlockOptions {
+  stride?: PairLike;
+  padding?: number;
+  groups?: number;
+  /** Squeeze-and-excite with a sixteenth of the channels, before the activation. */
+  useSe?: boolean;
+  /** k×k branches. */
+  branches?: number;
+  eps?: number;
+  deploy?: boolean;
+}
+
+export class MobileOneBlock extends ReparamBlock {
+  private readonly se: Module;
+  private readonly activation: ReLU;
+  private readonly skip: BatchNorm2d | null;
+  private readonly convs: ModuleList | null;
+  private readonly scale: Sequential | null;
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: number,
+    { stride = 1, padding = 0, groups = 1, useSe = false, branches = 1, eps = 1e-5, deploy = false }: MobileOneBlockOptions = {},
+  ) {
+    super(inChannels, 'reparam_conv');
+    this.se = this.child('se', useSe ? new SqueezeExcite(outChannels, { reducedChannels: Math.floor(outChannels / 16) }) : new Identity());
+    this.activation = this.child('activation', new ReLU());
+    if (deploy) {
+      this.skip = this.convs = this.scale = null;
+      this.setReparam(new Conv2d(inChannels, outChannels, kernelSize, { stride, padding, groups }));
+      return;
+    }
+    const keepsShape = inChannels === outChannels && [stride].flat().every((s) => s === 1);
+    const options = { stride, groups, bias: false, eps };
+    this.skip = keepsShape ? this.child('rbr_skip', new BatchNorm2d(inChannels, { eps })) : null;
+    this.convs = this.child(
+      'rbr_conv',
+      new ModuleList(Array.from({ length: branches }, () => convBn(inChannels, outChannels, kernelSize, { ...options, padding }))),
+    );
+    this.scale = kernelSize > 1 ? this.child('rbr_scale', convBn(inChannels, outChannels, 1, options)) : null;
+  }
+
+  protected override branches<X>(f: Ops<X>, x: X): X {
+    const branches = [...(this.convs as ModuleList), this.scale, this.skip].filter((branch): branch is Module => branch !== null);
+    return branches.map((branch) => branch.compute(f, x)).reduce((sum, branch) => f.add(sum, branch));
+  }
+
+  protected override finish<X>(f: Ops<X>, x: X): X {
+    return this.activation.compute(f, this.se.compute(f, x));
+  }
+
+  protected override removeBranches(): void {
+    for (const name of ['rbr_skip', 'rbr_conv', 'rbr_scale']) this.removeChild(name);
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * What every re-parameterizable block is: branches that can be folded, then something that cannot.
+ *
+ *     training form   y = finish(branches(x))          deployed form   y = finish(reparam(x))
+ *
+ * A block states `branches`, once. Its equivalent kernel is that sentence read affinely; its certificate compares that sentence with the convolution
+ * that replaces it. No block has folding code of its own.
+ */
+import { RepconvError } from '../../errors.js';
+import type { Ops } from '../../ops/vocabulary.js';
+import type { Pair } from '../../ops/window.js';
+import { type AffineSum, affineSum, mergedTerms } from '../../reparam/affine.js';
+import { type Certificate, certify } from '../../reparam/certificate.js';
+import { type ConvMap, roundedParameters } from '../../reparam/convMap.js';
+import { isReason, type Reason } from '../../reparam/reason.js';
+import type { FloatDType } from '../../tensor/dtype.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import { Conv2d } from '../layers/conv2d.js';
+import { ConvTranspose2d } from '../layers/convTranspose2d.js';
+import { Module } from '../module.js';
+
+/** A block's branches as one map, and the map of each. */
+export interface FoldedBlock {
+  readonly map: ConvMap;
+  readonly terms: AffineSum['terms'];
+}
+
+/** What takes the place of the branches. */
+export type DeployedConv = Conv2d | ConvTranspose2d;
+
+export abstract class ReparamBlock extends Module {
+  /** The deployed convolution; null in training form. */
+  private reparam: DeployedConv | null = null;
+
+  constructor(
+    readonly inChannels: number,
+    /** Key of the deployed convolution. */
+    private readonly reparamKey: string,
+  ) {
+    super();
+  }
+
+  /** The pre-activation sentence in training form: what folds. */
+  protected abstract branches<X>(f: Ops<X>, x: X): X;
+
+  /** What follows: attention, the activation. */
+  protected abstract finish<X>(f: Ops<X>, x: X): X;
+
+  /** Takes the branch children away. */
+  protected abstract removeBranches(): void;
+
+  /** Whether the block is deployed: one convolution in place of its branches. */
+  get deploy(): boolean {
+    return this.reparam !== null;
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    return this.finish(f, this.linear(f, x));
+  }
+
+  /** The pre-activation sentence in the form the block has. */
+  linear<X>(f: Ops<X>, x: X): X {
+    return this.reparam === null ? this.branches(f, x) : this.reparam.compute(f, x);
+  }
+
+  /** The branches as one convolution, in float64, or why they are none. */
+  fold(): FoldedBlock | Reason {
+    const sum = affineSum((f, x) => this.linear(f, x), { dtype: 'float32', shape: ['N', this.inChannels, 'H', 'W'] });
+    if (isReason(sum)) return sum;
+    const map = mergedTerms(sum);
+    return isReason(map) ? map : { map, terms: sum.terms };
+  }
+
+  /**
+   * The kernel [O, C/G, K, L] and bias [O] of the one convolution that equals the branches, rounded once to the format of the weights.
+   * RepVGG, arXiv:2101.03697, section 3.3.
+   * @throws ERR_TRAIN_MODE in training mode, ERR_UNSUPPORTED with the reason where there is no such convolution
+   */
+  getEquivalentKernelBias(): { kernel: Tensor<FloatDType>; bias: Tensor<FloatDType> } {
+    const { weight, bias } = roundedParameters(this.foldOrThrow('getEquivalentKernelBias').map, this.weightDType());
+    return { kernel: weight, bias };
+  }
+
+  /**
+   * Puts the one convolution in place of the branches. A second call does nothing. The block is changed only if all went well.
+   * @throws ERR_TRAIN_MODE in training mode, ERR_UNSUPPORTED with the reason where the branches have no common convolution
+   */
+  switchToDeploy(): void {
+    if (!this.deploy) this.replaceBranches(this.convolutionOf(this.foldOrThrow('switchToDeploy').map));
+  }
+
+  /** The layer that computes `map`, its numbers rounded once to the format of the block's weights. */
+  convolutionOf(map: ConvMap): DeployedConv {
+    const { weight, bias } = roundedParameters(map, this.weightDType());
+    const options = { stride: map.stride, padding: map.padding, dilation: map.dilation, groups: map.groups };
+    const conv =
+      map.outputPadding === null
+        ? new Conv2d(map.inChannels, map.outChannels, map.kernelSize, { ...options, paddingMode: map.paddingMode })
+        : new ConvTranspose2d(map.inChannels, map.outChannels, map.kernelSize, { ...options, outputPadding: map.outputPadding });
+    conv.to(weight.dtype).train(this.training).loadStateDict({ weight, bias });
+    return conv;
+  }
+
+  /** Compares the branches with `conv`, impulse by impulse, in float64. */
+  certify(conv: DeployedConv, map: ConvMap, budget?: number): Certificate {
+    return certify(
+      (f, x) => this.linear(f, x),
+      (f, x) => conv.compute(f, x),
+      {
+        channels: map.inChannels,
+        reach: ([0, 1] as const).map((axis) => map.dilation[axis] * (map.kernelSize[axis] - 1) + 1) as unknown as Pair,
+        stride: map.stride,
+        ...(budget === undefined ? {} : { budget }),
+      },
+    );
+  }
+
+  /** Puts `conv` in place of the branches. */
+  replaceBranches(conv: DeployedConv): void {
+    this.removeBranches();
+    this.setReparam(conv);
+  }
+
+  /** For constructors: makes the block a deployed one from the start. */
+  protected setReparam(conv: DeployedConv): void {
+    this.reparam = this.child(this.reparamKey, conv);
+  }
+
+  private foldOrThrow(operation: string): FoldedBlock {
+    const folded = this.fold();
+    if (!isReason(folded)) return folded;
+    if (folded.code === 'TRAIN_MODE')
+      throw new RepconvError('ERR_TRAIN_MODE', `${this.typeName}.${operation}: expects evaluation mode, call eval() first (${folded})`);
+    throw new RepconvError('ERR_UNSUPPORTED', `${this.typeName}.${operation}: ${folded}`);
+  }
+
+  /** Format of the first kernel among the branches' parameters. */
+  private weightDType(): FloatDType {
+    const tensors = [...this.namedParameters()].map(([, tensor]) => tensor);
+    return (tensors.find((tensor) => tensor.shape.length === 4) ?? tensors[0]).dtype as FloatDType;
+  }
+}

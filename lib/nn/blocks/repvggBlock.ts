@@ -1,0 +1,67 @@
+/**
+ * RepVGG's block: 3×3 + 1×1 + identity, each with a batch norm. Ding et al. 2021 (arXiv:2101.03697), section 3.2.
+ *
+ *     y = relu(se(bn(conv3×3(x)) + bn(conv1×1(x)) + bn(x)))            identity where input and output have one shape; se in D2se only
+ */
+import type { Ops } from '../../ops/vocabulary.js';
+import type { PairLike } from '../../ops/window.js';
+import { Identity, ReLU } from '../layers/activations.js';
+import { BatchNorm2d } from '../layers/batchNorm2d.js';
+import type { Sequential } from '../layers/containers.js';
+import { Conv2d } from '../layers/conv2d.js';
+import type { Module } from '../module.js';
+import { convBn } from './convBn.js';
+import { ReparamBlock } from './reparamBlock.js';
+import { SqueezeExcite } from './squeezeExcite.js';
+
+export interface RepVGGBlockOptions {
+  stride?: PairLike;
+  groups?: number;
+  /** Squeeze-and-excite with a sixteenth of the channels, before the activation. */
+  useSe?: boolean;
+  eps?: number;
+  deploy?: boolean;
+}
+
+export class RepVGGBlock extends ReparamBlock {
+  private readonly nonlinearity: ReLU;
+  private readonly se: Module;
+  private readonly identity: BatchNorm2d | null;
+  private readonly dense: Sequential | null;
+  private readonly pointwise: Sequential | null;
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    { stride = 1, groups = 1, useSe = false, eps = 1e-5, deploy = false }: RepVGGBlockOptions = {},
+  ) {
+    super(inChannels, 'rbr_reparam');
+    this.nonlinearity = this.child('nonlinearity', new ReLU());
+    this.se = this.child(
+      'se',
+      useSe ? new SqueezeExcite(outChannels, { reducedChannels: Math.floor(outChannels / 16), keys: ['down', 'up'] }) : new Identity(),
+    );
+    if (deploy) {
+      this.identity = this.dense = this.pointwise = null;
+      this.setReparam(new Conv2d(inChannels, outChannels, 3, { stride, groups, padding: 1 }));
+      return;
+    }
+    const keepsShape = inChannels === outChannels && [stride].flat().every((s) => s === 1);
+    this.identity = keepsShape ? this.child('rbr_identity', new BatchNorm2d(inChannels, { eps })) : null;
+    this.dense = this.child('rbr_dense', convBn(inChannels, outChannels, 3, { stride, groups, padding: 1, bias: false, eps }));
+    this.pointwise = this.child('rbr_1x1', convBn(inChannels, outChannels, 1, { stride, groups, bias: false, eps }));
+  }
+
+  protected override branches<X>(f: Ops<X>, x: X): X {
+    const sum = f.add((this.dense as Sequential).compute(f, x), (this.pointwise as Sequential).compute(f, x));
+    return this.identity === null ? sum : f.add(sum, this.identity.compute(f, x));
+  }
+
+  protected override finish<X>(f: Ops<X>, x: X): X {
+    return this.nonlinearity.compute(f, this.se.compute(f, x));
+  }
+
+  protected override removeBranches(): void {
+    for (const name of ['rbr_identity', 'rbr_dense', 'rbr_1x1']) this.removeChild(name);
+  }
+}

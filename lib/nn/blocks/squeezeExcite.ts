@@ -1,0 +1,32 @@
+/** Channel attention: x · sigmoid(expand(relu(reduce(mean(x))))). Hu et al. 2018 (arXiv:1709.01507), section 3. */
+import type { Ops } from '../../ops/vocabulary.js';
+import { Conv2d } from '../layers/conv2d.js';
+import { Module } from '../module.js';
+
+export interface SqueezeExciteOptions {
+  /** Channels inside. */
+  reducedChannels: number;
+  /** Keys of the two 1×1 convolutions: RepVGG calls them `down` and `up`, MobileOne `reduce` and `expand`. */
+  keys?: readonly [string, string];
+}
+
+export class SqueezeExcite extends Module {
+  private readonly reduce: Conv2d;
+  private readonly expand: Conv2d;
+
+  constructor(channels: number, { reducedChannels, keys = ['reduce', 'expand'] }: SqueezeExciteOptions) {
+    super();
+    this.reduce = this.child(keys[0], new Conv2d(channels, reducedChannels, 1));
+    this.expand = this.child(keys[1], new Conv2d(reducedChannels, channels, 1));
+  }
+
+  /** The block is called SEBlock where it comes from. */
+  override get typeName(): string {
+    return 'SEBlock';
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    const inner = f.relu(this.reduce.compute(f, f.globalAveragePool2d(x)));
+    return f.mul(x, f.sigmoid(this.expand.compute(f, inner)));
+  }
+}

@@ -1,0 +1,9 @@
+/** How new layers are filled: PyTorch's defaults, from the process' generator (`manualSeed`). */
+import { defaultGenerator, rand } from '../tensor/random.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+/** Uniform in ±1/√fanIn, for weights (Kaiming with a = √5) and biases alike. He et al. 2015; LeCun et al. 1998, section 4.6. */
+export function uniformByFanIn(shape: readonly number[], fanIn: number): Tensor {
+  const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0;
+  return rand(shape, { low: -bound, high: bound, generator: defaultGenerator() });
+}

@@ -1,0 +1,48 @@
+/** Modules that hold modules. */
+import { RepconvError } from '../../errors.js';
+import type { Ops } from '../../ops/vocabulary.js';
+import { Module } from '../module.js';
+
+/** One module after the other; keys begin with their places (`0`, `1`, …) or, given a record, their names. */
+export class Sequential extends Module {
+  constructor(...modules: readonly Module[] | [Readonly<Record<string, Module>>]) {
+    super();
+    const [first] = modules;
+    const named =
+      modules.length === 1 && !(first instanceof Module)
+        ? Object.entries(first as Record<string, Module>)
+        : (modules as Module[]).map((module, i) => [String(i), module] as const);
+    for (const [name, module] of named) this.child(name, module);
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    return [...this.namedChildren()].reduce((value, [, module]) => module.compute(f, value), x);
+  }
+}
+
+/** A numbered list of modules; what is done with them, the module around it says. */
+export class ModuleList extends Module {
+  constructor(modules: Iterable<Module>) {
+    super();
+    for (const [i, module] of [...modules].entries()) this.child(String(i), module);
+  }
+
+  *[Symbol.iterator](): Generator<Module> {
+    for (const [, module] of this.namedChildren()) yield module;
+  }
+
+  override compute<X>(): X {
+    throw new RepconvError('ERR_UNSUPPORTED', 'ModuleList: a list of modules computes nothing by itself');
+  }
+
+  /** Neighbours that print alike stand once: `(0-3): 4 x Sequential(…)`. */
+  protected override childLines(): string[] {
+    const runs: { text: string; first: string; last: string; count: number }[] = [];
+    for (const [name, module] of this.namedChildren()) {
+      const [text, run] = [String(module), runs.at(-1)];
+      if (run?.text === text) Object.assign(run, { last: name, count: run.count + 1 });
+      else runs.push({ text, first: name, last: name, count: 1 });
+    }
+    return runs.map(({ text, first, last, count }) => (count === 1 ? `(${first}): ${text}` : `(${first}-${last}): ${count} x ${text}`));
+  }
+}

@@ -1,0 +1,90 @@
+import { RepconvError } from '../../errors.js';
+import { type Conv2dAttributes, conv2dAttributes } from '../../ops/conv2d.js';
+import type { Ops } from '../../ops/vocabulary.js';
+import { type Padding, type PaddingLike, type PaddingMode, type Pair, type PairLike, pair } from '../../ops/window.js';
+import type { AnyTensor } from '../../tensor/tensor.js';
+import { uniformByFanIn } from '../init.js';
+import { Module } from '../module.js';
+import { pythonBool, pythonTuple } from '../python.js';
+
+export interface Conv2dLayerOptions {
+  stride?: PairLike;
+  /** One number, (height, width), or (top, left, bottom, right), which PyTorch lacks. */
+  padding?: PaddingLike;
+  dilation?: PairLike;
+  groups?: number;
+  /** Default true, as in PyTorch. */
+  bias?: boolean;
+  paddingMode?: PaddingMode;
+}
+
+/**
+ * A convolution. Keys: `weight` [O, C/G, K, L], `bias` [O].
+ * @throws ERR_INPUT for sizes that are no convolution
+ */
+export class Conv2d extends Module {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernelSize: Pair;
+  readonly attributes: Conv2dAttributes;
+
+  constructor(inChannels: number, outChannels: number, kernelSize: PairLike, { bias = true, ...options }: Conv2dLayerOptions = {}) {
+    super();
+    this.inChannels = channels(inChannels, 'Conv2d', 'inChannels');
+    this.outChannels = channels(outChannels, 'Conv2d', 'outChannels');
+    this.kernelSize = pair(kernelSize, 'Conv2d', 'kernelSize', 1);
+    this.attributes = conv2dAttributes(options);
+    const { groups } = this.attributes;
+    checkGroups(groups, inChannels, outChannels, 'Conv2d');
+    const fanIn = (inChannels / groups) * this.kernelSize[0] * this.kernelSize[1];
+    this.parameter('weight', uniformByFanIn([outChannels, inChannels / groups, ...this.kernelSize], fanIn));
+    if (bias) this.parameter('bias', uniformByFanIn([outChannels], fanIn));
+  }
+
+  get weight(): AnyTensor {
+    return this.tensor('weight') as AnyTensor;
+  }
+
+  get bias(): AnyTensor | null {
+    return this.tensor('bias');
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    return f.conv2d(x, f.lift(this.weight), this.bias && f.lift(this.bias), this.attributes);
+  }
+
+  protected override extraRepr(): string {
+    const { stride, padding, dilation, groups, paddingMode } = this.attributes;
+    return [
+      `${this.inChannels}, ${this.outChannels}, kernel_size=${pythonTuple(this.kernelSize)}, stride=${pythonTuple(stride)}`,
+      ...(padding.some((p) => p !== 0) ? [`padding=${pythonTuple(shownPadding(padding))}`] : []),
+      ...(dilation.some((d) => d !== 1) ? [`dilation=${pythonTuple(dilation)}`] : []),
+      ...(groups === 1 ? [] : [`groups=${groups}`]),
+      ...(this.bias === null ? [`bias=${pythonBool(false)}`] : []),
+      ...(paddingMode === 'zeros' ? [] : [`padding_mode=${paddingMode}`]),
+    ].join(', ');
+  }
+}
+
+/** (height, width) where PyTorch could say it so. */
+export function shownPadding(padding: Padding): readonly number[] {
+  const [top, left, bottom, right] = padding;
+  return top === bottom && left === right ? [top, left] : padding;
+}
+
+/** @throws ERR_INPUT */
+export function channels(count: number, layer: string, role: string): number {
+  if (!Number.isInteger(count) || count < 1 || count > 2 ** 24)
+    throw new RepconvError('ERR_INPUT', `${layer}: ${role} expects a whole number from 1 to 2^24, got ${count}`);
+  return count;
+}
+
+/** @throws ERR_INPUT */
+export function checkGroups(groups: number, inChannels: number, outChannels: number, layer: string): void {
+  if (inChannels % groups !== 0 || outChannels % groups !== 0) {
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${layer}: groups expects a divisor of ${inChannels} input and ${outChannels} output channels, got ${groups}`,
+    );
+  }
+}

@@ -1,0 +1,59 @@
+import { type ConvTranspose2dAttributes, type ConvTranspose2dOptions, convTranspose2dAttributes } from '../../ops/convTranspose2d.js';
+import type { Ops } from '../../ops/vocabulary.js';
+import { type Pair, type PairLike, pair } from '../../ops/window.js';
+import type { AnyTensor } from '../../tensor/tensor.js';
+import { uniformByFanIn } from '../init.js';
+import { Module } from '../module.js';
+import { pythonBool, pythonTuple } from '../python.js';
+import { channels, checkGroups, shownPadding } from './conv2d.js';
+
+/** A transposed convolution. Keys: `weight` [C, O/G, K, L], `bias` [O]. @throws ERR_INPUT */
+export class ConvTranspose2d extends Module {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernelSize: Pair;
+  readonly attributes: ConvTranspose2dAttributes;
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: PairLike,
+    { bias = true, ...options }: ConvTranspose2dOptions & { bias?: boolean } = {},
+  ) {
+    super();
+    this.inChannels = channels(inChannels, 'ConvTranspose2d', 'inChannels');
+    this.outChannels = channels(outChannels, 'ConvTranspose2d', 'outChannels');
+    this.kernelSize = pair(kernelSize, 'ConvTranspose2d', 'kernelSize', 1);
+    this.attributes = convTranspose2dAttributes(options);
+    const { groups } = this.attributes;
+    checkGroups(groups, inChannels, outChannels, 'ConvTranspose2d');
+    // PyTorch computes the fan from the weight's second axis, whatever it means here.
+    const fanIn = (outChannels / groups) * this.kernelSize[0] * this.kernelSize[1];
+    this.parameter('weight', uniformByFanIn([inChannels, outChannels / groups, ...this.kernelSize], fanIn));
+    if (bias) this.parameter('bias', uniformByFanIn([outChannels], fanIn));
+  }
+
+  get weight(): AnyTensor {
+    return this.tensor('weight') as AnyTensor;
+  }
+
+  get bias(): AnyTensor | null {
+    return this.tensor('bias');
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    return f.convTranspose2d(x, f.lift(this.weight), this.bias && f.lift(this.bias), this.attributes);
+  }
+
+  protected override extraRepr(): string {
+    const { stride, padding, outputPadding, dilation, groups } = this.attributes;
+    return [
+      `${this.inChannels}, ${this.outChannels}, kernel_size=${pythonTuple(this.kernelSize)}, stride=${pythonTuple(stride)}`,
+      ...(padding.some((p) => p !== 0) ? [`padding=${pythonTuple(shownPadding(padding))}`] : []),
+      ...(dilation.some((d) => d !== 1) ? [`dilation=${pythonTuple(dilation)}`] : []),
+      ...(outputPadding.some((p) => p !== 0) ? [`output_padding=${pythonTuple(outputPadding)}`] : []),
+      ...(groups === 1 ? [] : [`groups=${groups}`]),
+      ...(this.bias === null ? [`bias=${pythonBool(false)}`] : []),
+    ].join(', ');
+  }
+}

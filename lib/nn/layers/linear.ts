@@ -1,0 +1,36 @@
+import type { Ops } from '../../ops/vocabulary.js';
+import type { AnyTensor } from '../../tensor/tensor.js';
+import { uniformByFanIn } from '../init.js';
+import { Module } from '../module.js';
+import { pythonBool } from '../python.js';
+import { channels } from './conv2d.js';
+
+/** A fully connected layer over the last axis. Keys: `weight` [O, F], `bias` [O]. */
+export class Linear extends Module {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+
+  constructor(inFeatures: number, outFeatures: number, { bias = true }: { bias?: boolean } = {}) {
+    super();
+    this.inFeatures = channels(inFeatures, 'Linear', 'inFeatures');
+    this.outFeatures = channels(outFeatures, 'Linear', 'outFeatures');
+    this.parameter('weight', uniformByFanIn([outFeatures, inFeatures], inFeatures));
+    if (bias) this.parameter('bias', uniformByFanIn([outFeatures], inFeatures));
+  }
+
+  get weight(): AnyTensor {
+    return this.tensor('weight') as AnyTensor;
+  }
+
+  get bias(): AnyTensor | null {
+    return this.tensor('bias');
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    return f.linear(x, f.lift(this.weight), this.bias && f.lift(this.bias));
+  }
+
+  protected override extraRepr(): string {
+    return `in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${pythonBool(this.bias !== null)}`;
+  }
+}

@@ -1,0 +1,121 @@
+/** Pooling and flattening as modules, under PyTorch's names. */
+import { type AveragePool2dAttributes, averagePool2dAttributes } from '../../ops/averagePool2d.js';
+import { type MaxPool2dAttributes, maxPool2dAttributes } from '../../ops/maxPool2d.js';
+import type { Ops } from '../../ops/vocabulary.js';
+import { type PaddingLike, type Pair, type PairLike, pair } from '../../ops/window.js';
+import { Module } from '../module.js';
+import { pythonBool, pythonTuple } from '../python.js';
+
+export interface Pool2dOptions {
+  stride?: PairLike;
+  padding?: PaddingLike;
+  ceilMode?: boolean;
+}
+
+export class MaxPool2d extends Module {
+  readonly attributes: MaxPool2dAttributes;
+  private readonly shown: string;
+
+  constructor(kernelSize: PairLike, { dilation = 1, ...options }: Pool2dOptions & { dilation?: PairLike } = {}) {
+    super();
+    this.attributes = maxPool2dAttributes({ kernelSize, dilation, ...options });
+    this.shown = `${shownWindow(kernelSize, options)}, dilation=${shown(dilation)}, ceil_mode=${pythonBool(this.attributes.ceilMode)}`;
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    return f.maxPool2d(x, this.attributes);
+  }
+
+  protected override extraRepr(): string {
+    return this.shown;
+  }
+}
+
+export class AvgPool2d extends Module {
+  readonly attributes: AveragePool2dAttributes;
+  private readonly shown: string;
+
+  constructor(kernelSize: PairLike, { countIncludePad = true, ...options }: Pool2dOptions & { countIncludePad?: boolean } = {}) {
+    super();
+    this.attributes = averagePool2dAttributes({ kernelSize, countIncludePad, ...options });
+    this.shown = shownWindow(kernelSize, options);
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    return f.averagePool2d(x, this.attributes);
+  }
+
+  protected override extraRepr(): string {
+    return this.shown;
+  }
+}
+
+/** Bins of a fixed number; 1 is the mean of each channel. */
+export class AdaptiveAvgPool2d extends Module {
+  readonly outputSize: PairLike;
+
+  constructor(outputSize: PairLike) {
+    super();
+    this.outputSize = outputSize;
+    pair(outputSize, 'AdaptiveAvgPool2d', 'outputSize', 1);
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    return isOne(this.outputSize) ? f.globalAveragePool2d(x) : f.adaptiveAveragePool2d(x, { outputSize: this.outputSize });
+  }
+
+  protected override extraRepr(): string {
+    return `output_size=${shown(this.outputSize)}`;
+  }
+}
+
+export class AdaptiveMaxPool2d extends Module {
+  readonly outputSize: PairLike;
+
+  constructor(outputSize: PairLike) {
+    super();
+    this.outputSize = outputSize;
+    pair(outputSize, 'AdaptiveMaxPool2d', 'outputSize', 1);
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    return isOne(this.outputSize) ? f.globalMaxPool2d(x) : f.adaptiveMaxPool2d(x, { outputSize: this.outputSize });
+  }
+
+  protected override extraRepr(): string {
+    return `output_size=${shown(this.outputSize)}`;
+  }
+}
+
+export class Flatten extends Module {
+  readonly startDim: number;
+  readonly endDim: number;
+
+  constructor({ startDim = 1, endDim = -1 }: { startDim?: number; endDim?: number } = {}) {
+    super();
+    this.startDim = startDim;
+    this.endDim = endDim;
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    return f.flatten(x, { startAxis: this.startDim, endAxis: this.endDim });
+  }
+
+  protected override extraRepr(): string {
+    return `start_dim=${this.startDim}, end_dim=${this.endDim}`;
+  }
+}
+
+function isOne(size: PairLike): boolean {
+  const [height, width]: Pair = typeof size === 'number' ? [size, size] : size;
+  return height === 1 && width === 1;
+}
+
+/** As given: a number stays a number in PyTorch's print. */
+function shown(value: number | readonly number[]): string {
+  return typeof value === 'number' ? String(value) : pythonTuple(value);
+}
+
+function shownWindow(kernelSize: PairLike, { stride, padding }: Pool2dOptions): string {
+  return `kernel_size=${shown(kernelSize)}, stride=${shown(stride ?? kernelSize)}, padding=${shown(padding ?? 0)}`;
+}

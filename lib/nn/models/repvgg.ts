@@ -1,0 +1,95 @@
+/**
+ * RepVGG A0 … B3g4 and D2se. Ding et al. 2021 (arXiv:2101.03697), table 2; names and keys of the authors' implementation.
+ *
+ * Five stages, the first block of each with stride 2; then the mean of each channel and a linear layer.
+ */
+import { RepconvError } from '../../errors.js';
+import type { Ops } from '../../ops/vocabulary.js';
+import { RepVGGBlock } from '../blocks/repvggBlock.js';
+import { Sequential } from '../layers/containers.js';
+import { Linear } from '../layers/linear.js';
+import { AdaptiveAvgPool2d } from '../layers/pooling.js';
+import { Module } from '../module.js';
+
+export interface RepVGGConfig {
+  /** Blocks of stages 1 to 4. */
+  readonly blocks: readonly [number, number, number, number];
+  /** Multipliers of the stages' 64, 128, 256, 512 channels. */
+  readonly width: readonly [number, number, number, number];
+  /** Groups of every second layer, from the third on. */
+  readonly groups: number;
+  readonly useSe: boolean;
+}
+
+const a = [2, 4, 14, 1] as const;
+const b = [4, 6, 16, 1] as const;
+const plain = { groups: 1, useSe: false };
+
+/** The published family. */
+export const repvggConfigs = {
+  'repvgg-a0': { ...plain, blocks: a, width: [0.75, 0.75, 0.75, 2.5] },
+  'repvgg-a1': { ...plain, blocks: a, width: [1, 1, 1, 2.5] },
+  'repvgg-a2': { ...plain, blocks: a, width: [1.5, 1.5, 1.5, 2.75] },
+  'repvgg-b0': { ...plain, blocks: b, width: [1, 1, 1, 2.5] },
+  'repvgg-b1': { ...plain, blocks: b, width: [2, 2, 2, 4] },
+  'repvgg-b1g2': { ...plain, blocks: b, width: [2, 2, 2, 4], groups: 2 },
+  'repvgg-b1g4': { ...plain, blocks: b, width: [2, 2, 2, 4], groups: 4 },
+  'repvgg-b2': { ...plain, blocks: b, width: [2.5, 2.5, 2.5, 5] },
+  'repvgg-b2g2': { ...plain, blocks: b, width: [2.5, 2.5, 2.5, 5], groups: 2 },
+  'repvgg-b2g4': { ...plain, blocks: b, width: [2.5, 2.5, 2.5, 5], groups: 4 },
+  'repvgg-b3': { ...plain, blocks: b, width: [3, 3, 3, 5] },
+  'repvgg-b3g2': { ...plain, blocks: b, width: [3, 3, 3, 5], groups: 2 },
+  'repvgg-b3g4': { ...plain, blocks: b, width: [3, 3, 3, 5], groups: 4 },
+  'repvgg-d2se': { ...plain, blocks: [8, 14, 24, 1], width: [2.5, 2.5, 2.5, 5], useSe: true },
+} as const satisfies Record<string, RepVGGConfig>;
+
+export interface RepVGGOptions {
+  numClasses?: number;
+  eps?: number;
+  deploy?: boolean;
+}
+
+/** Input [N, 3, H, W], output [N, classes]. */
+export class RepVGG extends Module {
+  private readonly stages: readonly Module[];
+  private readonly gap: AdaptiveAvgPool2d;
+  private readonly linear: Linear;
+
+  constructor({ blocks, width, groups, useSe }: RepVGGConfig, { numClasses = 1000, eps = 1e-5, deploy = false }: RepVGGOptions = {}) {
+    super();
+    const options = { useSe, eps, deploy };
+    const stemChannels = Math.min(64, Math.floor(64 * width[0]));
+    const stages: Module[] = [this.child('stage0', new RepVGGBlock(3, stemChannels, { ...options, stride: 2 }))];
+    let [inChannels, layer] = [stemChannels, 1];
+    for (const [stage, count] of blocks.entries()) {
+      const outChannels = Math.floor(64 * 2 ** stage * width[stage]);
+      const stageBlocks: RepVGGBlock[] = [];
+      for (let i = 0; i < count; i++, layer++) {
+        stageBlocks.push(
+          new RepVGGBlock(inChannels, outChannels, {
+            ...options,
+            stride: i === 0 ? 2 : 1,
+            groups: layer % 2 === 0 && layer <= 26 ? groups : 1,
+          }),
+        );
+        inChannels = outChannels;
+      }
+      stages.push(this.child(`stage${stage + 1}`, new Sequential(...stageBlocks)));
+    }
+    this.stages = stages;
+    this.gap = this.child('gap', new AdaptiveAvgPool2d(1));
+    this.linear = this.child('linear', new Linear(inChannels, numClasses));
+  }
+
+  override compute<X>(f: Ops<X>, x: X): X {
+    const features = this.stages.reduce((value, stage) => stage.compute(f, value), x);
+    return this.linear.compute(f, f.flatten(this.gap.compute(f, features)));
+  }
+}
+
+/** @throws ERR_INPUT for an unknown name */
+export function createRepVGG(name: keyof typeof repvggConfigs, options: RepVGGOptions = {}): RepVGG {
+  if (!Object.hasOwn(repvggConfigs, name))
+    throw new RepconvError('ERR_INPUT', `createRepVGG: expects one of ${Object.keys(repvggConfigs).join(', ')}, got ${String(name)}`);
+  return new RepVGG(repvggConfigs[name], options);
+}

@@ -1,0 +1,264 @@
+/**
+ * The module tree: PyTorch's, in names, keys, order and print.
+ *
+ * A module registers its parts with `child`, `parameter` and `buffer`, and says what it computes once, in `compute`. Forward passes, graphs, ONNX files
+ * and folding are readings of that sentence.
+ */
+import { inspect } from 'node:util';
+import { nativeOps } from '../engine/eager.js';
+import { printable, RepconvError } from '../errors.js';
+import type { StateDict } from '../formats/stateDict.js';
+import { referenceOps } from '../ops/reference.js';
+import type { Traceable } from '../ops/traceable.js';
+import type { Ops } from '../ops/vocabulary.js';
+import type { DType, FloatDType } from '../tensor/dtype.js';
+import { sameShape, showShape } from '../tensor/shape.js';
+import { type AnyTensor, Tensor } from '../tensor/tensor.js';
+
+/** What {@link Module.loadStateDict} found beside the matching keys. */
+export interface LoadResult {
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+}
+
+export abstract class Module implements Traceable {
+  /** Whether batch norms use the statistics of the batch and update their own. Set by {@link train} and {@link eval}. */
+  training = true;
+  private readonly children_ = new Map<string, Module>();
+  private readonly parameters_ = new Map<string, AnyTensor>();
+  private readonly buffers_ = new Map<string, AnyTensor>();
+
+  /** What the module computes, in the words of `f`. It takes and returns one value, or a record of them, and never branches on extents. */
+  abstract compute<X>(f: Ops<X>, ...inputs: X[]): X;
+
+  /** Computes on the CPU, at once, in float32. Training batch norms update their statistics. @throws ERR_SHAPE, ERR_UNSUPPORTED */
+  forward(...inputs: Tensor[]): Tensor {
+    return this.compute(nativeOps(), ...inputs);
+  }
+
+  /** Registers a child module under PyTorch's name for it, and returns it. */
+  protected child<M extends Module>(name: string, module: M): M {
+    if (!(module instanceof Module))
+      throw new RepconvError('ERR_INPUT', `${this.typeName}: child ${name} expects a Module, got ${inspect(module, { depth: 0 })}`);
+    this.children_.set(checkedName(name, this.typeName), module);
+    return module;
+  }
+
+  /** Takes a child away. */
+  protected removeChild(name: string): void {
+    this.children_.delete(name);
+  }
+
+  /** Registers a parameter. Read it back with {@link tensor}: loading and `to` may put another in its place. */
+  protected parameter(name: string, tensor: AnyTensor): void {
+    this.parameters_.set(checkedName(name, this.typeName), tensor);
+  }
+
+  /** Registers a tensor that belongs to the state but is not trained. */
+  protected buffer(name: string, tensor: AnyTensor): void {
+    this.buffers_.set(checkedName(name, this.typeName), tensor);
+  }
+
+  /** A parameter or buffer of this module by name, or null. */
+  protected tensor(name: string): AnyTensor | null {
+    return this.parameters_.get(name) ?? this.buffers_.get(name) ?? null;
+  }
+
+  /** Name of the module's class, as PyTorch prints it. */
+  get typeName(): string {
+    return this.constructor.name;
+  }
+
+  /** What stands in the parentheses when the module is printed. */
+  protected extraRepr(): string {
+    return '';
+  }
+
+  /** Sets training mode for the module and all below it. */
+  train(mode = true): this {
+    for (const [, module] of this.namedModules()) module.training = mode;
+    return this;
+  }
+
+  /** Sets evaluation mode: `train(false)`. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Direct children with their names, in order. */
+  namedChildren(): IterableIterator<[string, Module]> {
+    return this.children_.entries();
+  }
+
+  /** This module and all below it with their paths, in order, each once. */
+  *namedModules(prefix = '', seen = new Set<Module>()): Generator<[string, Module]> {
+    if (seen.has(this)) return;
+    seen.add(this);
+    yield [prefix, this];
+    for (const [name, module] of this.children_) yield* module.namedModules(joined(prefix, name), seen);
+  }
+
+  /** Parameters with their keys. */
+  *namedParameters(): Generator<[string, AnyTensor]> {
+    for (const [path, module] of this.namedModules()) for (const [name, tensor] of module.parameters_) yield [joined(path, name), tensor];
+  }
+
+  /** Buffers with their keys. */
+  *namedBuffers(): Generator<[string, AnyTensor]> {
+    for (const [path, module] of this.namedModules()) for (const [name, tensor] of module.buffers_) yield [joined(path, name), tensor];
+  }
+
+  /** Parameters and buffers with their keys, as in a state dict. A module that occurs twice has its keys twice. */
+  *namedTensors(prefix = ''): Generator<[string, AnyTensor]> {
+    for (const [name, tensor] of this.parameters_) yield [joined(prefix, name), tensor];
+    for (const [name, tensor] of this.buffers_) yield [joined(prefix, name), tensor];
+    for (const [name, module] of this.children_) yield* module.namedTensors(joined(prefix, name));
+  }
+
+  /** Number of trained numbers, shared ones once. */
+  parameterCount(): number {
+    return [...new Set([...this.namedParameters()].map(([, tensor]) => tensor))].reduce((sum, tensor) => sum + tensor.size, 0);
+  }
+
+  /** All parameters and buffers by key. The tensors are the module's own: writing into them changes it. */
+  stateDict(): StateDict {
+    return new Map(this.namedTensors());
+  }
+
+  /**
+   * Copies the numbers of `dict` into the module's tensors, converting to their formats. A missing `num_batches_tracked` is no fault, as in PyTorch:
+   * old files and many tools leave it out.
+   * @throws ERR_STATE_DICT naming all missing, unexpected and misshapen keys (with `strict: false`: misshapen ones only); nothing is changed then
+   */
+  loadStateDict(
+    dict: ReadonlyMap<string, AnyTensor> | Readonly<Record<string, AnyTensor>>,
+    { strict = true }: { strict?: boolean } = {},
+  ): LoadResult {
+    const given = new Map<string, AnyTensor>(dict instanceof Map ? dict : Object.entries(dict));
+    const own = this.stateDict();
+    const missing = [...own.keys()].filter((key) => !given.has(key) && !key.endsWith('num_batches_tracked'));
+    const unexpected = [...given.keys()].filter((key) => !own.has(key));
+    const shared = [...own].flatMap(([key, tensor]) => (given.has(key) ? [{ key, tensor, from: given.get(key) as AnyTensor }] : []));
+    const misshapen = shared.filter(({ tensor, from }) => !(from instanceof Tensor) || !sameShape(tensor.shape, from.shape));
+    if (misshapen.length > 0 || (strict && missing.length + unexpected.length > 0)) {
+      throw new RepconvError('ERR_STATE_DICT', mismatchMessage(this.typeName, strict ? missing : [], strict ? unexpected : [], misshapen));
+    }
+    // All conversions first, so that one that fails changes nothing.
+    const converted = shared.map(({ tensor, from }) => [tensor, from.to(tensor.dtype)] as const);
+    for (const [tensor, from] of converted) (tensor.data as Float32Array).set(from.data as Float32Array);
+    return { missing, unexpected };
+  }
+
+  /** Converts all floating-point parameters and buffers to `dtype`, in place of the old ones. */
+  to(dtype: FloatDType): this {
+    const converted = new Map<AnyTensor, AnyTensor>();
+    for (const [, module] of this.namedModules()) {
+      for (const tensors of [module.parameters_, module.buffers_]) {
+        for (const [name, tensor] of tensors) {
+          if (!isFloat(tensor.dtype)) continue;
+          if (!converted.has(tensor)) converted.set(tensor, tensor.to(dtype));
+          tensors.set(name, converted.get(tensor) as AnyTensor);
+        }
+      }
+    }
+    return this;
+  }
+
+  /** A deep copy: its own tensors and modules, shared among themselves exactly where the original's are. */
+  copy(): this {
+    return deepCopy(this, new Map()) as this;
+  }
+
+  /** The tree as PyTorch prints it. */
+  toString(): string {
+    const lines = this.children_.size === 0 ? [] : this.childLines();
+    const extra = this.extraRepr();
+    if (lines.length === 0) return `${this.typeName}(${extra})`;
+    const extraLines = extra === '' ? [] : [extra];
+    return `${this.typeName}(\n${[...extraLines, ...lines].map((line) => `  ${line.replaceAll('\n', '\n  ')}`).join('\n')}\n)`;
+  }
+
+  /** One entry for each child, to be indented. */
+  protected childLines(): string[] {
+    return [...this.children_].map(([name, module]) => `(${name}): ${module}`);
+  }
+
+  /** What `console.log` shows. */
+  [inspect.custom](): string {
+    return this.toString();
+  }
+}
+
+/**
+ * What a module computes in plain float64, without native code: slow, and exact to 1e-15 or so. For checks, and for float64 models.
+ * Statistics of training batch norms are not updated.
+ */
+export function referenceForward(module: Module, ...inputs: AnyTensor[]): Tensor<'float64'> {
+  return module.compute(referenceOps, ...inputs.map((input) => input.to('float64')));
+}
+
+function joined(prefix: string, name: string): string {
+  return prefix === '' ? name : `${prefix}.${name}`;
+}
+
+function checkedName(name: string, type: string): string {
+  if (name === '' || name.includes('.'))
+    throw new RepconvError('ERR_INPUT', `${type}: a name expects text without a dot, got ${inspect(name)}`);
+  return name;
+}
+
+function isFloat(dtype: DType): boolean {
+  return dtype === 'float64' || dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16';
+}
+
+function mismatchMessage(
+  type: string,
+  missing: readonly string[],
+  unexpected: readonly string[],
+  misshapen: readonly { key: string; tensor: AnyTensor; from: AnyTensor }[],
+): string {
+  const list = (title: string, keys: readonly string[]): string[] => {
+    if (keys.length === 0) return [];
+    const shown = keys.slice(0, 20).map((key) => printable(key));
+    return [`${title}: ${shown.join(', ')}${keys.length > shown.length ? `, … (${keys.length} in all)` : ''}`];
+  };
+  const shapes = misshapen.map(
+    ({ key, tensor, from }) =>
+      `${key} expects ${showShape(tensor.shape)}, got ${from instanceof Tensor ? showShape(from.shape) : typeof from}`,
+  );
+  return [
+    `${type}: the state dict does not match`,
+    ...list('missing', missing),
+    ...list('unexpected', unexpected),
+    ...list('misshapen', shapes),
+  ].join('\n  ');
+}
+
+/** Copies modules, tensors and plain containers; `seen` keeps sharing. Anything else is a value and stays. */
+function deepCopy(value: unknown, seen: Map<unknown, unknown>): unknown {
+  const known = seen.get(value);
+  if (known !== undefined) return known;
+  if (value instanceof Tensor) {
+    seen.set(value, value.clone());
+    return seen.get(value);
+  }
+  if (value instanceof Map) {
+    const copy = new Map();
+    seen.set(value, copy);
+    for (const [key, entry] of value) copy.set(key, deepCopy(entry, seen));
+    return copy;
+  }
+  if (Array.isArray(value) && !Object.isFrozen(value)) {
+    const copy: unknown[] = [];
+    seen.set(value, copy);
+    for (const entry of value) copy.push(deepCopy(entry, seen));
+    return copy;
+  }
+  if (value instanceof Module) {
+    const copy = Object.create(Object.getPrototypeOf(value)) as Record<string, unknown>;
+    seen.set(value, copy);
+    for (const [key, entry] of Object.entries(value)) copy[key] = deepCopy(entry, seen);
+    return copy;
+  }
+  return value;
+}

@@ -1,0 +1,144 @@
+/**
+ * `repconv`: puts one convolution in place of the branches of every re-parameterizable block of a model, each with a certificate.
+ */
+import { RepconvError } from './errors.js';
+import { saveStateDictSync } from './formats/stateDict.js';
+import { macsOf } from './graph/graph.js';
+import { type InputSpec, trace } from './graph/record.js';
+import { ReparamBlock } from './nn/blocks/reparamBlock.js';
+import type { Module } from './nn/module.js';
+import type { Certificate } from './reparam/certificate.js';
+import { type ConvMap, isScale } from './reparam/convMap.js';
+import { isReason, Reason } from './reparam/reason.js';
+import { isConcrete } from './tensor/shape.js';
+
+export interface RepconvOptions {
+  /** Default true: the model stays as it is, its copy is put into evaluation mode and fused. */
+  readonly copy?: boolean;
+  /** Where to save the fused state dict: a `.safetensors` file, written at once and atomically. */
+  readonly savePath?: string;
+  /** What the model reads, for counting multiply-accumulates: `{ images: [1, 3, 224, 224] }`. */
+  readonly inputs?: InputSpec;
+  /** Multiply-accumulates to spend on each certificate. */
+  readonly certificateBudget?: number;
+}
+
+/** What became of one block. */
+export interface BlockReport {
+  /** Path in the model; empty for the model itself. */
+  readonly path: string;
+  readonly type: string;
+  readonly status: 'fused' | 'left' | 'already deployed';
+  /** Why it was left. */
+  readonly reason?: Reason;
+  /** `3×3 + 1×1 + identity` */
+  readonly branches?: string;
+  /** `3×3` */
+  readonly into?: string;
+  readonly parameters?: { readonly before: number; readonly after: number };
+  /** Of the block's convolutions, for the given inputs. */
+  readonly macs?: { readonly before: number; readonly after: number };
+  readonly certificate?: Certificate;
+}
+
+export interface Report {
+  readonly blocks: readonly BlockReport[];
+  readonly fused: number;
+  readonly left: number;
+  /** Whether a copy was put into evaluation mode first. */
+  readonly switchedToEval: boolean;
+  /** The state dict that was written. */
+  readonly savedTo?: string;
+}
+
+/**
+ * Fuses every {@link ReparamBlock} of `model`. Blocks that cannot be fused are left as they are, with the reason in the report; running it again finds
+ * nothing to do. A module used twice is fused once.
+ * @throws ERR_TRAIN_MODE with `copy: false` when a block is in training mode: nothing has been changed then
+ */
+export function repconv<M extends Module>(
+  model: M,
+  { copy = true, savePath, inputs, certificateBudget }: RepconvOptions = {},
+): { model: M; report: Report } {
+  if (!copy) refuseTraining(model);
+  const switchedToEval = copy && [...model.namedModules()].some(([, module]) => module.training);
+  const fused = copy ? model.copy().eval() : model;
+  const macsBefore = inputs === undefined ? null : countMacs(fused, inputs);
+  const outcomes = blocksOf(fused).map(([path, block]) => fuseBlock(path, block, certificateBudget));
+  const macsAfter = inputs === undefined ? null : countMacs(fused, inputs);
+  const blocks = outcomes.map((outcome): BlockReport => {
+    if (outcome.status !== 'fused' || macsBefore === null || macsAfter === null) return outcome;
+    return { ...outcome, macs: { before: macsBefore(outcome.path), after: macsAfter(outcome.path) } };
+  });
+  const count = (status: BlockReport['status']): number => blocks.filter((block) => block.status === status).length;
+  const report = { blocks, fused: count('fused'), left: count('left'), switchedToEval };
+  if (savePath === undefined) return { model: fused, report };
+  saveStateDictSync(savePath, fused.stateDict());
+  return { model: fused, report: { ...report, savedTo: savePath } };
+}
+
+function fuseBlock(path: string, block: ReparamBlock, budget: number | undefined): BlockReport {
+  const about = { path, type: block.typeName };
+  if (block.deploy) return { ...about, status: 'already deployed' };
+  const folded = block.fold();
+  if (isReason(folded)) return { ...about, status: 'left', reason: folded };
+  const conv = block.convolutionOf(folded.map);
+  const certificate = block.certify(conv, folded.map, budget);
+  // Each weight is rounded once, so nothing differs by more than a few units of its format; anything else (float16 that overflows) is not the same network.
+  const limit = 64 * roundingUnit[conv.weight.dtype as keyof typeof roundingUnit];
+  if (!(certificate.relative <= limit))
+    return {
+      ...about,
+      status: 'left',
+      reason: new Reason('NOT_EQUAL', `${certificate.relative} relative in ${conv.weight.dtype}`),
+      certificate,
+    };
+  const before = block.parameterCount();
+  block.replaceBranches(conv);
+  return {
+    ...about,
+    status: 'fused',
+    branches: folded.terms.map(describeTerm).join(' + '),
+    into: describeTerm(folded.map),
+    parameters: { before, after: block.parameterCount() },
+    certificate,
+  };
+}
+
+const roundingUnit = { float64: 2 ** -53, float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 };
+
+/** Blocks with their paths; a block inside a block belongs to the outer one until that is fused or left. */
+function blocksOf(model: Module): [string, ReparamBlock][] {
+  return [...model.namedModules()].filter((entry): entry is [string, ReparamBlock] => entry[1] instanceof ReparamBlock);
+}
+
+function refuseTraining(model: Module): void {
+  for (const [path, block] of blocksOf(model)) {
+    const training = [...block.namedModules()].some(([, module]) => module.training);
+    if (training && !block.deploy) {
+      throw new RepconvError(
+        'ERR_TRAIN_MODE',
+        `repconv: ${path || block.typeName} is in training mode; call eval() first, or leave copy at true`,
+      );
+    }
+  }
+}
+
+/** A count of the multiply-accumulates of convolutions below a path. */
+function countMacs(model: Module, inputs: InputSpec): (path: string) => number {
+  const { nodes } = trace(
+    model,
+    Object.fromEntries(
+      Object.entries(inputs).map(([name, shape]) => [name, isConcrete(shape) ? shape : shape.map((e) => (typeof e === 'number' ? e : 1))]),
+    ),
+  );
+  return (path) =>
+    nodes.filter(({ label }) => path === '' || label === path || label.startsWith(`${path}.`)).reduce((sum, node) => sum + macsOf(node), 0);
+}
+
+/** `3×3`, `identity`, `5×5 depthwise`, `transposed 4×4`. */
+function describeTerm(map: ConvMap | null): string {
+  if (map === null || isScale(map)) return 'identity';
+  const kind = map.groups === 1 ? '' : map.groups === map.inChannels ? ' depthwise' : ` in ${map.groups} groups`;
+  return `${map.outputPadding === null ? '' : 'transposed '}${map.kernelSize.join('×')}${kind}`;
+}

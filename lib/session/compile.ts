@@ -1,0 +1,74 @@
+/**
+ * `compile`: a model becomes a session that runs it, any number of times, on threads of its own.
+ *
+ *     record → fold batch norms → spell out padding → lower → plan for each shape that comes
+ *
+ * It compiles what it is given: batch norms are folded and what follows a convolution is done as it stores, but branches are never merged. That is
+ * `repconv`'s act, so that fused against unfused stays a fair question.
+ */
+import { debugLog } from '../debug.js';
+import { callNative, type NativeSession } from '../engine/addon.js';
+import { nativeOptions } from '../engine/eager.js';
+import { RepconvError } from '../errors.js';
+import { Graph } from '../graph/graph.js';
+import { foldBatchNorm } from '../graph/passes/foldBatchNorm.js';
+import { spellOutPadding } from '../graph/passes/spellOutPadding.js';
+import { printGraph } from '../graph/print.js';
+import { type InputSpec, trace } from '../graph/record.js';
+import type { Traceable } from '../ops/traceable.js';
+import { lower } from './lower.js';
+import { Session } from './session.js';
+
+export interface CompileOptions {
+  /** Inputs by name: `{ images: ['N', 3, 224, 224] }`; a letter stands for an extent that each run brings along, the first one for the batch. */
+  readonly inputs: InputSpec;
+  /** Names of the outputs; default: those the model gives, or `output`. */
+  readonly outputs?: readonly string[];
+  /** Only float32 so far. */
+  readonly precision?: 'float32';
+  /** Threads that one run may use; default: as many as this process may (affinity, container quota), or `REPCONV_THREADS`. */
+  readonly threads?: number;
+  /** The largest batch that runs will bring: algorithms are chosen for it, so that an image's result never depends on its company. Default 8. */
+  readonly maxBatch?: number;
+  /** Default true. Benches turn it off to show what it saves. */
+  readonly foldBatchNorm?: boolean;
+  /** The most the kernels may use: `scalar`, `avx2`, `avx512`. Default: what the processor has, or `REPCONV_ISA`. */
+  readonly isa?: string;
+  /** A convolution algorithm to use wherever it fits. Default: the estimate's choice, or `REPCONV_CONV`. */
+  readonly conv?: string;
+}
+
+/**
+ * Compiles a module (or anything that states its computation, or a graph).
+ * @throws ERR_TRAIN_MODE, ERR_SHAPE, ERR_INPUT, ERR_UNSUPPORTED, ERR_OOM, ERR_NATIVE
+ */
+export async function compile(model: Traceable | Graph, options: CompileOptions): Promise<Session> {
+  return compileSync(model, options);
+}
+
+/** {@link compile} for scripts and workers. */
+export function compileSync(model: Traceable | Graph, options: CompileOptions): Session {
+  const { precision = 'float32', maxBatch = 8 } = options;
+  if (precision !== 'float32') throw new RepconvError('ERR_UNSUPPORTED', `compile: precision expects float32, got ${String(precision)}`);
+  if (!Number.isInteger(maxBatch) || maxBatch < 1 || maxBatch > 65536)
+    throw new RepconvError('ERR_INPUT', `compile: maxBatch expects a whole number from 1 to 65536, got ${maxBatch}`);
+  const recorded = model instanceof Graph ? model : trace(model, options.inputs, options.outputs);
+  debugLog(2, () => `recorded\n${printGraph(recorded)}`);
+  const graph = passes(options).reduce((current, pass) => {
+    const next = pass(current);
+    debugLog(2, () => `after ${pass.name}\n${printGraph(next)}`);
+    return next;
+  }, recorded);
+  const { program, origins } = lower(graph);
+  const settings = nativeOptions({
+    ...(options.isa === undefined ? {} : { isa: options.isa }),
+    ...(options.conv === undefined ? {} : { conv: options.conv }),
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+  });
+  const native: NativeSession = callNative((addon) => new addon.Session(program, settings));
+  return new Session(native, graph, origins, maxBatch);
+}
+
+function passes(options: CompileOptions): ((graph: Graph) => Graph)[] {
+  return [...(options.foldBatchNorm === false ? [] : [foldBatchNorm]), spellOutPadding];
+}

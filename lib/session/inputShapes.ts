@@ -1,0 +1,49 @@
+/** The declared shapes of a session's inputs: what runs may bring, and which shapes algorithms are chosen for. */
+import { RepconvError } from '../errors.js';
+import { bindExtent, type Shape, showShape } from '../tensor/shape.js';
+
+export class InputShapes {
+  /** The letter of the batch: the leading extent of the first input, where that is open. */
+  private readonly batch: string | null;
+
+  constructor(
+    private readonly declared: readonly { readonly name: string; readonly shape: Shape }[],
+    private readonly maxBatch: number,
+  ) {
+    const leading = declared[0].shape[0];
+    this.batch = typeof leading === 'string' ? leading : null;
+  }
+
+  /** The shapes of the largest batch, if nothing but the batch is open. */
+  get onlyOpenBatch(): readonly (readonly number[])[] | null {
+    const isOpenElsewhere = this.declared.some(({ shape }) => shape.some((extent) => typeof extent === 'string' && extent !== this.batch));
+    return isOpenElsewhere
+      ? null
+      : this.declared.map(({ shape }) => shape.map((extent) => (typeof extent === 'number' ? extent : this.maxBatch)));
+  }
+
+  /** Checks what a run brings; letters take the extents they meet first. @throws ERR_SHAPE */
+  check(shapes: readonly (readonly number[])[], operation: string): void {
+    const bindings = new Map<string, number>();
+    for (const [i, { name, shape: declared }] of this.declared.entries()) {
+      const shape = shapes[i];
+      const fits =
+        declared.length === shape.length &&
+        declared.every((extent, axis) => {
+          if (typeof extent === 'string' && !bindings.has(extent)) bindings.set(extent, shape[axis]);
+          return shape[axis] > 0 && bindExtent(extent, bindings) === shape[axis];
+        });
+      if (!fits) throw new RepconvError('ERR_SHAPE', `${operation}: input ${name} expects ${showShape(declared)}, got ${showShape(shape)}`);
+    }
+    const size = this.batch === null ? 0 : (bindings.get(this.batch) ?? 0);
+    if (size > this.maxBatch)
+      throw new RepconvError('ERR_SHAPE', `${operation}: expects a batch of at most ${this.maxBatch} (maxBatch), got ${size}`);
+  }
+
+  /** The same shapes with the largest batch. */
+  withLargestBatch(shapes: readonly (readonly number[])[]): readonly (readonly number[])[] {
+    return shapes.map((shape, i) =>
+      shape.map((extent, axis) => (this.batch !== null && this.declared[i].shape[axis] === this.batch ? this.maxBatch : extent)),
+    );
+  }
+}

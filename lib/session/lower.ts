@@ -1,0 +1,108 @@
+/**
+ * Lowering: a graph becomes a program.
+ *
+ * Operators become native steps one by one (engine/programBuilder.ts), except that what follows a step element by element, and nobody else reads, is
+ * done on the way to memory:
+ *
+ * before   a = conv2d(x, w)    b = add(a, r)    y = relu(b)
+ * after    y = conv2d(x, w) + r, relu
+ * when     a and b have one user each, and r (of y's shape) is there by then
+ */
+
+import type { Program } from '../engine/program.js';
+import { type BuilderValue, epilogueOperators, isActivation, isPerChannel, ProgramBuilder } from '../engine/programBuilder.js';
+import type { Graph, Node, Value } from '../graph/graph.js';
+import { sameShape } from '../tensor/shape.js';
+
+export interface Lowered {
+  readonly program: Program;
+  /** For each value of the program, the graph's value it stands for: plans take their shapes from it. */
+  readonly origins: readonly BuilderValue[];
+}
+
+export function lower(graph: Graph): Lowered {
+  const builder = new ProgramBuilder();
+  for (const input of graph.inputs) builder.input(input);
+  const groups = groupEpilogues(graph);
+  for (const node of graph.nodes) {
+    const group = groups.get(node);
+    // A node that is done with a later one: at the last node of its group, all that the group reads is there.
+    if (group === undefined) continue;
+    const { operator, inputs, attributes, label } = group.anchor;
+    builder.apply({ operator, inputs, attributes, label, outputs: node.outputs, epilogue: { ...group.epilogue } });
+  }
+  for (const output of graph.outputs.values()) builder.output(output);
+  return builder.build();
+}
+
+/** A step and what is done on its way to memory. */
+interface Group {
+  readonly anchor: Node;
+  readonly epilogue: { residual?: Value; activation?: { operator: Node['operator']; attributes: object } };
+}
+
+/** Groups by their last node; nodes that belong to a later one are absent. */
+function groupEpilogues(graph: Graph): ReadonlyMap<Node, Group> {
+  const [uses, producers] = [graph.useCounts(), graph.producers()];
+  const groups = new Map<Node, Group>();
+  for (const node of graph.nodes) {
+    groups.set(node, { anchor: node, epilogue: {} });
+    /** The group that ends with the only reader of `value` being this node. */
+    const endingIn = (value: Value | null): { producer: Node; group: Group } | undefined => {
+      const producer = value === null ? undefined : producers.get(value);
+      const group = producer && groups.get(producer);
+      return producer !== undefined && group !== undefined && uses.get(value as Value) === 1 && producer.outputs.length === 1
+        ? { producer, group }
+        : undefined;
+    };
+    const joined = isActivation(node.operator)
+      ? joinActivation(node, endingIn)
+      : node.operator.name === 'add'
+        ? joinAdd(node, endingIn)
+        : undefined;
+    if (joined === undefined) continue;
+    groups.delete(joined.producer);
+    groups.set(node, joined.group);
+  }
+  return groups;
+}
+
+type EndingIn = (value: Value | null) => { producer: Node; group: Group } | undefined;
+
+function joinActivation(node: Node, endingIn: EndingIn): { producer: Node; group: Group } | undefined {
+  const found = endingIn(node.inputs[0]);
+  if (found === undefined || !canActivate(found.group.anchor) || found.group.epilogue.activation !== undefined) return undefined;
+  const activation = { operator: node.operator, attributes: node.attributes };
+  return { producer: found.producer, group: { anchor: found.group.anchor, epilogue: { ...found.group.epilogue, activation } } };
+}
+
+function joinAdd(node: Node, endingIn: EndingIn): { producer: Node; group: Group } | undefined {
+  const [a, b] = node.inputs as [Value, Value];
+  if (!sameShape(a.type.shape, b.type.shape)) return undefined;
+  // The second operand is usually the one computed last.
+  for (const [value, residual] of [
+    [b, a],
+    [a, b],
+  ]) {
+    const found = value === residual ? undefined : endingIn(value);
+    const isFree = found !== undefined && found.group.epilogue.residual === undefined && found.group.epilogue.activation === undefined;
+    if (isFree && epilogueOperators[found.group.anchor.operator.name]?.residual && isImage(found.group.anchor)) {
+      return { producer: found.producer, group: { anchor: found.group.anchor, epilogue: { residual } } };
+    }
+  }
+  return undefined;
+}
+
+/** Element-by-element steps take an activation only over images: plain ones broadcast too freely. */
+function canActivate(anchor: Node): boolean {
+  const { name } = anchor.operator;
+  if (name === 'linear' || name === 'conv2d' || name === 'convTranspose2d') return true;
+  if (epilogueOperators[name] === undefined || !isImage(anchor)) return false;
+  if (name === 'batchNorm') return true;
+  const [a, b] = anchor.inputs as [Value, Value];
+  return [a, b].every((value) => sameShape(value.type.shape, anchor.outputs[0].type.shape) || isPerChannel(value, anchor.outputs[0]));
+}
+
+function isImage({ outputs }: Node): boolean {
+  return outputs[0].type.shape.length === 4;
+}

@@ -1,0 +1,242 @@
+/**
+ * A session: a compiled model with its packed weights, its plans and its memory.
+ *
+ * Weights were packed when it was made: changing the model afterwards changes nothing here. Shapes that the inputs leave open are bound by each run;
+ * a plan is made for each set of shapes and kept, the least recently used going first.
+ */
+import { debugLog, debugSettings } from '../debug.js';
+import { callNative, type NativeMemory, type NativeSession, nativeAddon, nativeError, type StepDescription } from '../engine/addon.js';
+import { type BuilderValue, concreteShapes } from '../engine/programBuilder.js';
+import { RepconvError } from '../errors.js';
+import { type Graph, inferTypes, type Value } from '../graph/graph.js';
+import type { TensorType } from '../ops/operator.js';
+import { sizeOf } from '../tensor/shape.js';
+import { Tensor } from '../tensor/tensor.js';
+import { InputShapes } from './inputShapes.js';
+
+/** Tensors by input name; a model of one input also takes its tensor bare. */
+export type SessionInputs = Tensor | Readonly<Record<string, Tensor>>;
+/** Tensors by output name. */
+export type SessionOutputs = Record<string, Tensor>;
+
+export interface RunOptions {
+  /** Ends the run: at once if it waits, after the layer it is in if it computes. The promise rejects with an AbortError. */
+  readonly signal?: AbortSignal;
+}
+
+/** One line of {@link Session.profile}. */
+export interface StepProfile extends StepDescription {
+  readonly milliseconds: number;
+  /** Of convolutions and linear layers. */
+  readonly gigaflopsPerSecond: number;
+}
+
+/** Shapes for which plans are kept. */
+const maxPlans = 16;
+
+interface Plan {
+  readonly id: number;
+  readonly outputs: readonly (readonly [string, readonly number[]])[];
+}
+
+export class Session {
+  #native: NativeSession | null;
+  readonly #plans = new Map<string, Plan>();
+  readonly #shapes: InputShapes;
+
+  /** Use {@link compile}. */
+  constructor(
+    native: NativeSession,
+    private readonly graph: Graph,
+    private readonly origins: readonly BuilderValue[],
+    maxBatch: number,
+  ) {
+    this.#native = native;
+    this.#shapes = new InputShapes(
+      graph.inputs.map(({ name, type }) => ({ name, shape: type.shape })),
+      maxBatch,
+    );
+    // Plan what is known now: weights are packed, and what cannot run is refused here. After that nothing outside is read any more.
+    const known = this.#shapes.onlyOpenBatch;
+    if (known !== null) this.#plan(known);
+    callNative(() => native.keepConstants(known === null));
+  }
+
+  /** Names and shapes of the inputs; letters are open extents. */
+  get inputs(): Readonly<Record<string, TensorType['shape']>> {
+    return Object.fromEntries(this.graph.inputs.map(({ name, type }) => [name, type.shape]));
+  }
+
+  /**
+   * Computes on threads of the pool; the JavaScript thread stays free. The inputs are copied before the call returns.
+   * @throws ERR_INPUT, ERR_SHAPE for inputs that do not fit, ERR_DISPOSED, ERR_OOM; AbortError
+   */
+  async run(inputs: SessionInputs, { signal }: RunOptions = {}): Promise<SessionOutputs> {
+    signal?.throwIfAborted();
+    const { plan, data, outputs } = this.#prepare(inputs, 'run');
+    const native = this.#alive('run');
+    const { id, promise } = callNative(() =>
+      native.run(
+        plan.id,
+        data,
+        Object.values(outputs).map((output) => output.data),
+      ),
+    );
+    const abort = (): void => nativeAddon().cancel(id);
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      await promise;
+      return outputs;
+    } catch (error) {
+      if ((error as { code?: string }).code === 'ABORT_ERR') throw signal?.reason ?? error;
+      throw nativeError(error);
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /** {@link run} on the calling thread (and the pool's others): for workers and scripts. */
+  runSync(inputs: SessionInputs): SessionOutputs {
+    const { plan, data, outputs } = this.#prepare(inputs, 'runSync');
+    const native = this.#alive('runSync');
+    callNative(() =>
+      native.runSync(
+        plan.id,
+        data,
+        Object.values(outputs).map((output) => output.data),
+      ),
+    );
+    return outputs;
+  }
+
+  /** Runs once and tells what each step took. */
+  profile(inputs: SessionInputs): StepProfile[] {
+    const { plan, data, outputs } = this.#prepare(inputs, 'profile');
+    const native = this.#alive('profile');
+    const steps = native.describe(plan.id);
+    const nanoseconds = new Float64Array(steps.length);
+    callNative(() =>
+      native.runSync(
+        plan.id,
+        data,
+        Object.values(outputs).map((output) => output.data),
+        nanoseconds,
+      ),
+    );
+    return steps.map((step, i) => ({
+      ...step,
+      milliseconds: nanoseconds[i] / 1e6,
+      gigaflopsPerSecond: nanoseconds[i] === 0 ? 0 : (2 * step.macs) / nanoseconds[i],
+    }));
+  }
+
+  /** What was decided for inputs of the largest batch (or for the given ones): per step the algorithm and why. */
+  describe(inputs?: SessionInputs): StepDescription[] {
+    const native = this.#alive('describe');
+    const plan = inputs === undefined ? [...this.#plans.values()][0] : this.#prepare(inputs, 'describe').plan;
+    return plan === undefined ? [] : native.describe(plan.id);
+  }
+
+  /** Bytes held outside the JavaScript heap: packed weights, constants, and one arena for each run at a time so far. */
+  memory(): NativeMemory & { readonly totalBytes: number } {
+    const memory = this.#native?.memory() ?? { packedBytes: 0, constantBytes: 0, arenaBytes: 0 };
+    return { ...memory, totalBytes: memory.packedBytes + memory.constantBytes + memory.arenaBytes };
+  }
+
+  /** Gives the memory back. Runs under way end well; new ones are refused. A second call does nothing. */
+  async dispose(): Promise<void> {
+    this[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    this.#native?.dispose();
+    this.#native = null;
+    this.#plans.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this[Symbol.dispose]();
+  }
+
+  #alive(operation: string): NativeSession {
+    if (this.#native === null) throw new RepconvError('ERR_DISPOSED', `${operation}: the session has been disposed`);
+    return this.#native;
+  }
+
+  #prepare(given: SessionInputs, operation: string): { plan: Plan; data: Float32Array[]; outputs: SessionOutputs } {
+    this.#alive(operation);
+    const tensors = this.#checkInputs(given, operation);
+    const shapes = tensors.map((tensor) => tensor.shape);
+    const plan = this.#plans.get(shapes.join(' ')) ?? this.#plan(shapes);
+    // Most recently used last.
+    this.#plans.delete(shapes.join(' '));
+    this.#plans.set(shapes.join(' '), plan);
+    return {
+      plan,
+      data: tensors.map(({ data }) => data),
+      outputs: Object.fromEntries(plan.outputs.map(([name, shape]) => [name, new Tensor('float32', shape)])),
+    };
+  }
+
+  #checkInputs(given: SessionInputs, operation: string): Tensor[] {
+    const names = this.graph.inputs.map(({ name }) => name);
+    const record: Readonly<Record<string, unknown>> =
+      given instanceof Tensor && names.length === 1 ? { [names[0]]: given } : (given as Record<string, Tensor>);
+    const isRecord = typeof record === 'object' && record !== null && !(record instanceof Tensor);
+    const unknown = isRecord ? Object.keys(record).filter((name) => !names.includes(name)) : [];
+    if (!isRecord || unknown.length > 0)
+      throw new RepconvError(
+        'ERR_INPUT',
+        `${operation}: expects the inputs ${names.join(', ')}${unknown.length > 0 ? `, got also ${unknown.join(', ')}` : ''}`,
+      );
+    const tensors = names.map((name) => {
+      const tensor = record[name];
+      if (!(tensor instanceof Tensor))
+        throw new RepconvError('ERR_INPUT', `${operation}: input ${name} expects a Tensor, got ${typeof tensor}`);
+      if (tensor.dtype !== 'float32')
+        throw new RepconvError('ERR_INPUT', `${operation}: input ${name} expects float32, got ${tensor.dtype}`);
+      const size = sizeOf(tensor.shape);
+      if (tensor.data.length !== size) {
+        throw new RepconvError(
+          'ERR_INPUT',
+          `${operation}: input ${name} expects ${size} elements, got ${tensor.data.length}: its buffer was detached or resized`,
+        );
+      }
+      return tensor as Tensor;
+    });
+    this.#shapes.check(
+      tensors.map(({ shape }) => shape),
+      operation,
+    );
+    return tensors;
+  }
+
+  #plan(shapes: readonly (readonly number[])[]): Plan {
+    const native = this.#alive('plan');
+    const types = this.#typesFor(shapes);
+    const largest = this.#typesFor(this.#shapes.withLargestBatch(shapes));
+    const shapesOf = (all: ReadonlyMap<Value, TensorType>): number[][] =>
+      concreteShapes(this.origins, (value) => (all.get(value as Value) ?? value.type).shape);
+    const id = callNative(() => native.prepare(shapesOf(types), shapesOf(largest)));
+    const outputs = [...this.graph.outputs].map(
+      ([name, value]) => [name, (types.get(value) ?? value.type).shape as readonly number[]] as const,
+    );
+    const plan = { id, outputs };
+    this.#plans.set(shapes.join(' '), plan);
+    if (debugSettings().level >= 1)
+      for (const step of native.describe(id)) debugLog(1, () => `${step.label || step.operation}: ${step.algorithm || '–'} ${step.why}`);
+    const [oldest] = this.#plans;
+    if (this.#plans.size > maxPlans && oldest !== undefined) {
+      native.forget(oldest[1].id);
+      this.#plans.delete(oldest[0]);
+    }
+    return plan;
+  }
+
+  #typesFor(shapes: readonly (readonly number[])[]): ReadonlyMap<Value, TensorType> {
+    return inferTypes(
+      this.graph,
+      shapes.map((shape) => ({ dtype: 'float32', shape })),
+    );
+  }
+}
