@@ -51,7 +51,9 @@ async function step(name, inputs, stamp, act) {
   try {
     await act();
   } catch (error) {
-    stop(`failed\n\n${error.stdout ?? ''}${error.stderr ?? ''}\n${error.message}\n${adviceOn(name) ?? ''}`);
+    // The first lines say what is wrong; npm adds its whole manual.
+    const output = `${error.stdout ?? ''}${error.stderr ?? ''}`.split('\n').slice(0, 40).join('\n');
+    stop(`failed\n\n${output || error.message}\n${adviceOn(name) ?? ''}`);
   }
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, now);
