@@ -63,8 +63,9 @@ async function step(name, inputs, stamp, act) {
 function npmInstall(folder) {
   const npm = process.env.npm_execpath;
   const command = npm === undefined ? ['npm', []] : [process.execPath, [npm]];
-  // Nothing the project needs has an install script of its own.
-  execFileSync(command[0], [...command[1], 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+  // Nothing the project needs has an install script of its own. Not `npm ci`: it refuses a lock file made where the registry lacks packages for
+  // other platforms; `install --no-save` takes the locked versions and leaves the file alone.
+  execFileSync(command[0], [...command[1], 'install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: folder,
     stdio: 'pipe',
   });
