@@ -34,13 +34,12 @@ Span spanOf(const PoolAttributes& a, int axis, int64_t i, int64_t extent, int64_
   return {start + skipped * d, std::min(start + d * (a.kernel[axis] - 1) + 1, extent), d, std::min(start + a.kernel[axis], extent + a.padding[axis + 2]) - start};
 }
 
+// As windowExtent in lib/ops/window.ts: a last, incomplete window counts if it begins before the trailing padding.
 int64_t positionsOf(const PoolAttributes& a, int axis, int64_t extent) {
-  const int64_t slack = extent + a.padding[axis] + a.padding[axis + 2] - a.dilation[axis] * (a.kernel[axis] - 1) - 1;
-  if (slack < 0) return -1;
-  const int64_t stride = a.stride[axis];
-  if (!a.isCeil) return slack / stride + 1;
-  const int64_t positions = (slack + stride - 1) / stride + 1;
-  return (positions - 1) * stride >= extent + a.padding[axis] ? positions - 1 : positions;
+  const int64_t stride = a.stride[axis], before = a.padding[axis];
+  const int64_t add = before + a.padding[axis + 2] - a.dilation[axis] * (a.kernel[axis] - 1) - 1 + stride;
+  const int64_t reach = extent + (a.isCeil ? std::min(add, before) + stride - 1 : add);
+  return reach < stride ? 0 : reach / stride;
 }
 
 class PoolTask : public Task {
