@@ -3,11 +3,9 @@
  *
  * Saving replaces the file or leaves it as it was (see atomicWrite.ts), and adds a checksum that loading verifies.
  */
-import { resolve } from 'node:path';
-import { inspect } from 'node:util';
-import { printable, RepconvError } from '../errors.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import { writeAtomically } from './atomicWrite.js';
+import { checkedPath } from './filePath.js';
 import { readRegularFile } from './regularFile.js';
 import { parsingContext, readSafetensors, type SafetensorsContent, type SafetensorsReadOptions } from './safetensors.js';
 import { type SafetensorsWriteOptions, serialized } from './serializeSafetensors.js';
@@ -16,7 +14,7 @@ import { runAsync, runSync, type Steps } from './steps.js';
 /** Parameters and buffers by PyTorch's keys. */
 export type StateDict = Map<string, AnyTensor>;
 
-const extension = '.safetensors';
+const kind = { files: 'state dicts', extension: '.safetensors' };
 
 /**
  * The tensors of a `.safetensors` file. They share one piece of memory.
@@ -49,7 +47,7 @@ export function saveStateDictSync(path: string, dict: Iterable<readonly [string,
 }
 
 function* load(path: string, options: SafetensorsReadOptions, operation: string): Steps<SafetensorsContent> {
-  const { absolute, source } = checkedPath(path, operation);
+  const { absolute, source } = checkedPath(path, operation, kind);
   const context = parsingContext(options, source);
   return yield* readRegularFile(absolute, source, (file) => readSafetensors(file, context));
 }
@@ -60,25 +58,6 @@ function* save(
   options: SafetensorsWriteOptions,
   operation: string,
 ): Steps<void> {
-  const { absolute, source } = checkedPath(path, operation);
+  const { absolute, source } = checkedPath(path, operation, kind);
   yield* writeAtomically(absolute, yield* serialized(dict, options, source), source);
-}
-
-/**
- * The path, independent of the working directory from here on, and how messages begin: of a long path they show the end, which says more.
- * @throws ERR_INPUT, ERR_PATH for what cannot be the path of a state dict
- */
-function checkedPath(path: string, operation: string): { absolute: string; source: string } {
-  if (typeof path !== 'string')
-    throw new RepconvError('ERR_INPUT', `${operation}: path expects a string, got ${printable(inspect(path, { depth: 0 }), 80)}`);
-  const source = `${operation}: "${path.length > 200 ? '…' : ''}${printable(path.slice(-200))}"`;
-  if (path.includes('\0') || !path.isWellFormed())
-    throw new RepconvError('ERR_PATH', `${source}: expects a path, got characters that no path can have`);
-  if (!path.endsWith(extension))
-    throw new RepconvError('ERR_PATH', `${source}: state dicts are ${extension} files: expects a name that ends so`);
-  try {
-    return { absolute: resolve(path), source };
-  } catch (cause) {
-    throw new RepconvError('ERR_IO', `${source}: is relative to a working directory that is gone`, { cause });
-  }
 }
