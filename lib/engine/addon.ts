@@ -81,28 +81,44 @@ export function callNative<T>(call: (addon: NativeAddon) => T): T {
 }
 
 function loadAddon(): NativeAddon {
-  const tried: string[] = [];
-  for (const [where, load] of [
-    ['build/Release/repconv.node (a build in this folder)', () => require('../../build/Release/repconv.node')],
-    [`prebuilds/${platformName()}/repconv.node (the package's binary)`, loadPrebuild],
+  const failures: { place: string; error: Error & { code?: string } }[] = [];
+  for (const [place, load] of [
+    ['build/Release/repconv.node (built on this machine)', () => require('../../build/Release/repconv.node')],
+    [`prebuilds/${platformName()}/repconv.node (part of the package)`, loadPrebuild],
   ] as const) {
     try {
       return load() as NativeAddon;
     } catch (error) {
-      tried.push(`  - ${where}: ${(error as Error).message.split('\n')[0]}`);
+      failures.push({ place, error: error as Error });
     }
   }
+  const tried = failures.map(({ place, error }) => `  - ${place}: ${error.message.split('\n')[0]}`);
+  const advice = adviceOn(failures.map(({ error }) => error.code)).map((line, i) => `  ${i + 1}. ${line}`);
   throw new RepconvError(
     'ERR_NATIVE',
     [
-      `the native addon could not be loaded for ${platformName()}, Node ${process.versions.node}. Tried:`,
+      `the native addon could not be loaded on ${platformName()}, Node ${process.versions.node}. Tried:`,
       ...tried,
       'What helps:',
-      '  1. a platform without a prebuilt binary needs a build: npm explore repconv -- npm run build:native (a C++20 compiler, make, Python 3)',
-      '  2. node_modules copied from another platform: install again on this one',
-      '  3. node --permission blocks addons: add --allow-addons',
+      ...advice,
     ].join('\n'),
+    { cause: failures.at(-1)?.error },
   );
+}
+
+/** What to do about the failures with these codes. */
+function adviceOn(codes: readonly (string | undefined)[]): string[] {
+  if (codes.includes('ERR_DLOPEN_DISABLED'))
+    return ['this process may not load addons: start Node with --allow-addons, or without --permission'];
+  const isMissing = codes.every((code) => code === 'MODULE_NOT_FOUND');
+  return [
+    ...(isMissing
+      ? ['node_modules made on another platform, or by a bundler: install again on this one; tell the bundler that repconv is external']
+      : ['a file that is there does not fit this system (another platform, older system libraries): install again here']),
+    'no binary for this platform: build one from the sources in the package (needs a C++20 compiler, make, Python 3)\n' +
+      '       npm install --no-save node-gyp node-addon-api node-api-headers\n' +
+      '       npm explore repconv -- npm run build:native',
+  ];
 }
 
 /** `linux-x64`, `linuxmusl-arm64`, `darwin-arm64`, … */
@@ -112,9 +128,12 @@ function platformName(): string {
 
 function isMusl(): boolean {
   if (process.platform !== 'linux') return false;
-  // The report would resolve the names of open sockets.
-  (process.report as { excludeNetwork?: boolean }).excludeNetwork = true;
-  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  const report = process.report as typeof process.report & { excludeNetwork?: boolean };
+  // The report would look up the names of open sockets.
+  const { excludeNetwork } = report;
+  report.excludeNetwork = true;
+  const { header } = report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  report.excludeNetwork = excludeNetwork ?? false;
   return header.glibcVersionRuntime === undefined;
 }
 
