@@ -14,7 +14,7 @@ import { mul } from '../ops/mul.js';
 import type { Operator, TensorType } from '../ops/operator.js';
 import { type PadAttributes, pad } from '../ops/pad.js';
 import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
-import { sizeOf } from '../tensor/shape.js';
+import { type Extent, sameShape, showShape, sizeOf } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import { add, type Context, compose } from './algebra.js';
 import { averagePoolMap, batchNormMap, type ConvMap, convMap, convTransposeMap, identityMap, padMap, scaleMap } from './convMap.js';
@@ -66,11 +66,14 @@ export function affineReading(context: Context = {}): Reading<Affine> {
       const blocked = inputs.find(isReason);
       if (blocked !== undefined) return [blocked, blocked, blocked];
       const present = inputs as readonly (AffineSum | AffineConstant | null)[];
-      const types = operator.infer(
-        present.map((input) => input?.type ?? null),
-        attributes,
-      );
-      if (operator === batchNormTraining) return types.map(() => new Reason('TRAIN_MODE', ''));
+      const inputTypes = present.map((input) => input?.type ?? null);
+      const sizes = operator === addOperator || operator === mul ? openSizes(inputTypes as [TensorType, TensorType]) : null;
+      if (sizes !== null) return [new Reason('SHAPE_DEPENDENT', sizes)];
+      const types = operator.infer(inputTypes, attributes);
+      if (operator === batchNormTraining) {
+        const hasStatistics = inputs[3] !== null && inputs[4] !== null;
+        return types.map(() => new Reason(hasStatistics ? 'TRAIN_MODE' : 'NO_RUNNING_STATISTICS', ''));
+      }
       const rule = rules.get(operator);
       const result = rule?.(present, attributes as never, types[0], context) ?? new Reason('NONLINEAR', operator.name);
       return [result];
@@ -132,6 +135,7 @@ const rules = new Map<Operator, Rule>([
     ([a, b], _, type, context) => {
       if (a?.kind === 'sum' && b?.kind === 'sum') {
         if (a.source !== b.source) return new Reason('DIFFERENT_SOURCES', '');
+        if (!sameShape(a.type.shape, b.type.shape)) return broadcast(a.type, b.type);
         return { kind: 'sum', source: a.source, terms: [...a.terms, ...b.terms], type };
       }
       return withConstant([a, b], type, context, (values, channels) => scaleMap(new Float64Array(channels).fill(1), values));
@@ -173,10 +177,24 @@ function withConstant(
   const sum = operands.find((operand) => operand?.kind === 'sum');
   const constant = operands.find((operand) => operand?.kind === 'constant');
   if (sum === undefined || constant === undefined || type.shape.length !== 4) return new Reason('NONLINEAR', 'a product of two values');
+  if (!sameShape(sum.type.shape, type.shape)) return broadcast(sum.type, constant.type);
   const channels = type.shape[1] as number;
   const values = perChannel(constant.tensor, channels);
   if (values === null) return new Reason('NOT_CONSTANT', `a constant of shape [${constant.tensor.shape.join(',')}]`);
   return applied(sum as AffineSum, make(values, channels), type, context);
+}
+
+/** Two extents that may be equal for some inputs, and are not for others; null where there are none. */
+function openSizes([a, b]: readonly [TensorType, TensorType]): string | null {
+  const isOpen = (extent: Extent, axis: number): boolean => {
+    const other = b.shape[axis];
+    return extent !== other && extent !== 1 && other !== 1 && (typeof extent === 'string' || typeof other === 'string');
+  };
+  return a.shape.length === b.shape.length && a.shape.some(isOpen) ? `sizes ${showShape(a.shape)} and ${showShape(b.shape)}` : null;
+}
+
+function broadcast(a: TensorType, b: TensorType): Reason {
+  return new Reason('BROADCAST', `${showShape(a.shape)} and ${showShape(b.shape)}`);
 }
 
 /** The numbers of [1], [C, 1, 1] or [1, C, 1, 1], one for each channel; null for other shapes. */

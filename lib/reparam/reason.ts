@@ -9,6 +9,7 @@ export const reasonCodes = {
   NONLINEAR: 'something non-linear stands in the way',
   NOT_CONSTANT: 'a weight is computed, not constant',
   DIFFERENT_SOURCES: 'the branches read different values',
+  BROADCAST: 'a value is repeated along an axis of the other',
   BORDER_BIAS: 'the second convolution pads with zeros where the first would give its bias',
   BORDER_TAPS: 'the second convolution pads with zeros where the first would give partial sums',
   COUNT_EXCLUDE_PAD: 'average pooling that leaves padding out of its divisor weighs the border differently',

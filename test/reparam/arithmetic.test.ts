@@ -1,0 +1,106 @@
+/** The arithmetic of folding: native against its plain twin, and both against what their contract says of small whole numbers. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Kernel, nativeArithmetic, plainArithmetic } from '../../lib/reparam/arithmetic.js';
+import { isIdentical } from '../../lib/tensor/compare.js';
+import { Random, randn } from '../../lib/tensor/random.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
+
+const small = (min: number, max: number): fc.Arbitrary<number> => fc.integer({ min, max });
+
+const kernels = fc.record({ seed: fc.nat(), groups: small(1, 4), out: small(1, 5), perGroup: small(1, 5), taps: small(1, 10) });
+
+function normal(generator: Random, ...shape: number[]): Kernel {
+  return randn(shape, { generator, dtype: 'float64' });
+}
+
+describe('native arithmetic', () => {
+  it('scales channels to the same bits', () => {
+    fc.assert(
+      fc.property(kernels, fc.constantFrom('output' as const, 'input' as const), ({ seed, groups, out, perGroup, taps }, over) => {
+        const generator = new Random(seed);
+        const kernel = normal(generator, out * groups, perGroup, taps);
+        const factors = normal(generator, over === 'output' ? out * groups : perGroup * groups).data;
+        expect(
+          isIdentical(
+            nativeArithmetic.scaleChannels(kernel, factors, over, groups),
+            plainArithmetic.scaleChannels(kernel, factors, over, groups),
+          ),
+        ).toBe(true);
+      }),
+    );
+  });
+
+  it('places taps to the same bits, onto nothing and onto a base', () => {
+    fc.assert(
+      fc.property(
+        kernels,
+        small(1, 3),
+        small(0, 6),
+        fc.boolean(),
+        ({ seed, groups: targetGroups, out, perGroup, taps }, factor, more, hasBase) => {
+          const generator = new Random(seed);
+          const kernelGroups = targetGroups * factor;
+          const tapCount = taps + more;
+          const kernel = normal(generator, out * kernelGroups, perGroup, taps);
+          const base = hasBase ? normal(generator, out * kernelGroups, perGroup * factor, tapCount) : null;
+          const placement = {
+            // Two taps may meet at one place: then they add up, in their order.
+            taps: Array.from({ length: taps }, () => generator.integer(0, tapCount - 1)),
+            ...{ tapCount, kernelGroups, groups: targetGroups },
+          };
+          const before = base?.clone();
+          expect(isIdentical(nativeArithmetic.placeTaps(base, kernel, placement), plainArithmetic.placeTaps(base, kernel, placement))).toBe(
+            true,
+          );
+          if (base !== null && before !== undefined) expect(isIdentical(base, before)).toBe(true);
+        },
+      ),
+    );
+  });
+
+  it('contracts channels within one rounding per product, and whole numbers exactly', () => {
+    fc.assert(
+      fc.property(kernels, small(1, 4), small(1, 9), ({ seed, groups, out, perGroup: M, taps }, I, S) => {
+        const generator = new Random(seed);
+        const second = normal(generator, out * groups, M, taps);
+        const first = normal(generator, M * groups, I, S);
+        const magnitude = plainArithmetic.contractChannels(absolute(second), absolute(first), groups).data;
+        const [native, plain] = [nativeArithmetic, plainArithmetic].map((a) => a.contractChannels(second, first, groups));
+        expect(native.shape).toEqual([out * groups, I, taps * S]);
+        // A multiply-add rounds once where multiplication and addition round twice.
+        native.data.forEach((value, i) => {
+          expect(Math.abs(value - plain.data[i])).toBeLessThanOrEqual(2 * M * 2 ** -53 * magnitude[i]);
+        });
+        const [a, b] = [rounded(second), rounded(first)];
+        expect(isIdentical(nativeArithmetic.contractChannels(a, b, groups), plainArithmetic.contractChannels(a, b, groups))).toBe(true);
+      }),
+    );
+  });
+
+  it('gives the same bits for every number of threads', () => {
+    const generator = new Random(5);
+    const [second, first] = [normal(generator, 70, 33, 9), normal(generator, 33, 17, 1)];
+    const results = ['1', '2', '3', '4'].map((threads) => {
+      process.env.REPCONV_THREADS = threads;
+      try {
+        return nativeArithmetic.contractChannels(second, first, 1);
+      } finally {
+        delete process.env.REPCONV_THREADS;
+      }
+    });
+    for (const result of results) expect(isIdentical(result, results[0])).toBe(true);
+  });
+});
+
+function absolute(kernel: Kernel): Kernel {
+  return new Tensor('float64', kernel.shape, kernel.data.map(Math.abs));
+}
+
+function rounded(kernel: Kernel): Kernel {
+  return new Tensor(
+    'float64',
+    kernel.shape,
+    kernel.data.map((value) => Math.round(8 * value)),
+  );
+}
