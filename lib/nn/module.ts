@@ -134,6 +134,10 @@ export abstract class Module implements Traceable {
     dict: ReadonlyMap<string, AnyTensor> | Readonly<Record<string, AnyTensor>>,
     { strict = true }: { strict?: boolean } = {},
   ): LoadResult {
+    if (typeof dict !== 'object' || dict === null) {
+      const got = printable(inspect(dict, { depth: 0 }), 80);
+      throw new RepconvError('ERR_INPUT', `${this.typeName}.loadStateDict: expects a Map or a record of tensors by key, got ${got}`);
+    }
     const given = new Map<string, AnyTensor>(dict instanceof Map ? dict : Object.entries(dict));
     const own = this.stateDict();
     const missing = [...own.keys()].filter((key) => !given.has(key) && !key.endsWith('num_batches_tracked'));
@@ -164,9 +168,17 @@ export abstract class Module implements Traceable {
     return this;
   }
 
-  /** A deep copy: its own tensors and modules, shared among themselves exactly where the original's are. */
+  /**
+   * A deep copy: its own tensors and modules, shared among themselves exactly where the original's are. Fields of a module that hold modules or
+   * tensors are followed through arrays, maps, sets and plain objects. Fields with a `#` are out of reach: a module that has some cannot be copied.
+   */
   copy(): this {
     return deepCopy(this, new Map()) as this;
+  }
+
+  /** A copy of the tree over the same tensors: what is exchanged in one stays in the other, what is written into a tensor shows in both. */
+  copyTree(): this {
+    return deepCopy(this, new Map([...this.namedTensors()].map(([, tensor]) => [tensor, tensor]))) as this;
   }
 
   /** The tree as PyTorch prints it. */
@@ -248,17 +260,23 @@ function deepCopy(value: unknown, seen: Map<unknown, unknown>): unknown {
     for (const [key, entry] of value) copy.set(key, deepCopy(entry, seen));
     return copy;
   }
-  if (Array.isArray(value) && !Object.isFrozen(value)) {
-    const copy: unknown[] = [];
+  if (value instanceof Set) {
+    const copy = new Set();
     seen.set(value, copy);
-    for (const entry of value) copy.push(deepCopy(entry, seen));
+    for (const entry of value) copy.add(deepCopy(entry, seen));
     return copy;
   }
-  if (value instanceof Module) {
-    const copy = Object.create(Object.getPrototypeOf(value)) as Record<string, unknown>;
+  if (Array.isArray(value) || value instanceof Module || isPlainObject(value)) {
+    const copy: Record<string, unknown> = Array.isArray(value) ? [] : Object.create(Object.getPrototypeOf(value));
     seen.set(value, copy);
     for (const [key, entry] of Object.entries(value)) copy[key] = deepCopy(entry, seen);
-    return copy;
+    return Object.isFrozen(value) ? Object.freeze(copy) : copy;
   }
   return value;
+}
+
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
 }

@@ -1,7 +1,8 @@
 /** Values as Python prints them, for the text of modules. */
 
-/** `1e-05`, `0.1`, `3.0`: a float. */
+/** `1e-05`, `0.1`, `3.0`, `inf`: a float. */
 export function pythonFloat(value: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
   if (Number.isInteger(value) && Math.abs(value) < 1e16) return `${value}.0`;
   const magnitude = Math.abs(value);
   if (magnitude !== 0 && (magnitude < 1e-4 || magnitude >= 1e16)) {

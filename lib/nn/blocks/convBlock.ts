@@ -29,9 +29,9 @@ export interface ConvBlockOptions {
 export class ConvBlock extends ReparamBlock {
   private readonly identity: Identity;
   private readonly relu: ReLU;
-  private readonly normIdentity: BatchNorm2d | null;
-  private readonly conv3x3: Sequential | null;
-  private readonly conv1x1: Sequential | null;
+  private normIdentity: BatchNorm2d | null;
+  private conv3x3: Sequential | null;
+  private conv1x1: Sequential | null;
 
   /** @throws ERR_INPUT for channels that the groups do not divide, stride 0, … */
   constructor(
@@ -65,5 +65,6 @@ export class ConvBlock extends ReparamBlock {
 
   protected override removeBranches(): void {
     for (const name of ['rbr_identity', 'conv3_3', 'conv1_1']) this.removeChild(name);
+    this.normIdentity = this.conv3x3 = this.conv1x1 = null;
   }
 }

@@ -29,9 +29,9 @@ export interface MobileOneBlockOptions {
 export class MobileOneBlock extends ReparamBlock {
   private readonly se: Module;
   private readonly activation: ReLU;
-  private readonly skip: BatchNorm2d | null;
-  private readonly convs: ModuleList | null;
-  private readonly scale: Sequential | null;
+  private skip: BatchNorm2d | null;
+  private convs: ModuleList | null;
+  private scale: Sequential | null;
 
   constructor(
     inChannels: number,
@@ -68,5 +68,6 @@ export class MobileOneBlock extends ReparamBlock {
 
   protected override removeBranches(): void {
     for (const name of ['rbr_skip', 'rbr_conv', 'rbr_scale']) this.removeChild(name);
+    this.skip = this.convs = this.scale = null;
   }
 }

@@ -46,12 +46,17 @@ export abstract class ReparamBlock extends Module {
   /** What follows: attention, the activation. */
   protected abstract finish<X>(f: Ops<X>, x: X): X;
 
-  /** Takes the branch children away. */
+  /** Takes the branch children away, and forgets them: nothing may keep their weights in memory. */
   protected abstract removeBranches(): void;
 
   /** Whether the block is deployed: one convolution in place of its branches. */
   get deploy(): boolean {
     return this.reparam !== null;
+  }
+
+  /** The convolution in place of the branches; null in training form. */
+  get deployed(): DeployedConv | null {
+    return this.reparam;
   }
 
   override compute<X>(f: Ops<X>, x: X): X {
@@ -134,9 +139,9 @@ export abstract class ReparamBlock extends Module {
     throw new RepconvError('ERR_UNSUPPORTED', `${this.typeName}.${operation}: ${folded}`);
   }
 
-  /** Format of the first kernel among the branches' parameters. */
+  /** Format of the first kernel among the branches' parameters; float32 where they have none (pooling, identity). */
   private weightDType(): FloatDType {
     const tensors = [...this.namedParameters()].map(([, tensor]) => tensor);
-    return (tensors.find((tensor) => tensor.shape.length === 4) ?? tensors[0]).dtype as FloatDType;
+    return ((tensors.find((tensor) => tensor.shape.length === 4) ?? tensors[0])?.dtype ?? 'float32') as FloatDType;
   }
 }

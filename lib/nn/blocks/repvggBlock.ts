@@ -26,9 +26,9 @@ export interface RepVGGBlockOptions {
 export class RepVGGBlock extends ReparamBlock {
   private readonly nonlinearity: ReLU;
   private readonly se: Module;
-  private readonly identity: BatchNorm2d | null;
-  private readonly dense: Sequential | null;
-  private readonly pointwise: Sequential | null;
+  private identity: BatchNorm2d | null;
+  private dense: Sequential | null;
+  private pointwise: Sequential | null;
 
   constructor(
     inChannels: number,
@@ -63,5 +63,6 @@ export class RepVGGBlock extends ReparamBlock {
 
   protected override removeBranches(): void {
     for (const name of ['rbr_identity', 'rbr_dense', 'rbr_1x1']) this.removeChild(name);
+    this.identity = this.dense = this.pointwise = null;
   }
 }

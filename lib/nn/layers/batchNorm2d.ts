@@ -10,11 +10,13 @@ export interface BatchNorm2dOptions {
   /** Weight of each batch in the running statistics; null averages over all batches seen. */
   momentum?: number | null;
   affine?: boolean;
+  /** Default true; without `affine` there is none. */
+  bias?: boolean;
   trackRunningStats?: boolean;
 }
 
 /**
- * Batch norm over [N, C, H, W]. Keys: `weight`, `bias` (if affine), `running_mean`, `running_var`, `num_batches_tracked` (if statistics are tracked).
+ * Batch norm over [N, C, H, W]. Keys: `weight` and `bias` (if affine), `running_mean`, `running_var`, `num_batches_tracked` (if statistics are tracked).
  * In training mode, and without statistics always, it normalizes by the batch's own.
  */
 export class BatchNorm2d extends Module {
@@ -24,7 +26,11 @@ export class BatchNorm2d extends Module {
   readonly affine: boolean;
   readonly trackRunningStats: boolean;
 
-  constructor(numFeatures: number, { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true }: BatchNorm2dOptions = {}) {
+  /** @throws ERR_INPUT */
+  constructor(
+    numFeatures: number,
+    { eps = 1e-5, momentum = 0.1, affine = true, bias = true, trackRunningStats = true }: BatchNorm2dOptions = {},
+  ) {
     super();
     this.numFeatures = channels(numFeatures, 'BatchNorm2d', 'numFeatures');
     if (!(eps >= 0 && Number.isFinite(eps)))
@@ -35,7 +41,7 @@ export class BatchNorm2d extends Module {
     this.trackRunningStats = trackRunningStats;
     if (affine) {
       this.parameter('weight', ones([numFeatures]));
-      this.parameter('bias', zeros([numFeatures]));
+      if (bias) this.parameter('bias', zeros([numFeatures]));
     }
     if (trackRunningStats) {
       this.buffer('running_mean', zeros([numFeatures]));
@@ -91,6 +97,9 @@ export class BatchNorm2d extends Module {
 
   protected override extraRepr(): string {
     const momentum = this.momentum === null ? 'None' : pythonFloat(this.momentum);
-    return `${this.numFeatures}, eps=${pythonFloat(this.eps)}, momentum=${momentum}, affine=${pythonBool(this.affine)}, track_running_stats=${pythonBool(this.trackRunningStats)}`;
+    return [
+      `${this.numFeatures}, eps=${pythonFloat(this.eps)}, momentum=${momentum}, affine=${pythonBool(this.affine)}`,
+      `bias=${pythonBool(this.bias !== null)}, track_running_stats=${pythonBool(this.trackRunningStats)}`,
+    ].join(', ');
   }
 }
