@@ -4,11 +4,13 @@
  * An affine sentence is known completely from its answers to the zero image and to every impulse (one pixel of one channel set to 1). On a map a
  * little larger than the kernels, every way in which an impulse can meet the border occurs, so these samples decide about every image.
  *
- * Where all impulses would cost more than the budget, positions are thinned first, to one of each border class. If that is still too much, channels
- * are mixed with seeded random signs: nothing is left out then, but two errors could cancel, so the certificate says `complete: false`.
+ * Where all impulses would cost more than a small part of the budget, positions are thinned, to one of each border class. If that is still too much
+ * for all of it, channels are mixed with seeded random signs: nothing is left out then, but two errors could cancel, so the certificate says
+ * `complete: false`.
  */
 import { Random } from '../tensor/random.js';
-import { type AffineSentence, ImpulseReader, type Patch, type Response, unitedSum } from './impulse.js';
+import { type AffineSentence, ImpulseReader } from './impulse.js';
+import { compared, type Patches } from './patches.js';
 
 /** What comparing two sentences found. */
 export interface Certificate {
@@ -50,56 +52,55 @@ export function certify(
   const everywhere = positionsOf(map, (extent) => range(extent));
   const classes = positionsOf(map, (extent, axis) => borderClasses(extent, reach[axis], stride[axis]));
 
-  const price = (samples: readonly Patch[]): number => {
-    const start = reader.macs;
-    for (const sentence of [before, after]) reader.read(sentence, samples);
-    return reader.macs - start;
+  const found = { absolute: 0, scale: 0 };
+  const compare = (a: Patches, b: Patches): void => {
+    const { distance, magnitude } = compared(reader.memory, a, b);
+    found.absolute = Math.max(found.absolute, distance);
+    found.scale = Math.max(found.scale, magnitude);
+    reader.memory.reset();
   };
-  // The zero image is answered with every position; an impulse costs most in the middle, where it reaches most.
-  const fixed = price([]);
-  const each = Math.max(1, price([impulse(map.map((extent) => Math.floor(extent / 2)) as [number, number], 0, channels)]) - fixed);
-  const affordable = (positions: readonly unknown[]): number => Math.floor((budget / positions.length - fixed) / each);
-  const positions = affordable(everywhere) >= channels ? everywhere : classes;
+  compare(reader.readZero(before), reader.readZero(after));
+
+  // An impulse costs most in the middle, where it reaches most.
+  const fixed = reader.macs;
+  const middle = map.map((extent) => Math.floor(extent / 2)) as [number, number];
+  for (const sentence of [before, after]) reader.read(sentence, impulses(middle, 0, 1));
+  const each = Math.max(1, reader.macs - fixed);
+  const affordable = (positions: readonly unknown[]): number => Math.floor((budget - fixed) / positions.length / each);
+  // Within a class one position says what another does, so all of them are taken only where that is cheap.
+  const positions = affordable(everywhere) >= 4 * channels ? everywhere : classes;
   const complete = affordable(positions) >= channels;
   const samplesPerPosition = complete ? channels : Math.max(1, Math.floor(affordable(positions) / channels));
 
   const generator = new Random(seed);
-  const found = { absolute: 0, scale: 0 };
   for (const position of positions) {
-    const samples = range(samplesPerPosition).map((i) => (complete ? impulse(position, i, channels) : mix(position, channels, generator)));
-    compare(reader.read(before, samples), reader.read(after, samples), found);
+    for (let first = 0; first < samplesPerPosition; first += samplesPerRead) {
+      const count = Math.min(samplesPerRead, samplesPerPosition - first);
+      const samples = complete ? impulses(position, first, count) : mixes(position, channels, count, generator);
+      compare(reader.read(before, samples), reader.read(after, samples));
+    }
   }
   const relative = found.absolute === 0 ? 0 : found.absolute / found.scale;
   return { absolute: found.absolute, relative, map, positions: positions.length, samplesPerPosition, complete };
 }
 
-/** Largest difference and largest value of two responses to the same samples. */
-function compare(before: Response, after: Response, found: { absolute: number; scale: number }): void {
-  const pairs = [[before.zero, after.zero], ...before.patches.map((patch, i) => [patch, after.patches[i]])];
-  for (const [a, b] of pairs) {
-    // What one does not reach is zero.
-    for (const distance of unitedSum(a, { ...b, data: b.data.map((value) => -value) }).data) {
-      if (!(Math.abs(distance) <= found.absolute)) found.absolute = Number.isNaN(distance) ? Infinity : Math.abs(distance);
-    }
-    for (const value of a.data) found.scale = Math.max(found.scale, Math.abs(value));
-  }
+/** So many samples go through the operators together that their patches stay in a second-level cache. */
+const samplesPerRead = 16;
+
+/** For each of `count` channels one sample, in which it alone is 1 at one pixel. */
+function impulses(position: readonly [number, number], first: number, count: number): Patches {
+  const channels = Int32Array.from({ length: count }, (_, i) => first + i);
+  return { ...pixel(position), first: channels, width: 1, data: new Float64Array(count).fill(1) };
 }
 
-function impulse(position: readonly [number, number], channel: number, channels: number): Patch {
-  const data = new Float64Array(channels);
-  data[channel] = 1;
-  return pixel(position, data);
+/** All channels at one pixel with random signs. */
+function mixes(position: readonly [number, number], channels: number, samples: number, generator: Random): Patches {
+  const data = new Float64Array(samples * channels).map(() => (generator.uniform() < 0.5 ? -1 : 1));
+  return { ...pixel(position), first: new Int32Array(samples), width: channels, data };
 }
 
-function mix(position: readonly [number, number], channels: number, generator: Random): Patch {
-  return pixel(
-    position,
-    Float64Array.from({ length: channels }, () => (generator.uniform() < 0.5 ? -1 : 1)),
-  );
-}
-
-function pixel([top, left]: readonly [number, number], data: Float64Array): Patch {
-  return { top, left, rows: 1, columns: 1, data };
+function pixel([top, left]: readonly [number, number]): Pick<Patches, 'top' | 'left' | 'rows' | 'columns'> {
+  return { top, left, rows: 1, columns: 1 };
 }
 
 function positionsOf(
