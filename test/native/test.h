@@ -68,7 +68,4 @@ class Random {
   static const ::repconv::test::Registration REPCONV_JOIN(registration, __LINE__)(name, REPCONV_JOIN(test, __LINE__));            \
   static void REPCONV_JOIN(test, __LINE__)()
 
-#define CHECK(condition, ...)                                             \
-  do {                                                                    \
-    if (!(condition)) ::repconv::test::fail(__FILE__, __LINE__, __VA_ARGS__); \
-  } while (false)
+#define CHECK(condition, ...) ((condition) ? static_cast<void>(0) : ::repconv::test::fail(__FILE__, __LINE__, __VA_ARGS__))

@@ -1,0 +1,132 @@
+// Convolutions of random geometry on whole numbers, every algorithm on every instruction set, in guarded memory: bit for bit what plain loops give.
+#include <cstring>
+
+#include "programs.h"
+
+namespace repconv::test {
+namespace {
+
+struct Geometry {
+  int N, C, H, W, O, K, L, groups, threads;
+  int stride[2], dilation[2], padding[4];
+
+  int extent(int axis) const {
+    const int size = axis == 0 ? H : W, kernel = axis == 0 ? K : L;
+    return (size + padding[axis] + padding[axis + 2] - dilation[axis] * (kernel - 1) - 1) / stride[axis] + 1;
+  }
+  bool isPossible() const { return H + padding[0] + padding[2] > dilation[0] * (K - 1) && W + padding[1] + padding[3] > dilation[1] * (L - 1); }
+};
+
+Geometry randomGeometry(Random& random) {
+  Geometry g{};
+  do {
+    const std::vector<int> channels = {1, 2, 3, 5, 8, 15, 16, 17, 31, 32, 33, 48, 49, 65};
+    g.groups = random.chance(60) ? 1 : random.between(2, 5);
+    const bool isDepthwise = random.chance(25);
+    if (isDepthwise) g.groups = random.of(channels);
+    g.C = isDepthwise ? g.groups : g.groups * (g.groups == 1 ? random.of(channels) : random.between(1, 18));
+    g.O = isDepthwise ? g.groups * (random.chance(80) ? 1 : 2) : g.groups * (g.groups == 1 ? random.of(channels) : random.between(1, 18));
+    g.N = random.between(1, 3);
+    g.H = random.between(1, 17);
+    g.W = random.between(1, 34);
+    const bool isPointwise = random.chance(20);
+    g.K = isPointwise ? 1 : random.of<int>({1, 2, 3, 3, 3, 5, 7});
+    g.L = isPointwise ? 1 : random.chance(80) ? g.K : random.of<int>({1, 2, 3, 5});
+    for (int axis = 0; axis < 2; axis++) {
+      g.stride[axis] = isPointwise && random.chance(80) ? 1 : random.of<int>({1, 1, 2, 3});
+      g.dilation[axis] = random.of<int>({1, 1, 1, 2});
+    }
+    for (int& side : g.padding) side = isPointwise && random.chance(80) ? 0 : random.between(0, 3);
+    g.threads = random.between(1, 3);
+  } while (!g.isPossible());
+  return g;
+}
+
+std::vector<float> integers(size_t size, Random& random) {
+  std::vector<float> data(size);
+  for (float& x : data) x = static_cast<float>(random.between(-8, 8));
+  return data;
+}
+
+struct Parts {
+  std::vector<float> image, weight, bias, residual;
+  bool hasBias, hasResidual;
+};
+
+std::vector<float> naive(const Geometry& g, const Parts& parts, float low, float high) {
+  const int outH = g.extent(0), outW = g.extent(1), perGroup = g.C / g.groups, outputsPerGroup = g.O / g.groups;
+  std::vector<float> out;
+  for (int n = 0; n < g.N; n++) {
+    for (int o = 0; o < g.O; o++) {
+      for (int y = 0; y < outH; y++) {
+        for (int x = 0; x < outW; x++) {
+          float sum = parts.hasBias ? parts.bias[static_cast<size_t>(o)] : 0;
+          for (int c = 0; c < perGroup; c++) {
+            for (int u = 0; u < g.K; u++) {
+              for (int v = 0; v < g.L; v++) {
+                const int row = y * g.stride[0] - g.padding[0] + u * g.dilation[0], column = x * g.stride[1] - g.padding[1] + v * g.dilation[1];
+                if (row < 0 || row >= g.H || column < 0 || column >= g.W) continue;
+                const int channel = o / outputsPerGroup * perGroup + c;
+                sum += parts.image[static_cast<size_t>(((n * g.C + channel) * g.H + row) * g.W + column)] *
+                       parts.weight[static_cast<size_t>(((o * perGroup + c) * g.K + u) * g.L + v)];
+              }
+            }
+          }
+          if (parts.hasResidual) sum += parts.residual[out.size()];
+          out.push_back(sum < low ? low : sum > high ? high : sum);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST("every convolution algorithm is exact on whole numbers and reads nothing beside its arrays") {
+  for (int seed = 1; seed <= repetitions(1200); seed++) {
+    Random random(static_cast<uint64_t>(seed) + 200000);
+    const Geometry g = randomGeometry(random);
+    const int outH = g.extent(0), outW = g.extent(1), perGroup = g.C / g.groups;
+    Parts parts;
+    parts.hasBias = random.chance(70);
+    parts.hasResidual = random.chance(30);
+    parts.image = integers(static_cast<size_t>(g.N * g.C * g.H * g.W), random);
+    parts.weight = integers(static_cast<size_t>(g.O * perGroup * g.K * g.L), random);
+    parts.bias = integers(static_cast<size_t>(g.O), random);
+    parts.residual = integers(static_cast<size_t>(g.N * g.O * outH * outW), random);
+    const bool isClamped = random.chance(40);
+
+    Description d;
+    const std::vector<int64_t> outShape = {g.N, g.O, outH, outW};
+    const int image = d.as(Layout::nhwc, d.input({g.N, g.C, g.H, g.W}));
+    const int weight = d.constant({g.O, perGroup, g.K, g.L}, parts.weight);
+    const int bias = parts.hasBias ? d.constant({g.O}, parts.bias) : kNoValue;
+    const int residual = parts.hasResidual ? d.as(Layout::nhwc, d.input(outShape)) : kNoValue;
+    std::vector<Attribute> attributes = {numbers("stride", {double(g.stride[0]), double(g.stride[1])}), numbers("dilation", {double(g.dilation[0]), double(g.dilation[1])}),
+                                         numbers("padding", {double(g.padding[0]), double(g.padding[1]), double(g.padding[2]), double(g.padding[3])}),
+                                         numbers("groups", {double(g.groups)})};
+    if (isClamped) attributes.push_back(word("activation", "relu6"));
+    d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, bias, residual}, outShape, Layout::nhwc, attributes))};
+    std::vector<std::vector<float>> inputs = {parts.image};
+    if (parts.hasResidual) inputs.push_back(parts.residual);
+    const std::vector<float> expected = naive(g, parts, isClamped ? 0 : -1e30f, isClamped ? 6 : 1e30f);
+
+    for (Isa isa : usableIsas()) {
+      for (const char* conv : {"direct", "im2col", "pointwise", "depthwise"}) {
+        Result<Outputs> result = runGuarded(d, {isa, g.threads, conv}, inputs, seed % 2 == 0);
+        note("seed %d, %s, conv %s, %d threads: %.300s", seed, isaName(isa), conv, g.threads, d.show().c_str());
+        CHECK(result.isOk(), "%s", result.status().message().c_str());
+        if (!result.isOk()) continue;
+        const std::vector<float>& out = result.value()[0];
+        for (size_t i = 0; i < expected.size(); i++) {
+          if (out[i] == expected[i]) continue;
+          CHECK(false, "element %zu is %g, expected %g", i, static_cast<double>(out[i]), static_cast<double>(expected[i]));
+          break;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace repconv::test

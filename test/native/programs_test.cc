@@ -1,0 +1,55 @@
+// Whole programs at random: the arena, the guard pages around every value, the instruction sets and thread counts, all against each other.
+#include <cstring>
+
+#include "programs.h"
+
+namespace repconv::test {
+namespace {
+
+bool isIdentical(const Outputs& a, const Outputs& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); i++) {
+    if (a[i].size() != b[i].size() || (!a[i].empty() && std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0)) return false;
+  }
+  return true;
+}
+
+const std::vector<std::string> kConvs = {"", "direct", "im2col", "pointwise", "depthwise"};
+
+}  // namespace
+
+TEST("a program computes the same bits in one arena as with every value in guarded memory of its own") {
+  for (int seed = 1; seed <= repetitions(1500); seed++) {
+    Random random(static_cast<uint64_t>(seed));
+    const Description program = randomProgram(random, random.between(1, 12));
+    const std::vector<std::vector<float>> inputs = randomInputs(program, random);
+    for (Isa isa : usableIsas()) {
+      const Way way{isa, random.between(1, 3), random.of(kConvs)};
+      Result<Outputs> guarded = runGuarded(program, way, inputs, seed % 2 == 0);
+      note("seed %d, %s, %d threads, conv %s: %.300s", seed, isaName(isa), way.threads, way.conv.c_str(), program.show().c_str());
+      Result<Outputs> session = runSession(program, way, inputs);
+      CHECK(guarded.isOk(), "guarded: %s", guarded.status().message().c_str());
+      CHECK(session.isOk(), "session: %s", session.status().message().c_str());
+      if (guarded.isOk() && session.isOk()) CHECK(isIdentical(guarded.value(), session.value()), "the arena changes the result");
+    }
+  }
+}
+
+TEST("a program computes the same bits on 1 to 4 threads") {
+  for (int seed = 1; seed <= repetitions(300); seed++) {
+    Random random(static_cast<uint64_t>(seed) + 100000);
+    const Description program = randomProgram(random, random.between(1, 12));
+    const std::vector<std::vector<float>> inputs = randomInputs(program, random);
+    for (Isa isa : usableIsas()) {
+      note("seed %d, %s: %.300s", seed, isaName(isa), program.show().c_str());
+      Result<Outputs> one = runSession(program, {isa, 1, ""}, inputs);
+      CHECK(one.isOk(), "%s", one.status().message().c_str());
+      for (int threads = 2; one.isOk() && threads <= 4; threads++) {
+        Result<Outputs> more = runSession(program, {isa, threads, ""}, inputs);
+        CHECK(more.isOk() && isIdentical(one.value(), more.value()), "%d threads change the result", threads);
+      }
+    }
+  }
+}
+
+}  // namespace repconv::test

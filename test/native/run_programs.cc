@@ -1,0 +1,162 @@
+// Two ways to run a described program that must agree bit for bit: a session with its arena, and every value in guarded memory of its own.
+#include <cstring>
+
+#include "guarded.h"
+#include "programs.h"
+
+namespace repconv::test {
+
+namespace {
+
+size_t sizeOf(const std::vector<int64_t>& shape) {
+  size_t size = 1;
+  for (int64_t extent : shape) size *= static_cast<size_t>(extent);
+  return size;
+}
+
+}  // namespace
+
+Result<Outputs> runSession(const Description& description, const Way& way, const std::vector<std::vector<float>>& inputs) {
+  Result<Program> program = description.read();
+  if (!program.isOk()) return program.status();
+  Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {way.isa, way.threads, way.conv});
+  if (!session.isOk()) return session.status();
+  Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(description.shapes(), description.shapes());
+  if (!plan.isOk()) return plan.status();
+  if (Status status = session.value()->keepConstants(false); !status.isOk()) return status;
+  ThreadPool pool;
+  if (Status status = pool.ensureThreads(way.threads); !status.isOk()) return status;
+  std::vector<const void*> from;
+  for (const std::vector<float>& input : inputs) from.push_back(input.data());
+  Outputs outputs;
+  for (int output : description.outputs) outputs.emplace_back(sizeOf(description.values[static_cast<size_t>(output)].shape), -1.0f);
+  std::vector<void*> to;
+  for (std::vector<float>& output : outputs) to.push_back(output.data());
+  if (Status status = session.value()->run(pool, *plan.value(), from.data(), to.data(), nullptr, nullptr); !status.isOk()) return status;
+  return outputs;
+}
+
+namespace {
+
+// What executor/plan.cc does, without sharing any memory.
+class GuardedRun {
+ public:
+  GuardedRun(const Description& description, const Way& way, Side side) : d_(description), way_(way), side_(side) {}
+
+  Result<Outputs> run(const std::vector<std::vector<float>>& inputs) {
+    Result<Program> program = d_.read();
+    if (!program.isOk()) return program.status();
+    if (Status status = program.value().check(); !status.isOk()) return status;
+    for (const DescribedValue& value : d_.values) types_.push_back({value.dtype, value.layout, value.shape});
+    layOutImages(program.value());
+    placeValues(program.value(), inputs);
+    ThreadPool pool;
+    if (Status status = pool.ensureThreads(way_.threads); !status.isOk()) return status;
+    for (size_t s = 0; s < program.value().steps.size(); s++) {
+      note("step %zu, %s, of %.400s", s, program.value().steps[s].name.c_str(), d_.show().c_str());
+      if (Status status = runStep(program.value(), s, pool); !status.isOk()) return status;
+    }
+    Outputs outputs;
+    for (int output : d_.outputs) {
+      const float* data = static_cast<const float*>(memory_[static_cast<size_t>(output)]);
+      outputs.emplace_back(data, data + sizeOf(d_.values[static_cast<size_t>(output)].shape));
+    }
+    return outputs;
+  }
+
+ private:
+  StepTypes typesOf(const ProgramStep& step) const {
+    StepTypes types;
+    for (int input : step.inputs) types.inputs.push_back(input == kNoValue ? nullptr : &types_[static_cast<size_t>(input)]);
+    for (int output : step.outputs) types.outputs.push_back(&types_[static_cast<size_t>(output)]);
+    return types;
+  }
+
+  void layOutImages(const Program& program) {
+    std::vector<Border> borders(types_.size());
+    std::vector<bool> isTight(types_.size());
+    for (const ProgramStep& step : program.steps) {
+      for (int output : step.outputs) isTight[static_cast<size_t>(output)] = step.operation->producesTight();
+    }
+    for (const ProgramStep& step : program.steps) {
+      for (size_t i = 0; i < step.inputs.size(); i++) {
+        if (step.inputs[i] == kNoValue) continue;
+        const size_t value = static_cast<size_t>(step.inputs[i]);
+        borders[value].include(step.operation->border(typesOf(step), i));
+        isTight[value] = isTight[value] && step.operation->acceptsTight(i);
+      }
+    }
+    images_.resize(types_.size());
+    for (size_t v = 0; v < types_.size(); v++) {
+      if (types_[v].layout == Layout::nhwc) images_[v] = layOut(types_[v], borders[v], isTight[v]);
+    }
+  }
+
+  void* place(size_t bytes) {
+    // Not zero, and not a number anyone would take for a result.
+    places_.emplace_back(bytes, side_, [](size_t) { return static_cast<unsigned char>(0xcd); });
+    return places_.back().data();
+  }
+
+  void placeValues(const Program& program, const std::vector<std::vector<float>>& inputs) {
+    std::vector<bool> isOutside(types_.size());
+    for (const std::vector<int>* list : {&program.inputs, &program.outputs}) {
+      for (int value : *list) isOutside[static_cast<size_t>(value)] = true;
+    }
+    for (size_t v = 0; v < types_.size(); v++) {
+      const size_t bytes = types_[v].layout == Layout::nhwc ? images_[v].sizeBytes() : sizeOf(types_[v].shape) * elementBytes(types_[v].dtype);
+      const bool isConstant = program.values[v].constant != nullptr;
+      // Of its own values the engine promises a cache line more.
+      memory_.push_back(place(isOutside[v] || isConstant ? bytes : roundUp(bytes, kCacheLineBytes) + kCacheLineBytes));
+      if (isConstant) std::memcpy(memory_[v], program.values[v].constant, bytes);
+    }
+    for (size_t i = 0; i < inputs.size(); i++) std::memcpy(memory_[static_cast<size_t>(program.inputs[i])], inputs[i].data(), inputs[i].size() * sizeof(float));
+  }
+
+  Status runStep(const Program& program, size_t index, ThreadPool& pool) {
+    const ProgramStep& step = program.steps[index];
+    const StepTypes types = typesOf(step);
+    const KernelTable& kernels = kernelTable(way_.isa);
+    if (Status status = step.operation->check(types); !status.isOk()) return status;
+    PlanContext context{kernels, way_.threads, &types, &types, {}, {}, {}, way_.conv, {}};
+    std::vector<void*> inputs, outputs;
+    for (int input : step.inputs) {
+      context.inputImages.push_back(input == kNoValue ? nullptr : &images_[static_cast<size_t>(input)]);
+      const bool isConstant = input != kNoValue && program.values[static_cast<size_t>(input)].constant != nullptr;
+      inputs.push_back(input == kNoValue ? nullptr : memory_[static_cast<size_t>(input)]);
+      context.constants.push_back(isConstant ? inputs.back() : nullptr);
+    }
+    for (int output : step.outputs) {
+      context.outputImages.push_back(&images_[static_cast<size_t>(output)]);
+      outputs.push_back(memory_[static_cast<size_t>(output)]);
+    }
+    context.packed = [this](const std::string&, size_t sizeBytes, const std::function<void(void*)>& fill) -> Result<const void*> {
+      void* memory = place(sizeBytes);
+      fill(memory);
+      return static_cast<const void*>(memory);
+    };
+    Result<std::unique_ptr<Task>> task = step.operation->plan(context);
+    if (!task.isOk()) return task.status();
+    char* shared = static_cast<char*>(place(task.value()->sharedScratchBytes));
+    char* members = static_cast<char*>(place(static_cast<size_t>(way_.threads) * task.value()->memberScratchBytes));
+    Team team(pool, way_.threads);
+    task.value()->run({team, kernels, inputs.data(), outputs.data(), shared, members, task.value()->memberScratchBytes});
+    return Status();
+  }
+
+  const Description& d_;
+  const Way& way_;
+  const Side side_;
+  std::vector<ValueType> types_;
+  std::vector<Image> images_;
+  std::vector<void*> memory_;
+  std::vector<Guarded<unsigned char>> places_;
+};
+
+}  // namespace
+
+Result<Outputs> runGuarded(const Description& description, const Way& way, const std::vector<std::vector<float>>& inputs, bool atEnd) {
+  return GuardedRun(description, way, atEnd ? Side::end : Side::begin).run(inputs);
+}
+
+}  // namespace repconv::test
