@@ -8,13 +8,16 @@
  * for all of it, channels are mixed with seeded random signs: nothing is left out then, but two errors could cancel, so the certificate says
  * `complete: false`.
  */
+import type { TensorType } from '../ops/operator.js';
+import { type Ops, vocabulary } from '../ops/vocabulary.js';
 import { Random } from '../tensor/random.js';
+import { sameShape } from '../tensor/shape.js';
 import { type AffineSentence, ImpulseReader } from './impulse.js';
 import { compared, type Patches } from './patches.js';
 
 /** What comparing two sentences found. */
 export interface Certificate {
-  /** Largest |before − after| over all outputs of all samples. */
+  /** Largest |before − after| over all outputs of all samples; ∞ where one is not a number, or the outputs differ in size. */
   readonly absolute: number;
   /** The same over the largest |before|. */
   readonly relative: number;
@@ -52,7 +55,11 @@ export function certify(
   const everywhere = positionsOf(map, (extent) => range(extent));
   const classes = positionsOf(map, (extent, axis) => borderClasses(extent, reach[axis], stride[axis]));
 
-  const found = { absolute: 0, scale: 0 };
+  // Where the one gives an image of another size than the other, they are not the same, whatever is in it.
+  const [shapeBefore, shapeAfter] = [before, after].map(
+    (sentence) => sentence(outputTypes, { dtype: 'float64', shape: reader.shape }).shape,
+  );
+  const found = { absolute: sameShape(shapeBefore, shapeAfter) ? 0 : Infinity, scale: 0 };
   const compare = (a: Patches, b: Patches): void => {
     const { distance, magnitude } = compared(reader.memory, a, b);
     found.absolute = Math.max(found.absolute, distance);
@@ -80,9 +87,15 @@ export function certify(
       compare(reader.read(before, samples), reader.read(after, samples));
     }
   }
-  const relative = found.absolute === 0 ? 0 : found.absolute / found.scale;
+  const relative = found.absolute === 0 || found.absolute === Infinity ? found.absolute : found.absolute / found.scale;
   return { absolute: found.absolute, relative, map, positions: positions.length, samplesPerPosition, complete };
 }
+
+/** Sentences read for the type of what they give. */
+const outputTypes: Ops<TensorType> = vocabulary<TensorType>({
+  lift: (tensor) => tensor,
+  apply: (operator, inputs, attributes) => operator.infer(inputs, attributes),
+});
 
 /** So many samples go through the operators together that their patches stay in a second-level cache. */
 const samplesPerRead = 16;

@@ -97,9 +97,9 @@ describe('the reason is', () => {
   });
 
   it('DIFFERENT_SOURCES where two inputs meet', () => {
-    const f = vocabulary(affineReading());
+    const f = vocabulary<Affine>(affineReading());
     const [x, y] = [0, 1].map(() => affineSource({ dtype: 'float64', shape: ['N', 2, 'H', 'W'] }));
-    expect(f.add<Affine>(x, y)).toMatchObject({ code: 'DIFFERENT_SOURCES' });
+    expect(f.add(x, y)).toMatchObject({ code: 'DIFFERENT_SOURCES' });
     seen.add('DIFFERENT_SOURCES');
   });
 
