@@ -229,10 +229,10 @@ function mismatchMessage(
   unexpected: readonly string[],
   misshapen: readonly { key: string; tensor: AnyTensor; from: AnyTensor }[],
 ): string {
-  const list = (title: string, keys: readonly string[]): string[] => {
-    if (keys.length === 0) return [];
-    const shown = keys.slice(0, 20).map((key) => printable(key));
-    return [`${title}: ${shown.join(', ')}${keys.length > shown.length ? `, … (${keys.length} in all)` : ''}`];
+  const list = (title: string, entries: readonly string[], separator = ', '): string[] => {
+    if (entries.length === 0) return [];
+    const shown = entries.slice(0, 20).map((entry) => printable(entry));
+    return [`${title}: ${[...shown, ...(entries.length > shown.length ? [`… (${entries.length} in all)`] : [])].join(separator)}`];
   };
   const shapes = misshapen.map(
     ({ key, tensor, from }) =>
@@ -242,7 +242,7 @@ function mismatchMessage(
     `${type}: the state dict does not match`,
     ...list('missing', missing),
     ...list('unexpected', unexpected),
-    ...list('misshapen', shapes),
+    ...list('misshapen', shapes, '; '),
   ].join('\n  ');
 }
 

@@ -1,0 +1,47 @@
+/**
+ * How far a block in float32 may be from itself in exact numbers, element by element: (n + 16)·2⁻²⁴·Σ|x||w|.
+ *
+ * Σ|x||w| is the block's own sentence with every number in absolute value (means with the sign that makes them add up); n is the length of the
+ * longest sum of products in it.
+ */
+import { batchNorm } from '../../lib/ops/batchNorm.js';
+import { convTranspose2d } from '../../lib/ops/convTranspose2d.js';
+import { type Ops, vocabulary } from '../../lib/ops/vocabulary.js';
+import { type AnyTensor, Tensor } from '../../lib/tensor/tensor.js';
+
+type T = Tensor<'float64'>;
+
+/** The allowed |float32 − exact| of every element of what `sentence` makes of `x`. */
+export function float32Bound(sentence: (f: Ops<T>, x: T) => T, x: AnyTensor): Float64Array {
+  let longest = 1;
+  const magnitudes = vocabulary<T>({
+    lift: (tensor) => tensor.to('float64'),
+    apply(operator, inputs, attributes) {
+      const positive = inputs.map((input, i) => input && absolute(input, operator === batchNorm && i === 3 ? -1 : 1));
+      if (operator.name === 'conv2d') longest = Math.max(longest, lengthOf(positive[1] as T, 1));
+      if (operator === convTranspose2d) longest = Math.max(longest, lengthOf(positive[1] as T, 0));
+      return operator.reference(positive, attributes) as T[];
+    },
+  });
+  const sums = sentence(magnitudes, absolute(x.to('float64'), 1));
+  return sums.data.map((sum) => (longest + 16) * 2 ** -24 * sum);
+}
+
+/** Index and numbers of the first element beyond its bound; null where there is none. */
+export function firstBeyond(actual: AnyTensor, expected: AnyTensor, bound: Float64Array): string | null {
+  const [a, b] = [actual.to('float64').data, expected.to('float64').data];
+  const i = a.findIndex((value, at) => !(Math.abs(value - b[at]) <= bound[at]));
+  return i < 0 ? null : `element ${i}: ${a[i]} for ${b[i]} ± ${bound[i]}`;
+}
+
+function absolute(tensor: T, sign: 1 | -1): T {
+  return new Tensor(
+    'float64',
+    tensor.shape,
+    tensor.data.map((value) => sign * Math.abs(value)),
+  );
+}
+
+function lengthOf(weight: T, from: number): number {
+  return weight.shape.slice(from).reduce((product, extent) => product * extent, 1);
+}
