@@ -1,12 +1,13 @@
 /**
  * `repconv`: puts one convolution in place of the branches of every re-parameterizable block of a model, each with a certificate.
  */
-import { RepconvError } from './errors.js';
-import { saveStateDictSync } from './formats/stateDict.js';
+import { inspect } from 'node:util';
+import { printable, RepconvError } from './errors.js';
+import { checkSavePath, saveStateDictSync } from './formats/stateDict.js';
 import { macsOf } from './graph/graph.js';
 import { type InputSpec, trace } from './graph/record.js';
 import { ReparamBlock } from './nn/blocks/reparamBlock.js';
-import type { Module } from './nn/module.js';
+import { Module } from './nn/module.js';
 import type { Certificate } from './reparam/certificate.js';
 import { type ConvMap, isScale } from './reparam/convMap.js';
 import { isReason, Reason } from './reparam/reason.js';
@@ -15,7 +16,7 @@ import { isConcrete } from './tensor/shape.js';
 export interface RepconvOptions {
   /** Default true: the model stays as it is, its copy is put into evaluation mode and fused. */
   readonly copy?: boolean;
-  /** Where to save the fused state dict: a `.safetensors` file, written at once and atomically. */
+  /** Where to save the fused state dict: a `.safetensors` file, written at once and atomically. If that fails, the model stays as it is. */
   readonly savePath?: string;
   /** What the model reads, for counting multiply-accumulates: `{ images: [1, 3, 224, 224] }`. */
   readonly inputs?: InputSpec;
@@ -54,17 +55,25 @@ export interface Report {
 /**
  * Fuses every {@link ReparamBlock} of `model`. Blocks that cannot be fused are left as they are, with the reason in the report; running it again finds
  * nothing to do. A module used twice is fused once.
- * @throws ERR_TRAIN_MODE with `copy: false` when a block is in training mode: nothing has been changed then
+ *
+ * Work is done on a copy always; with `copy: false` the copy is one of the tree alone, and its convolutions are put into `model` when all else,
+ * saving included, has gone well. An error therefore changes nothing.
+ * @returns the fused model (`model` itself with `copy: false`) and the report
+ * @throws ERR_TRAIN_MODE with `copy: false` when a block is in training mode; ERR_PATH, ERR_IO for a `savePath` that cannot be written; ERR_INPUT
  */
 export function repconv<M extends Module>(
   model: M,
   { copy = true, savePath, inputs, certificateBudget }: RepconvOptions = {},
 ): { model: M; report: Report } {
+  if (!(model instanceof Module))
+    throw new RepconvError('ERR_INPUT', `repconv: expects a Module, got ${printable(inspect(model, { depth: 0 }), 80)}`);
+  if (savePath !== undefined) checkSavePath(savePath, 'repconv');
   if (!copy) refuseTraining(model);
   const switchedToEval = copy && [...model.namedModules()].some(([, module]) => module.training);
-  const fused = copy ? model.copy().eval() : model;
+  const fused = copy ? model.copy().eval() : model.copyTree();
+  const copies = blocksOf(fused).map(([, block]) => block);
   const macsBefore = inputs === undefined ? null : countMacs(fused, inputs);
-  const outcomes = blocksOf(fused).map(([path, block]) => fuseBlock(path, block, certificateBudget));
+  const outcomes = fuseBlocks(fused, certificateBudget);
   const macsAfter = inputs === undefined ? null : countMacs(fused, inputs);
   const blocks = outcomes.map((outcome): BlockReport => {
     if (outcome.status !== 'fused' || macsBefore === null || macsAfter === null) return outcome;
@@ -72,9 +81,29 @@ export function repconv<M extends Module>(
   });
   const count = (status: BlockReport['status']): number => blocks.filter((block) => block.status === status).length;
   const report = { blocks, fused: count('fused'), left: count('left'), switchedToEval };
-  if (savePath === undefined) return { model: fused, report };
-  saveStateDictSync(savePath, fused.stateDict());
-  return { model: fused, report: { ...report, savedTo: savePath } };
+  if (savePath !== undefined) saveStateDictSync(savePath, fused.stateDict());
+  if (!copy) deployAs(blocksOf(model), copies);
+  return { model: copy ? fused : model, report: { ...report, ...(savePath === undefined ? {} : { savedTo: savePath }) } };
+}
+
+/** Fuses one block after the other. A block inside a block that has been fused is gone, unless it is used elsewhere too. */
+function fuseBlocks(model: Module, budget: number | undefined): BlockReport[] {
+  const outcomes: BlockReport[] = [];
+  const seen = new Set<ReparamBlock>();
+  for (;;) {
+    const next = blocksOf(model).find(([, block]) => !seen.has(block));
+    if (next === undefined) return outcomes;
+    seen.add(next[1]);
+    outcomes.push(fuseBlock(...next, budget));
+  }
+}
+
+/** Puts into every block the convolution that its copy has. */
+function deployAs(blocks: readonly [string, ReparamBlock][], copies: readonly ReparamBlock[]): void {
+  for (const [i, [, block]] of blocks.entries()) {
+    const conv = copies[i].deployed;
+    if (conv !== null && !block.deploy) block.replaceBranches(conv);
+  }
 }
 
 function fuseBlock(path: string, block: ReparamBlock, budget: number | undefined): BlockReport {
@@ -107,7 +136,7 @@ function fuseBlock(path: string, block: ReparamBlock, budget: number | undefined
 
 const roundingUnit = { float64: 2 ** -53, float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 };
 
-/** Blocks with their paths; a block inside a block belongs to the outer one until that is fused or left. */
+/** Blocks with their paths, outer ones first, each once. */
 function blocksOf(model: Module): [string, ReparamBlock][] {
   return [...model.namedModules()].filter((entry): entry is [string, ReparamBlock] => entry[1] instanceof ReparamBlock);
 }

@@ -32,6 +32,20 @@ export function writeAtomically(path: string, bytes: Uint8Array, source: string)
   return withCodedErrors(source, replaceFile(path, bytes, source));
 }
 
+/**
+ * What {@link writeAtomically} would refuse about the place, found before there is anything to write. A disk that fills up, or a folder that may be
+ * read but not written, shows only then.
+ * @throws ERR_PATH, ERR_IO
+ */
+export function checkReplaceable(path: string, source: string): Steps<void> {
+  return withCodedErrors(source, lookAtPlace(path, source));
+}
+
+function* lookAtPlace(path: string, source: string): Steps<void> {
+  const { target } = yield* resolveTarget(path, source);
+  yield* call('readdir', dirname(target));
+}
+
 function* replaceFile(path: string, bytes: Uint8Array, source: string): Steps<void> {
   const { target, previous } = yield* resolveTarget(path, source);
   const folder = dirname(target);

@@ -4,7 +4,7 @@
  * Saving replaces the file or leaves it as it was (see atomicWrite.ts), and adds a checksum that loading verifies.
  */
 import type { AnyTensor } from '../tensor/tensor.js';
-import { writeAtomically } from './atomicWrite.js';
+import { checkReplaceable, writeAtomically } from './atomicWrite.js';
 import { checkedPath } from './filePath.js';
 import { readRegularFile } from './regularFile.js';
 import { parsingContext, readSafetensors, type SafetensorsContent, type SafetensorsReadOptions } from './safetensors.js';
@@ -44,6 +44,16 @@ export async function saveStateDict(
 /** Saves by the same protocol, and returns when it is done. */
 export function saveStateDictSync(path: string, dict: Iterable<readonly [string, AnyTensor]>, options: SafetensorsWriteOptions = {}): void {
   runSync(save(path, dict, options, 'saveStateDictSync'));
+}
+
+/**
+ * Refuses a path that saving would refuse, before the work whose result is to be saved there.
+ * @param operation how the message begins
+ * @throws ERR_INPUT, ERR_PATH, ERR_IO
+ */
+export function checkSavePath(path: string, operation: string): void {
+  const { absolute, source } = checkedPath(path, operation, kind);
+  runSync(checkReplaceable(absolute, source));
 }
 
 function* load(path: string, options: SafetensorsReadOptions, operation: string): Steps<SafetensorsContent> {
