@@ -2,7 +2,7 @@
  * A graph as text, for people and for tests:
  *
  *     graph (images: float32 [N,3,8,8])
- *       %0 = conv2d(images, features.0.conv.weight, features.0.conv.bias) { stride 1×1, padding 1,1,1,1 } : [N,16,8,8]
+ *       %0 = conv2d(images, features.0.conv.weight, features.0.conv.bias) { padding 1,1,1,1 } : [N,16,8,8]
  *       %1 = relu(%0) : [N,16,8,8]
  *       return output = %1
  */

@@ -1,4 +1,5 @@
 /** The recording reading: a sentence becomes a graph. */
+import { inspect } from 'node:util';
 import { RepconvError } from '../errors.js';
 import { batchNormTraining } from '../ops/batchNormTraining.js';
 import type { TensorType } from '../ops/operator.js';
@@ -13,7 +14,8 @@ export type InputSpec = Readonly<Record<string, readonly Extent[]>>;
 
 /**
  * Records what `model` computes. Outputs are named by the record the sentence returns, or by `outputs`, or `output`.
- * @throws ERR_TRAIN_MODE for a model in training mode, ERR_INPUT for a spec that is none, ERR_SHAPE where shapes do not go together
+ * @throws ERR_TRAIN_MODE for a model in training mode, ERR_UNSUPPORTED for a batch norm that tracks no statistics, ERR_INPUT for a spec or a
+ *   result that is none, ERR_SHAPE where shapes do not go together
  */
 export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly string[]): Graph {
   const values = Object.entries(inputs).map(
@@ -43,7 +45,12 @@ class Recorder {
 
   apply(operator: Node['operator'] | { name: string }, inputs: readonly (Value | null)[], attributes: object): Value[] {
     if (operator === batchNormTraining) {
-      throw new RepconvError('ERR_TRAIN_MODE', 'trace: the model is in training mode; call eval() first');
+      const hasStatistics = inputs[3] !== null && inputs[4] !== null;
+      if (hasStatistics) throw new RepconvError('ERR_TRAIN_MODE', 'trace: the model is in training mode; call eval() first');
+      throw new RepconvError(
+        'ERR_UNSUPPORTED',
+        'trace: a batch norm without running statistics uses those of the batch, which a graph cannot',
+      );
     }
     const checked = operator as Node['operator'] & { name: OperatorName };
     const types: TensorType[] = checked.infer(
@@ -77,9 +84,12 @@ function checkedInput(name: string, shape: unknown): readonly Extent[] {
   return shape;
 }
 
-function namedOutputs(result: Value | Record<string, Value>, names: readonly string[] | undefined): ReadonlyMap<string, Value> {
-  const isValue = 'type' in result && 'name' in result && typeof result.name === 'string';
-  const entries: [string, Value][] = isValue ? [['output', result as Value]] : Object.entries(result as Record<string, Value>);
+function namedOutputs(result: unknown, names: readonly string[] | undefined): ReadonlyMap<string, Value> {
+  const entries = isValue(result) ? [['output', result] as const] : Object.entries(result ?? {});
+  if (entries.length === 0 || !entries.every((entry): entry is [string, Value] => isValue(entry[1]))) {
+    const found = inspect(result, { depth: 0, compact: true, breakLength: Infinity });
+    throw new RepconvError('ERR_INPUT', `trace: compute expects to return a value or a record of values, got ${found}`);
+  }
   if (names === undefined) return new Map(entries);
   if (names.length !== entries.length || new Set(names).size !== names.length) {
     throw new RepconvError(
@@ -88,4 +98,9 @@ function namedOutputs(result: Value | Record<string, Value>, names: readonly str
     );
   }
   return new Map(entries.map(([, value], i) => [names[i], value]));
+}
+
+/** Whether it is a value, not a record of them (which may well have one called `type` or `name`). */
+function isValue(result: unknown): result is Value {
+  return typeof result === 'object' && result !== null && 'type' in result && 'name' in result && typeof result.name === 'string';
 }
