@@ -39,6 +39,8 @@ export { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Flatten, MaxPool2d, ty
 export { createMobileOne, MobileOne, type MobileOneConfig, type MobileOneOptions, mobileOneConfigs } from './nn/models/mobileone.js';
 export { createRepVGG, RepVGG, type RepVGGConfig, type RepVGGOptions, repvggConfigs } from './nn/models/repvgg.js';
 export { type LoadResult, Module, referenceForward } from './nn/module.js';
+export { exportOnnx, exportOnnxSync } from './onnx/exportOnnx.js';
+export { type OnnxOptions, toOnnx } from './onnx/toOnnx.js';
 export type { Ops } from './ops/vocabulary.js';
 export type { Certificate } from './reparam/certificate.js';
 export { Reason, type ReasonCode, reasonCodes } from './reparam/reason.js';
