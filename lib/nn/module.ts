@@ -21,6 +21,7 @@ export interface LoadResult {
   readonly unexpected: readonly string[];
 }
 
+/** What every layer, block and network is: named parameters, buffers and children, and one sentence, `compute`. */
 export abstract class Module implements Traceable {
   /** Whether batch norms use the statistics of the batch and update their own. Set by {@link train} and {@link eval}. */
   training = true;

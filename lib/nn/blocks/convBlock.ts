@@ -16,16 +16,24 @@ import { Conv2d } from '../layers/conv2d.js';
 import { convBn } from './convBn.js';
 import { ReparamBlock } from './reparamBlock.js';
 
+/** Of {@link ConvBlock}. */
 export interface ConvBlockOptions {
+  /** Default 1. */
   stride?: PairLike;
+  /** Of both convolutions; default 1. */
   groups?: number;
+  /** How the 3×3 convolution continues the image beyond its border; default `zeros`. */
   paddingMode?: PaddingMode;
-  /** Of the batch norms. */
+  /** Of the batch norms; default 1e-5. */
   eps?: number;
   /** Makes the deployed form: `rbr_reparam` only. */
   deploy?: boolean;
 }
 
+/**
+ * relu(3×3 + 1×1 + identity), each branch with a batch norm, [N, C, H, W] → [N, O, ⌈H/s⌉, ⌈W/s⌉]; the identity is there where C = O and the stride is 1.
+ * Keys: `conv3_3`, `conv1_1` (each `conv` and `bn`), `rbr_identity`; deployed: `rbr_reparam`.
+ */
 export class ConvBlock extends ReparamBlock {
   private readonly identity: Identity;
   private readonly relu: ReLU;

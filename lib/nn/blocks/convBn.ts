@@ -3,16 +3,18 @@ import { BatchNorm2d } from '../layers/batchNorm2d.js';
 import { Sequential } from '../layers/containers.js';
 import { Conv2d, type Conv2dLayerOptions } from '../layers/conv2d.js';
 
+/** Of {@link convBn}: those of the convolution, and `eps`. */
 export interface ConvBnOptions extends Conv2dLayerOptions {
   stride?: PairLike;
   padding?: PaddingLike;
-  /** Of the batch norm. */
+  /** Of the batch norm; default 1e-5. */
   eps?: number;
 }
 
 /**
  * A convolution and its batch norm, under the keys `conv` and `bn`. The convolution has a bias unless told otherwise, as the article's `conv_bn`;
- * folding keeps it.
+ * folding keeps it. [N, C, H, W] → [N, O, H', W'].
+ * @throws ERR_INPUT for sizes that are no convolution
  */
 export function convBn(
   inChannels: number,

@@ -14,18 +14,28 @@ import { convBn } from './convBn.js';
 import { ReparamBlock } from './reparamBlock.js';
 import { SqueezeExcite } from './squeezeExcite.js';
 
+/** Of {@link MobileOneBlock}. */
 export interface MobileOneBlockOptions {
+  /** Default 1. */
   stride?: PairLike;
+  /** Of the k×k convolutions, in pixels; default 0. */
   padding?: number;
+  /** Of all convolutions; default 1. */
   groups?: number;
   /** Squeeze-and-excite with a sixteenth of the channels, before the activation. */
   useSe?: boolean;
-  /** k×k branches. */
+  /** Number of k×k branches; default 1. */
   branches?: number;
+  /** Of the batch norms; default 1e-5. */
   eps?: number;
+  /** Makes the deployed form: `reparam_conv` in place of the branches. */
   deploy?: boolean;
 }
 
+/**
+ * relu(se(Σ k×k + 1×1 + identity)), each branch with a batch norm, [N, C, H, W] → [N, O, H', W']. The 1×1 is there where k > 1, the identity where
+ * C = O and the stride is 1. Keys: `rbr_conv.0` …, `rbr_scale`, `rbr_skip`, `se`; deployed: `reparam_conv`.
+ */
 export class MobileOneBlock extends ReparamBlock {
   private readonly se: Module;
   private readonly activation: ReLU;

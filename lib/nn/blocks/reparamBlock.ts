@@ -28,6 +28,10 @@ export interface FoldedBlock {
 /** What takes the place of the branches. */
 export type DeployedConv = Conv2d | ConvTranspose2d;
 
+/**
+ * A block that can become one convolution. Extend it with `branches`, `finish` and `removeBranches` to have `fold`, `getEquivalentKernelBias`,
+ * `switchToDeploy` and a place in `repconv`'s report.
+ */
 export abstract class ReparamBlock extends Module {
   /** The deployed convolution; null in training form. */
   private reparam: DeployedConv | null = null;

@@ -14,15 +14,24 @@ import { convBn } from './convBn.js';
 import { ReparamBlock } from './reparamBlock.js';
 import { SqueezeExcite } from './squeezeExcite.js';
 
+/** Of {@link RepVGGBlock}. */
 export interface RepVGGBlockOptions {
+  /** Default 1. */
   stride?: PairLike;
+  /** Of both convolutions; default 1. */
   groups?: number;
   /** Squeeze-and-excite with a sixteenth of the channels, before the activation. */
   useSe?: boolean;
+  /** Of the batch norms; default 1e-5. */
   eps?: number;
+  /** Makes the deployed form: `rbr_reparam` in place of the branches. */
   deploy?: boolean;
 }
 
+/**
+ * relu(se(3×3 + 1×1 + identity)), each branch with a batch norm, [N, C, H, W] → [N, O, ⌈H/s⌉, ⌈W/s⌉]; the identity is there where C = O and the stride is 1.
+ * Keys: `rbr_dense`, `rbr_1x1` (each `conv` and `bn`), `rbr_identity`, `se`; deployed: `rbr_reparam`.
+ */
 export class RepVGGBlock extends ReparamBlock {
   private readonly nonlinearity: ReLU;
   private readonly se: Module;

@@ -3,6 +3,7 @@ import type { Ops } from '../../ops/vocabulary.js';
 import { Conv2d } from '../layers/conv2d.js';
 import { Module } from '../module.js';
 
+/** Of {@link SqueezeExcite}. */
 export interface SqueezeExciteOptions {
   /** Channels inside. */
   reducedChannels: number;
@@ -10,6 +11,7 @@ export interface SqueezeExciteOptions {
   keys?: readonly [string, string];
 }
 
+/** Scales every channel of [N, C, H, W] by a number from 0 to 1 that follows from the means of all channels. Prints as SEBlock. */
 export class SqueezeExcite extends Module {
   private readonly reduce: Conv2d;
   private readonly expand: Conv2d;

@@ -26,49 +26,58 @@ abstract class InplaceActivation extends Module {
   }
 }
 
+/** max(0, x), element by element, any shape. */
 export class ReLU extends InplaceActivation {
   override compute<X>(f: Ops<X>, x: X): X {
     return f.relu(x);
   }
 }
 
+/** min(6, max(0, x)), element by element, any shape. */
 export class ReLU6 extends InplaceActivation {
   override compute<X>(f: Ops<X>, x: X): X {
     return f.relu6(x);
   }
 }
 
+/** x · sigmoid(x), element by element, any shape. */
 export class SiLU extends InplaceActivation {
   override compute<X>(f: Ops<X>, x: X): X {
     return f.silu(x);
   }
 }
 
-/** PyTorch prints these two without `inplace`. */
+// PyTorch prints the next two without `inplace`.
+
+/** x · min(6, max(0, x + 3)) / 6, element by element, any shape. Howard et al. 2019 (arXiv:1905.02244), section 5.2. */
 export class Hardswish extends Module {
   override compute<X>(f: Ops<X>, x: X): X {
     return f.hardSwish(x);
   }
 }
 
+/** min(6, max(0, x + 3)) / 6, element by element, any shape. */
 export class Hardsigmoid extends Module {
   override compute<X>(f: Ops<X>, x: X): X {
     return f.hardSigmoid(x);
   }
 }
 
+/** 1 / (1 + e⁻ˣ), element by element, any shape. */
 export class Sigmoid extends Module {
   override compute<X>(f: Ops<X>, x: X): X {
     return f.sigmoid(x);
   }
 }
 
+/** The hyperbolic tangent, element by element, any shape. */
 export class Tanh extends Module {
   override compute<X>(f: Ops<X>, x: X): X {
     return f.tanh(x);
   }
 }
 
+/** x where x ≥ 0, negativeSlope · x elsewhere, element by element, any shape. */
 export class LeakyReLU extends Module {
   readonly negativeSlope: number;
 
@@ -86,7 +95,7 @@ export class LeakyReLU extends Module {
   }
 }
 
-/** Key: `weight` [1] or [C], the slopes. */
+/** x where x ≥ 0, slope · x elsewhere, one slope for all or one for each channel of [N, C, …]. Key: `weight` [1] or [C], the slopes. @throws ERR_INPUT */
 export class PReLU extends Module {
   readonly numParameters: number;
 
@@ -105,6 +114,7 @@ export class PReLU extends Module {
   }
 }
 
+/** x · Φ(x) with the normal distribution Φ, element by element, any shape; `approximate: 'tanh'` by the tanh formula. Hendrycks and Gimpel (arXiv:1606.08415). */
 export class GELU extends Module {
   readonly approximate: 'none' | 'tanh';
 
@@ -122,6 +132,7 @@ export class GELU extends Module {
   }
 }
 
+/** e^(x − max) / Σ e^(x − max) along the axis `dim`, negative ones counted from the last. */
 export class Softmax extends Module {
   readonly dim: number;
 

@@ -5,13 +5,17 @@ import { Module } from '../module.js';
 import { pythonBool, pythonFloat } from '../python.js';
 import { channels } from './conv2d.js';
 
+/** PyTorch's options of the layer, in our spelling and with its defaults. */
 export interface BatchNorm2dOptions {
+  /** Added to the variance; default 1e-5. */
   eps?: number;
-  /** Weight of each batch in the running statistics; null averages over all batches seen. */
+  /** Weight of each batch in the running statistics, default 0.1; null averages over all batches seen. */
   momentum?: number | null;
+  /** Whether there are a scale and a shift per channel; default true. */
   affine?: boolean;
   /** Default true; without `affine` there is none. */
   bias?: boolean;
+  /** Default true. */
   trackRunningStats?: boolean;
 }
 

@@ -7,19 +7,24 @@ import { uniformByFanIn } from '../init.js';
 import { Module } from '../module.js';
 import { pythonBool, pythonTuple } from '../python.js';
 
+/** PyTorch's options of the layer. A pair is one number for both or [height, width]. */
 export interface Conv2dLayerOptions {
+  /** Default 1. */
   stride?: PairLike;
-  /** One number, (height, width), or (top, left, bottom, right), which PyTorch lacks. */
+  /** In pixels, default 0: one number, [height, width], or [top, left, bottom, right], which PyTorch lacks. */
   padding?: PaddingLike;
+  /** Distance between taps, default 1. */
   dilation?: PairLike;
+  /** Default 1. */
   groups?: number;
   /** Default true, as in PyTorch. */
   bias?: boolean;
+  /** How the image goes on beyond its border; default `zeros`. */
   paddingMode?: PaddingMode;
 }
 
 /**
- * A convolution. Keys: `weight` [O, C/G, K, L], `bias` [O].
+ * A convolution [N, C, H, W] → [N, O, H', W'] with H' = ⌊(H + top + bottom − d·(K − 1) − 1) / s⌋ + 1. Keys: `weight` [O, C/G, K, L], `bias` [O].
  * @throws ERR_INPUT for sizes that are no convolution
  */
 export class Conv2d extends Module {

@@ -7,7 +7,11 @@ import { Module } from '../module.js';
 import { pythonBool, pythonTuple } from '../python.js';
 import { channels, checkGroups, shownPadding } from './conv2d.js';
 
-/** A transposed convolution. Keys: `weight` [C, O/G, K, L], `bias` [O]. @throws ERR_INPUT */
+/**
+ * A transposed convolution [N, C, H, W] → [N, O, H', W'] with H' = (H − 1)·s − top − bottom + d·(K − 1) + outputPadding + 1.
+ * Keys: `weight` [C, O/G, K, L], `bias` [O].
+ * @throws ERR_INPUT for sizes that are no convolution
+ */
 export class ConvTranspose2d extends Module {
   readonly inChannels: number;
   readonly outChannels: number;

@@ -6,12 +6,17 @@ import { type PaddingLike, type Pair, type PairLike, pair } from '../../ops/wind
 import { Module } from '../module.js';
 import { pythonBool, pythonTuple } from '../python.js';
 
+/** PyTorch's options of pooling layers. A pair is one number for both or [height, width]. */
 export interface Pool2dOptions {
+  /** Default: the kernel's size. */
   stride?: PairLike;
+  /** In pixels, default 0. */
   padding?: PaddingLike;
+  /** Whether an incomplete last window counts; default false. */
   ceilMode?: boolean;
 }
 
+/** The largest value of each window, [N, C, H, W] → [N, C, H', W']. Padding never wins. @throws ERR_INPUT */
 export class MaxPool2d extends Module {
   readonly attributes: MaxPool2dAttributes;
   private readonly shown: string;
@@ -31,6 +36,7 @@ export class MaxPool2d extends Module {
   }
 }
 
+/** The mean of each window, [N, C, H, W] → [N, C, H', W']; padding counts as zeros, or not at all with `countIncludePad: false`. @throws ERR_INPUT */
 export class AvgPool2d extends Module {
   readonly attributes: AveragePool2dAttributes;
   private readonly shown: string;
@@ -50,7 +56,7 @@ export class AvgPool2d extends Module {
   }
 }
 
-/** Bins of a fixed number; 1 is the mean of each channel. */
+/** The means of a fixed number of bins, [N, C, H, W] → [N, C, ...outputSize]; 1 is the mean of each channel. @throws ERR_INPUT */
 export class AdaptiveAvgPool2d extends Module {
   readonly outputSize: PairLike;
 
@@ -69,6 +75,7 @@ export class AdaptiveAvgPool2d extends Module {
   }
 }
 
+/** The largest values of a fixed number of bins, [N, C, H, W] → [N, C, ...outputSize]. @throws ERR_INPUT */
 export class AdaptiveMaxPool2d extends Module {
   readonly outputSize: PairLike;
 
@@ -87,6 +94,7 @@ export class AdaptiveMaxPool2d extends Module {
   }
 }
 
+/** Axes `startDim` to `endDim`, both included, become one; by default [N, C, H, W] → [N, C·H·W]. */
 export class Flatten extends Module {
   readonly startDim: number;
   readonly endDim: number;

@@ -11,6 +11,7 @@ import { Linear } from '../layers/linear.js';
 import { AdaptiveAvgPool2d } from '../layers/pooling.js';
 import { Module } from '../module.js';
 
+/** What tells one network of the family from another. */
 export interface MobileOneConfig {
   /** Multipliers of the stages' 64, 128, 256, 512 channels. */
   readonly width: readonly [number, number, number, number];
@@ -19,7 +20,7 @@ export interface MobileOneConfig {
   readonly useSe: boolean;
 }
 
-/** The published family. */
+/** The published family, by name: `mobileone-s0`, … */
 export const mobileOneConfigs = {
   'mobileone-s0': { width: [0.75, 1, 1, 2], branches: 4, useSe: false },
   'mobileone-s1': { width: [1.5, 1.5, 2, 2.5], branches: 1, useSe: false },
@@ -30,13 +31,17 @@ export const mobileOneConfigs = {
 
 const layersPerStage = [2, 8, 10, 1] as const;
 
+/** Of {@link MobileOne}. */
 export interface MobileOneOptions {
+  /** Outputs of the classifier; default 1000. */
   numClasses?: number;
+  /** Of the batch norms; default 1e-5. */
   eps?: number;
+  /** Makes the deployed form, for fused weights; default false. */
   deploy?: boolean;
 }
 
-/** Input [N, 3, H, W], output [N, classes]. */
+/** A network of the family in training form (or deployed): images [N, 3, H, W] → logits [N, classes]. */
 export class MobileOne extends Module {
   private readonly stages: readonly Module[];
   private readonly gap: AdaptiveAvgPool2d;
@@ -73,7 +78,7 @@ export class MobileOne extends Module {
   }
 }
 
-/** @throws ERR_INPUT for an unknown name */
+/** A network by its published name, with fresh weights. @throws ERR_INPUT for an unknown name */
 export function createMobileOne(name: keyof typeof mobileOneConfigs, options: MobileOneOptions = {}): MobileOne {
   if (!Object.hasOwn(mobileOneConfigs, name)) {
     throw new RepconvError('ERR_INPUT', `createMobileOne: expects one of ${Object.keys(mobileOneConfigs).join(', ')}, got ${String(name)}`);

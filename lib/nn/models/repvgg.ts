@@ -11,6 +11,7 @@ import { Linear } from '../layers/linear.js';
 import { AdaptiveAvgPool2d } from '../layers/pooling.js';
 import { Module } from '../module.js';
 
+/** What tells one network of the family from another. */
 export interface RepVGGConfig {
   /** Blocks of stages 1 to 4. */
   readonly blocks: readonly [number, number, number, number];
@@ -25,7 +26,7 @@ const a = [2, 4, 14, 1] as const;
 const b = [4, 6, 16, 1] as const;
 const plain = { groups: 1, useSe: false };
 
-/** The published family. */
+/** The published family, by name: `repvgg-a0`, … */
 export const repvggConfigs = {
   'repvgg-a0': { ...plain, blocks: a, width: [0.75, 0.75, 0.75, 2.5] },
   'repvgg-a1': { ...plain, blocks: a, width: [1, 1, 1, 2.5] },
@@ -43,13 +44,17 @@ export const repvggConfigs = {
   'repvgg-d2se': { ...plain, blocks: [8, 14, 24, 1], width: [2.5, 2.5, 2.5, 5], useSe: true },
 } as const satisfies Record<string, RepVGGConfig>;
 
+/** Of {@link RepVGG}. */
 export interface RepVGGOptions {
+  /** Outputs of the classifier; default 1000. */
   numClasses?: number;
+  /** Of the batch norms; default 1e-5. */
   eps?: number;
+  /** Makes the deployed form, for fused weights; default false. */
   deploy?: boolean;
 }
 
-/** Input [N, 3, H, W], output [N, classes]. */
+/** A network of the family in training form (or deployed): images [N, 3, H, W] → logits [N, classes]. */
 export class RepVGG extends Module {
   private readonly stages: readonly Module[];
   private readonly gap: AdaptiveAvgPool2d;
@@ -87,7 +92,7 @@ export class RepVGG extends Module {
   }
 }
 
-/** @throws ERR_INPUT for an unknown name */
+/** A network by its published name, with fresh weights. @throws ERR_INPUT for an unknown name */
 export function createRepVGG(name: keyof typeof repvggConfigs, options: RepVGGOptions = {}): RepVGG {
   if (!Object.hasOwn(repvggConfigs, name))
     throw new RepconvError('ERR_INPUT', `createRepVGG: expects one of ${Object.keys(repvggConfigs).join(', ')}, got ${String(name)}`);
