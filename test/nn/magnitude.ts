@@ -1,5 +1,5 @@
 /**
- * How far a block in float32 may be from itself in exact numbers, element by element: (n + 16)·2⁻²⁴·Σ|x||w|.
+ * How far a block in floating point may be from itself in exact numbers, element by element: (n + 16)·u·Σ|x||w|, u = 2⁻²⁴ in float32, 2⁻⁵³ in float64.
  *
  * Σ|x||w| is the block's own sentence with every number in absolute value (means with the sign that makes them add up); n is the length of the
  * longest sum of products in it.
@@ -11,8 +11,9 @@ import { type AnyTensor, Tensor } from '../../lib/tensor/tensor.js';
 
 type T = Tensor<'float64'>;
 
-/** The allowed |float32 − exact| of every element of what `sentence` makes of `x`. */
-export function float32Bound(sentence: (f: Ops<T>, x: T) => T, x: AnyTensor): Float64Array {
+/** The allowed |rounded − exact| of every element of what `sentence` makes of `x`, in the format of `x`. */
+export function roundingBound(sentence: (f: Ops<T>, x: T) => T, x: Tensor<'float32' | 'float64'>): Float64Array {
+  const unit = x.dtype === 'float32' ? 2 ** -24 : 2 ** -53;
   let longest = 1;
   const magnitudes = vocabulary<T>({
     lift: (tensor) => tensor.to('float64'),
@@ -24,7 +25,7 @@ export function float32Bound(sentence: (f: Ops<T>, x: T) => T, x: AnyTensor): Fl
     },
   });
   const sums = sentence(magnitudes, absolute(x.to('float64'), 1));
-  return sums.data.map((sum) => (longest + 16) * 2 ** -24 * sum);
+  return sums.data.map((sum) => (longest + 16) * unit * sum);
 }
 
 /** Index and numbers of the first element beyond its bound; null where there is none. */
