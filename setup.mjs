@@ -87,7 +87,7 @@ function stop(message) {
 function adviceOn(name) {
   return {
     'native addon':
-      'The addon is built with node-gyp: it needs a C++20 compiler (GCC 10 or newer, clang 13 or newer), make and Python 3.\n',
+      'The addon is built with node-gyp: it needs a C++20 compiler (GCC 11 or newer, or clang 14 or newer), make and Python 3.\n',
     dependencies: 'npm could not install the dependencies; is the registry reachable?\n',
   }[name];
 }
