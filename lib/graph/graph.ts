@@ -25,6 +25,7 @@ export interface Node {
   readonly label: string;
 }
 
+/** What a model computes, as nodes in order; made by {@link trace}, read by `compile`, {@link printGraph} and the ONNX export. */
 export class Graph {
   constructor(
     readonly inputs: readonly Value[],

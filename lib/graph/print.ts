@@ -9,6 +9,7 @@
 import { showShape } from '../tensor/shape.js';
 import type { Graph, Value } from './graph.js';
 
+/** The graph as text, one line per node: name, operator, operands, attributes that say something, shape of the result. */
 export function printGraph(graph: Graph): string {
   const names = new Map<Value, string>();
   for (const input of graph.inputs) names.set(input, input.name);
