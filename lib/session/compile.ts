@@ -19,6 +19,7 @@ import type { Traceable } from '../ops/traceable.js';
 import { lower } from './lower.js';
 import { Session } from './session.js';
 
+/** What {@link compile} makes the session for. */
 export interface CompileOptions {
   /** Inputs by name: `{ images: ['N', 3, 224, 224] }`; a letter stands for an extent that each run brings along, the first one for the batch. */
   readonly inputs: InputSpec;
@@ -39,14 +40,16 @@ export interface CompileOptions {
 }
 
 /**
- * Compiles a module (or anything that states its computation, or a graph).
- * @throws ERR_TRAIN_MODE, ERR_SHAPE, ERR_INPUT, ERR_UNSUPPORTED, ERR_OOM, ERR_NATIVE
+ * Compiles a module (or anything that states its computation, or a graph) into a session that computes in float32. Weights are read now and packed;
+ * changing the model afterwards does not change the session.
+ * @throws ERR_TRAIN_MODE in training mode; ERR_SHAPE for shapes that do not go together; ERR_INPUT for options that none could be; ERR_UNSUPPORTED for a
+ * precision or operator there is no native code for; ERR_OOM; ERR_NATIVE where the addon cannot be loaded
  */
 export async function compile(model: Traceable | Graph, options: CompileOptions): Promise<Session> {
   return compileSync(model, options);
 }
 
-/** {@link compile} for scripts and workers. */
+/** {@link compile}, done when it returns: for scripts and workers. */
 export function compileSync(model: Traceable | Graph, options: CompileOptions): Session {
   const { precision = 'float32', maxBatch = 8 } = options;
   if (precision !== 'float32') throw new RepconvError('ERR_UNSUPPORTED', `compile: precision expects float32, got ${String(precision)}`);

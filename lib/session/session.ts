@@ -19,6 +19,7 @@ export type SessionInputs = Tensor | Readonly<Record<string, Tensor>>;
 /** Tensors by output name. */
 export type SessionOutputs = Record<string, Tensor>;
 
+/** Of one {@link Session.run}. */
 export interface RunOptions {
   /** Ends the run: at once if it waits, after the layer it is in if it computes. The promise rejects with an AbortError. */
   readonly signal?: AbortSignal;
@@ -27,7 +28,7 @@ export interface RunOptions {
 /** One line of {@link Session.profile}. */
 export interface StepProfile extends StepDescription {
   readonly milliseconds: number;
-  /** Of convolutions and linear layers. */
+  /** Of convolutions and linear layers, two operations per multiply-accumulate; 0 for others. */
   readonly gigaflopsPerSecond: number;
 }
 
@@ -39,6 +40,7 @@ interface Plan {
   readonly outputs: readonly (readonly [string, readonly number[]])[];
 }
 
+/** A compiled model; made by {@link compile}. Any number of runs may be under way at once. Give its memory back with {@link dispose}. */
 export class Session {
   #native: NativeSession | null;
   readonly #plans = new Map<string, Plan>();
@@ -68,8 +70,9 @@ export class Session {
   }
 
   /**
-   * Computes on threads of the pool; the JavaScript thread stays free. The inputs are copied before the call returns.
-   * @throws ERR_INPUT, ERR_SHAPE for inputs that do not fit, ERR_DISPOSED, ERR_OOM; AbortError
+   * Computes on threads of the pool; the JavaScript thread stays free. The inputs are copied before the call returns, the outputs are fresh tensors.
+   * @throws ERR_INPUT for missing, unknown or detached inputs, ERR_SHAPE for shapes other than declared, ERR_DISPOSED, ERR_OOM; what the signal says when it
+   * aborts (an AbortError unless told otherwise)
    */
   async run(inputs: SessionInputs, { signal }: RunOptions = {}): Promise<SessionOutputs> {
     signal?.throwIfAborted();
@@ -95,7 +98,7 @@ export class Session {
     }
   }
 
-  /** {@link run} on the calling thread (and the pool's others): for workers and scripts. */
+  /** {@link run} on the calling thread (and the pool's others), done when it returns: for workers and scripts. @throws as {@link run}, but for aborts */
   runSync(inputs: SessionInputs): SessionOutputs {
     const { plan, data, outputs } = this.#prepare(inputs, 'runSync');
     const native = this.#alive('runSync');
@@ -109,7 +112,7 @@ export class Session {
     return outputs;
   }
 
-  /** Runs once and tells what each step took. */
+  /** Runs once, on the calling thread, and tells what each step took. @throws as {@link runSync} */
   profile(inputs: SessionInputs): StepProfile[] {
     const { plan, data, outputs } = this.#prepare(inputs, 'profile');
     const native = this.#alive('profile');
