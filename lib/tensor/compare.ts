@@ -4,6 +4,7 @@ import { isFloatDType } from './dtype.js';
 import { sameShape, showShape } from './shape.js';
 import type { AnyTensor } from './tensor.js';
 
+/** What {@link difference} found. */
 export interface Difference {
   /** max |a − b| */
   readonly absolute: number;

@@ -8,6 +8,7 @@ import type { DType } from './dtype.js';
 import { sizeOf } from './shape.js';
 import { Tensor } from './tensor.js';
 
+/** A generator of its own: sfc32, seeded. Pass it to {@link randn} and {@link rand}, or draw single numbers. */
 export class Random {
   #a = 0;
   #b = 0;
@@ -75,13 +76,13 @@ export function defaultGenerator(): Random {
   return processGenerator;
 }
 
-/** Standard normal numbers. */
+/** A tensor of standard normal numbers, rounded to the format; from `generator`, or from the process' own. @throws ERR_SHAPE, ERR_LIMIT, ERR_OOM */
 export function randn<D extends DType = 'float32'>(shape: readonly number[], options: { generator?: Random; dtype?: D } = {}): Tensor<D> {
   const generator = options.generator ?? processGenerator;
   return filled(shape, options.dtype, () => generator.normal());
 }
 
-/** Numbers uniform in [low, high), then rounded to the format. */
+/** A tensor of numbers uniform in [low, high), default [0, 1), then rounded to the format. @throws ERR_SHAPE, ERR_LIMIT, ERR_OOM */
 export function rand<D extends DType = 'float32'>(
   shape: readonly number[],
   options: { low?: number; high?: number; generator?: Random; dtype?: D } = {},

@@ -15,6 +15,7 @@ export type AnyTensor = Tensor<DType>;
 /** Numbers, nested as deeply as the tensor has axes. */
 export type NestedNumbers = number | readonly NestedNumbers[];
 
+/** Numbers of one format in row-major order, with a shape. `data` may be read and written. */
 export class Tensor<out D extends DType = 'float32'> {
   readonly dtype: D;
   readonly shape: readonly number[];
@@ -123,19 +124,19 @@ export function tensor<D extends DType = 'float32'>(
   return new Tensor('float64', shape ?? found, new Float64Array(flat)).to(dtype);
 }
 
-/** Zeros. */
+/** A tensor of zeros. @throws ERR_SHAPE, ERR_LIMIT, ERR_OOM */
 export function zeros<D extends DType = 'float32'>(shape: readonly number[], dtype: D = 'float32' as D): Tensor<D> {
   return new Tensor(dtype, shape);
 }
 
-/** Every element `value`. */
+/** A tensor with `value`, rounded to the format, everywhere. @throws ERR_SHAPE, ERR_LIMIT, ERR_OOM, ERR_UNSUPPORTED for formats that are only carried */
 export function full<D extends DType = 'float32'>(shape: readonly number[], value: number, dtype: D = 'float32' as D): Tensor<D> {
   const result = new Tensor(dtype, shape);
   (result.data as { fill(value: number | bigint): unknown }).fill(numberAccess(dtype).write(value));
   return result;
 }
 
-/** Ones. */
+/** A tensor of ones. @throws as {@link full} */
 export function ones<D extends DType = 'float32'>(shape: readonly number[], dtype: D = 'float32' as D): Tensor<D> {
   return full(shape, 1, dtype);
 }
