@@ -13,6 +13,7 @@ import { type ConvMap, isScale } from './reparam/convMap.js';
 import { isReason, Reason } from './reparam/reason.js';
 import { isConcrete } from './tensor/shape.js';
 
+/** Of {@link repconv}. */
 export interface RepconvOptions {
   /** Default true: the model stays as it is, its copy is put into evaluation mode and fused. */
   readonly copy?: boolean;
@@ -20,7 +21,7 @@ export interface RepconvOptions {
   readonly savePath?: string;
   /** What the model reads, for counting multiply-accumulates: `{ images: [1, 3, 224, 224] }`. */
   readonly inputs?: InputSpec;
-  /** Multiply-accumulates to spend on each certificate. */
+  /** Multiply-accumulates to spend on each certificate; default 1e8, about a third of a second. */
   readonly certificateBudget?: number;
 }
 
@@ -42,9 +43,12 @@ export interface BlockReport {
   readonly certificate?: Certificate;
 }
 
+/** What {@link repconv} did. */
 export interface Report {
   readonly blocks: readonly BlockReport[];
+  /** Blocks that became one convolution. */
   readonly fused: number;
+  /** Blocks that stayed as they are, each with its reason. */
   readonly left: number;
   /** Whether a copy was put into evaluation mode first. */
   readonly switchedToEval: boolean;
