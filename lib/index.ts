@@ -1,20 +1,29 @@
 /** The public names: a table of contents. */
 
-// Numbers
-export { type ErrorCode, errorCodes, RepconvError } from './errors.js';
-// Files
-export { loadSafetensors, loadStateDict, type StateDict, saveStateDict, saveStateDictSync } from './formats/stateDict.js';
-// Graphs and sessions
-export { Graph } from './graph/graph.js';
-export { printGraph } from './graph/print.js';
-export { type InputSpec, trace } from './graph/record.js';
+// Fusing
+
+export type { Certificate } from './reparam/certificate.js';
+export { Reason, type ReasonCode, reasonCodes } from './reparam/reason.js';
+export { type BlockReport, type RepconvOptions, type Report, repconv } from './repconv.js';
+
+// Compiling and running
+
+export { type CompileOptions, compile, compileSync } from './session/compile.js';
+export { type RunOptions, Session, type SessionInputs, type SessionOutputs, type StepProfile } from './session/session.js';
+
+// Networks and blocks
+
 export { ConvBlock, type ConvBlockOptions } from './nn/blocks/convBlock.js';
-// Blocks and networks
 export { type ConvBnOptions, convBn } from './nn/blocks/convBn.js';
 export { MobileOneBlock, type MobileOneBlockOptions } from './nn/blocks/mobileOneBlock.js';
 export { ReparamBlock } from './nn/blocks/reparamBlock.js';
 export { RepVGGBlock, type RepVGGBlockOptions } from './nn/blocks/repvggBlock.js';
 export { SqueezeExcite, type SqueezeExciteOptions } from './nn/blocks/squeezeExcite.js';
+export { createMobileOne, MobileOne, type MobileOneConfig, type MobileOneOptions, mobileOneConfigs } from './nn/models/mobileone.js';
+export { createRepVGG, RepVGG, type RepVGGConfig, type RepVGGOptions, repvggConfigs } from './nn/models/repvgg.js';
+
+// Modules
+
 export {
   GELU,
   Hardsigmoid,
@@ -29,26 +38,34 @@ export {
   Softmax,
   Tanh,
 } from './nn/layers/activations.js';
-// Modules
 export { BatchNorm2d, type BatchNorm2dOptions } from './nn/layers/batchNorm2d.js';
 export { ModuleList, Sequential } from './nn/layers/containers.js';
 export { Conv2d, type Conv2dLayerOptions } from './nn/layers/conv2d.js';
 export { ConvTranspose2d } from './nn/layers/convTranspose2d.js';
 export { Linear } from './nn/layers/linear.js';
 export { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Flatten, MaxPool2d, type Pool2dOptions } from './nn/layers/pooling.js';
-export { createMobileOne, MobileOne, type MobileOneConfig, type MobileOneOptions, mobileOneConfigs } from './nn/models/mobileone.js';
-export { createRepVGG, RepVGG, type RepVGGConfig, type RepVGGOptions, repvggConfigs } from './nn/models/repvgg.js';
 export { type LoadResult, Module, referenceForward } from './nn/module.js';
+
+// Graphs
+
+export { Graph } from './graph/graph.js';
+export { printGraph } from './graph/print.js';
+export { type InputSpec, trace } from './graph/record.js';
 export { exportOnnx, exportOnnxSync } from './onnx/exportOnnx.js';
 export { type OnnxOptions, toOnnx } from './onnx/toOnnx.js';
 export type { Ops } from './ops/vocabulary.js';
-export type { Certificate } from './reparam/certificate.js';
-export { Reason, type ReasonCode, reasonCodes } from './reparam/reason.js';
-// Fusing
-export { type BlockReport, type RepconvOptions, type Report, repconv } from './repconv.js';
-export { type CompileOptions, compile, compileSync } from './session/compile.js';
-export { type RunOptions, Session, type SessionInputs, type SessionOutputs, type StepProfile } from './session/session.js';
+
+// Files
+
+export { loadSafetensors, loadStateDict, type StateDict, saveStateDict, saveStateDictSync } from './formats/stateDict.js';
+
+// Numbers
+
 export { type Difference, difference, isIdentical } from './tensor/compare.js';
 export type { DataOf, DType, FloatDType } from './tensor/dtype.js';
 export { manualSeed, Random, rand, randn } from './tensor/random.js';
 export { type AnyTensor, full, type NestedNumbers, ones, Tensor, tensor, zeros } from './tensor/tensor.js';
+
+// Errors
+
+export { type ErrorCode, errorCodes, RepconvError } from './errors.js';
