@@ -1,0 +1,58 @@
+/** The table of a network's blocks, one line for each: what became of it, or why it was left. */
+import type { BlockReport, Report } from '../repconv.js';
+import { colors, differenceText, grouped, rounded, table } from './output.js';
+
+/** The lines of all blocks, and below them what their abbreviations mean. */
+export function blockTable({ blocks }: Report): string {
+  const columns = [
+    { title: 'block' },
+    { title: 'branches → one convolution' },
+    { title: 'parameters', align: 'right' },
+    { title: 'MMAC', align: 'right' },
+    { title: 'max |Δ|', align: 'right' },
+  ] as const;
+  const drawn = table(
+    columns,
+    blocks.map((block) => [block.path || '(model)', ...cells(block)]),
+  );
+  const legend = legendOf(blocks);
+  return legend === '' ? drawn : `${drawn}\n  ${colors.dim(legend)}`;
+}
+
+/** One block as a JSON document shows it. */
+export function blockJson({ reason, ...block }: BlockReport): object {
+  return { ...block, ...(reason === undefined ? {} : { reason: { code: reason.code, detail: reason.detail } }) };
+}
+
+/** `3×3 ×4 + identity → 3×3`: equal branches once, kinds of convolution abbreviated. */
+export function mergeText(branches: string, into: string): string {
+  const counts = new Map<string, number>();
+  for (const branch of branches.split(' + ')) counts.set(branch, (counts.get(branch) ?? 0) + 1);
+  const terms = [...counts].map(([branch, count]) => `${abbreviated(branch)}${count > 1 ? ` ×${count}` : ''}`);
+  return `${terms.join(' + ')} → ${abbreviated(into)}`;
+}
+
+function cells({ status, reason, branches, into, parameters, macs, certificate }: BlockReport): string[] {
+  if (status === 'already deployed') return [colors.dim('one convolution already'), '', '', ''];
+  if (status === 'left') return [colors.yellow(`left: ${reason}`), '', '', ''];
+  return [
+    mergeText(branches ?? '', into ?? ''),
+    parameters === undefined ? '' : `${grouped(parameters.before)} → ${grouped(parameters.after)}`,
+    macs === undefined ? '' : `${rounded(macs.before / 1e6)} → ${rounded(macs.after / 1e6)}`,
+    certificate === undefined ? '' : `${differenceText(certificate.relative)}${certificate.complete ? '' : '*'}`,
+  ];
+}
+
+function abbreviated(term: string): string {
+  return term.replace(/ depthwise$/, ' dw').replace(/ in (\d+) groups$/, ' g$1');
+}
+
+function legendOf(blocks: readonly BlockReport[]): string {
+  const fused = blocks.filter(({ status }) => status === 'fused');
+  const has = (pattern: RegExp): boolean => fused.some(({ branches, into }) => pattern.test(`${branches} ${into}`));
+  return [
+    ...(has(/depthwise/) ? ['dw: depthwise'] : []),
+    ...(has(/in \d+ groups/) ? ['g2, g4, …: groups'] : []),
+    ...(fused.some(({ certificate }) => certificate?.complete === false) ? ['*: channels mixed'] : []),
+  ].join('   ');
+}

@@ -1,0 +1,72 @@
+/** `repconv fuse`: a published network's state dict in training form becomes one in deployed form. */
+import { existsSync } from 'node:fs';
+import { printable } from '../errors.js';
+import { checkSavePath, saveStateDict } from '../formats/stateDict.js';
+import { architecture, architectures, type ModelDescription, metadataOf, modelFrom } from '../nn/models/architecture.js';
+import { type Report, repconv } from '../repconv.js';
+import { difference } from '../tensor/compare.js';
+import { Random, randn } from '../tensor/random.js';
+import { blockJson, blockTable } from './blockTable.js';
+import { CommandFailure, exitCodes } from './failure.js';
+import { type ModelOptions, readModelFile } from './modelFile.js';
+import { colors, differenceText, grouped, print, printJson } from './output.js';
+
+export interface FuseOptions extends ModelOptions {
+  readonly output: string;
+  /** Replaces a file that is there. */
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+/** @throws CommandFailure when a block cannot be fused: nothing is written then; RepconvError for files that cannot be read or written */
+export async function fuse(path: string, { output, force = false, json = false, ...options }: FuseOptions): Promise<void> {
+  // What cannot be written is refused before the work begins.
+  checkSavePath(output, 'fuse');
+  if (!force && existsSync(output))
+    throw new CommandFailure(`${printable(output)} is there already; --force replaces it (at once and whole, or not at all)`);
+  const { tensors, metadata, description } = await readModelFile(path, options);
+  if (description === null) {
+    const known = [...architectures.keys()].join(', ');
+    throw new CommandFailure(`${printable(path)} does not say which network it holds; say it with --model (${known})`, exitCodes.usage);
+  }
+
+  const model = modelFrom(tensors, description);
+  const images = randn(architecture(description.name, 'fuse').input, { generator: new Random(1) });
+  const before = model.forward(images);
+  const { report } = repconv(model, { copy: false, inputs: { images: images.shape } });
+  const outputs = difference(model.forward(images), before).relative;
+  const blocked = report.left > 0;
+  const fused: ModelDescription = { ...description, form: 'deployed' };
+  if (!blocked) {
+    const dict = model.stateDict();
+    // What is written must load strictly into the deployed form.
+    modelFrom(dict, fused);
+    await saveStateDict(output, dict, { metadata: { ...Object.fromEntries(metadata), ...metadataOf(fused) } });
+  }
+
+  if (json) printJson({ ...summaryOf(report), network: description.name, difference: outputs, written: blocked ? null : output });
+  else printReport(report, { path, output, outputs, ...description });
+  if (blocked) throw new CommandFailure(`${report.left} of ${report.blocks.length} blocks cannot be fused; nothing was written`);
+}
+
+function summaryOf({ blocks, fused, left }: Report): object {
+  return { fused, left, blocks: blocks.map(blockJson) };
+}
+
+function printReport(
+  report: Report,
+  { path, output, outputs, name, form, from }: ModelDescription & { path: string; output: string; outputs: number; from: string },
+): void {
+  print(`${colors.bold(printable(path))}: ${name}, ${form} form (${from === 'metadata' ? 'as its metadata says' : 'as you say'})`);
+  print();
+  print(blockTable(report));
+  print();
+  if (report.left > 0) return;
+  const total = (side: 'before' | 'after'): number => report.blocks.reduce((sum, { parameters }) => sum + (parameters?.[side] ?? 0), 0);
+  print(
+    report.fused === 0
+      ? 'Nothing was left to fuse.'
+      : `${report.fused} blocks fused: ${grouped(total('before'))} → ${grouped(total('after'))} parameters in them. Largest difference of the outputs on a random image: ${differenceText(outputs)}`,
+  );
+  print(`Written to ${colors.bold(printable(output))}; in JavaScript it loads into create…('${name}', { deploy: true }).`);
+}
