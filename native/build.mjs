@@ -17,7 +17,8 @@ export function buildAddon(stdio = 'inherit') {
   // Windows links against node.lib, which only a download has.
   const local = process.platform === 'win32' ? [] : [`--nodedir=${join(root, 'build', 'headers')}`, '--force-process-config'];
   const jobs = ['--jobs', 'max'];
-  for (const command of ['configure', 'build']) execFileSync(process.execPath, [nodeGyp, command, '--release', ...local, ...jobs], { cwd: root, stdio });
+  for (const command of ['configure', 'build'])
+    execFileSync(process.execPath, [nodeGyp, command, '--release', ...local, ...jobs], { cwd: root, stdio });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) buildAddon();

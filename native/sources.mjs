@@ -7,8 +7,17 @@ const lists = JSON.parse(readFileSync(new URL('./sources.json', import.meta.url)
 // Contraction is pinned: the same bits from every build of the same instruction set. The sanitizer builds keep it at their lower optimization by
 // -fexpensive-optimizations, without which GCC forms no fused multiply-adds.
 const flags = [
-  '-std=c++20', '-O3', '-fexceptions', '-fvisibility=hidden', '-ffunction-sections', '-Wall', '-Wextra',
-  '-ffp-contract=fast', '-fexpensive-optimizations', '-fno-math-errno', '-fno-trapping-math',
+  '-std=c++20',
+  '-O3',
+  '-fexceptions',
+  '-fvisibility=hidden',
+  '-ffunction-sections',
+  '-Wall',
+  '-Wextra',
+  '-ffp-contract=fast',
+  '-fexpensive-optimizations',
+  '-fno-math-errno',
+  '-fno-trapping-math',
 ];
 
 const [...wanted] = process.argv.slice(2);
