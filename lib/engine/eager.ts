@@ -75,7 +75,7 @@ function applyNative(operator: Operator, inputs: readonly (Tensor | null)[], att
 }
 
 /** Guard of every native call: float32, in memory that is still there and that no other thread writes. @throws ERR_INPUT, ERR_UNSUPPORTED */
-export function checkReadable(
+function checkReadable(
   tensor: { dtype: DType; shape: TensorType['shape']; data: { length: number } },
   operator: { name: string },
 ): void {

@@ -39,7 +39,7 @@ export function broadcasting(name: string, apply: (a: number, b: number) => numb
 }
 
 /** @throws ERR_SHAPE */
-export function broadcastShape(a: Shape, b: Shape, operation: string): Extent[] {
+function broadcastShape(a: Shape, b: Shape, operation: string): Extent[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, axis) => {
     const [x, y] = [a[axis - rank + a.length] ?? 1, b[axis - rank + b.length] ?? 1];

@@ -132,11 +132,6 @@ export function roundedParameters<D extends 'float64' | 'float32' | 'float16' | 
   return { weight: weight.to(dtype), bias: new Tensor('float64', [outChannels], map.bias).to(dtype) };
 }
 
-/** Multiply-accumulates for each output pixel (each input pixel of a transposed map). */
-export function macsPerPixel({ kernel }: ConvMap): number {
-  return kernel.size;
-}
-
 /** Whether the map works pixel by pixel on the image it gets: 1×1, stride 1. (It may still pad.) */
 export function isPointwise({ kernelSize, stride, outputPadding }: ConvMap): boolean {
   return kernelSize[0] === 1 && kernelSize[1] === 1 && stride[0] === 1 && stride[1] === 1 && outputPadding === null;

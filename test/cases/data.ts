@@ -14,7 +14,7 @@ export function filled(shape: readonly number[], fill: Fill, generator: Random):
 }
 
 /** Whole numbers from −magnitude to magnitude. */
-export function integers(shape: readonly number[], generator: Random, magnitude = 8): Tensor {
+function integers(shape: readonly number[], generator: Random, magnitude = 8): Tensor {
   return new Tensor(
     'float32',
     shape,

@@ -49,7 +49,6 @@ export type Part =
   | { readonly kind: 'mul' | 'add'; readonly shape: 'scalar' | 'channel'; readonly constantFirst?: boolean }
   | { readonly kind: 'pool'; readonly options: AveragePool2dOptions }
   | { readonly kind: 'pad'; readonly options: PadOptions }
-  | { readonly kind: 'relu' }
   | { readonly kind: 'sum'; readonly branches: readonly Part[] }
   | readonly Part[];
 
@@ -84,8 +83,6 @@ export function pad(options: PadOptions): Part {
 export function sum(...branches: readonly Part[]): Part {
   return { kind: 'sum', branches };
 }
-
-export const relu: Part = { kind: 'relu' };
 
 /** The sentence of a part with seeded float64 parameters, and how many channels it gives. */
 export function sentenceOf(part: Part, inChannels: number, generator: Random): { sentence: Sentence; outChannels: number } {
@@ -134,8 +131,6 @@ export function sentenceOf(part: Part, inChannels: number, generator: Random): {
       return keeping((f, x) => f.averagePool2d(x, part.options));
     case 'pad':
       return keeping((f, x) => f.pad(x, part.options));
-    case 'relu':
-      return keeping((f, x) => f.relu(x));
     case 'sum': {
       const branches = part.branches.map((branch) => sentenceOf(branch, inChannels, generator));
       const [first, ...rest] = branches.map(({ sentence }) => sentence);
