@@ -1,7 +1,7 @@
 // A user of the installed package, through `import`.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import { Conv2d, compile, difference, Module, randn, repconv, Sequential, Tensor } from 'repconv';
+import { Conv2d, compile, difference, Module, randn, repconv, Sequential, Tensor, toOnnx } from 'repconv';
 
 assert.equal(createRequire(import.meta.url)('repconv').Tensor, Tensor);
 
@@ -12,4 +12,6 @@ const { output } = await session.run(x);
 assert.ok(difference(output, net.forward(x)).relative < 1e-5);
 assert.ok(repconv(net).model instanceof Module);
 await session.dispose();
-console.log('import: compile, run: ok');
+// The one path through a dependency.
+assert.ok(toOnnx(net, { inputs: { x: [1, 3, 9, 7] } }).length > 1000);
+console.log('import: compile, run, ONNX: ok');
