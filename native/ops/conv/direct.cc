@@ -83,7 +83,7 @@ class DirectTask : public Task {
     clearBorder(out_, context.output(), n, rowBegin, rowEnd);
   }
 
-  // Dense pixels have no border to clear.
+  // One row of pixels has no border to clear (planPointwise).
   void activateColumns(const RunContext& context, int64_t n, int64_t begin, int64_t end) const {
     const Epilogue& epilogue = geometry_.attributes.epilogue;
     if (epilogue.isClamp()) return;
@@ -114,8 +114,10 @@ Result<std::unique_ptr<Task>> planDirect(const ConvPlan& plan) {
 Result<std::unique_ptr<Task>> planPointwise(const ConvPlan& plan) {
   Result<PackedConv> packed = packDenseConv(plan);
   if (!packed.isOk()) return packed.status();
-  // A border around one of the images breaks the row of pixels; then it is a direct convolution of one tap.
-  const bool isOneRow = plan.in.isDense() && plan.out.isDense() && (plan.residual == nullptr || plan.residual->isDense());
+  // A border beside one of the images breaks the row of pixels; then it is a direct convolution of one tap. (So it is where the output has a
+  // border above or below only, which leaves the row whole, but has to be cleared.)
+  const bool isOneRow =
+      plan.in.isDense() && plan.out.isDense() && plan.out.border.isNone() && (plan.residual == nullptr || plan.residual->isDense());
   return std::unique_ptr<Task>(new DirectTask(plan, std::move(packed.value()), isOneRow));
 }
 
