@@ -90,7 +90,9 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request) {
     if (!task.isOk()) return task.status();
     const size_t team = static_cast<size_t>(std::max(1, request.threads));
     scratchBytes = std::max(scratchBytes, task.value()->sharedScratchBytes + team * task.value()->memberScratchBytes);
-    plan->steps_.push_back({std::move(task.value()), step.inputs, step.outputs});
+    std::vector<int> inputs = step.inputs;
+    inputs.resize(std::max(inputs.size(), kMostInputs), kNoValue);
+    plan->steps_.push_back({std::move(task.value()), std::move(inputs), step.outputs});
   }
 
   std::vector<size_t> valueBytes;

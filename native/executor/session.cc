@@ -32,22 +32,25 @@ Status Session::keepConstants(bool keepAll) {
       if (step.inputs[i] != kNoValue && !step.operation->packs(i)) isKept[static_cast<size_t>(step.inputs[i])] = true;
     }
   }
+  // All copies before the first change: without memory for one, everything stays as it was.
+  std::vector<Block> copies(program_.values.size());
+  for (size_t v = 0; v < program_.values.size(); v++) {
+    const ProgramValue& value = program_.values[v];
+    if (value.constant == nullptr || !isKept[v]) continue;
+    size_t bytes = elementBytes(value.dtype);
+    for (int64_t extent : value.shape) bytes *= static_cast<size_t>(extent);
+    copies[v] = Block::allocate(bytes);
+    if (!copies[v]) return failure(Code::outOfMemory, "session: no memory for %zu bytes of constants", bytes);
+    std::memcpy(copies[v].as<void>(), value.constant, bytes);
+  }
+  static const double nothing = 0;
   for (size_t v = 0; v < program_.values.size(); v++) {
     ProgramValue& value = program_.values[v];
     if (value.constant == nullptr) continue;
-    static const double nothing = 0;
-    const void* from = value.constant;
-    value.constant = &nothing;
-    if (!isKept[v]) continue;
-    size_t bytes = elementBytes(value.dtype);
-    for (int64_t extent : value.shape) bytes *= static_cast<size_t>(extent);
-    Block block = Block::allocate(bytes);
-    if (!block) return failure(Code::outOfMemory, "session: no memory for %zu bytes of constants", bytes);
-    std::memcpy(block.as<void>(), from, bytes);
-    value.constant = block.as<void>();
-    constantBytes_ += block.sizeBytes();
-    constants_.push_back(std::move(block));
+    value.constant = copies[v] ? copies[v].as<void>() : &nothing;
+    constantBytes_ += copies[v].sizeBytes();
   }
+  constants_ = std::move(copies);
   return Status();
 }
 

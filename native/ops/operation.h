@@ -25,6 +25,9 @@ struct StepTypes {
   const ValueType* input(size_t index) const { return index < inputs.size() ? inputs[index] : nullptr; }
 };
 
+// The most inputs an operation names. A step may leave optional ones out at its end; a task finds null there.
+inline constexpr size_t kMostInputs = 6;
+
 // What a task may use while it runs.
 struct RunContext {
   Team& team;
