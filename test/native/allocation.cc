@@ -35,14 +35,21 @@ extern "C" void* __wrap_aligned_alloc(size_t alignment, size_t size) {
   return repconv::test::isRefused() ? nullptr : __real_aligned_alloc(alignment, size);
 }
 
-// The array and nothrow forms of the standard library call these.
 void* operator new(size_t size) { return repconv::test::allocate(size); }
+void* operator new[](size_t size) { return repconv::test::allocate(size); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept { return repconv::test::isRefused() ? nullptr : std::malloc(size == 0 ? 1 : size); }
+void* operator new[](size_t size, const std::nothrow_t& tag) noexcept { return operator new(size, tag); }
 void* operator new(size_t size, std::align_val_t alignment) {
-  void* memory = repconv::test::isRefused() ? nullptr : __real_aligned_alloc(static_cast<size_t>(alignment), (size + static_cast<size_t>(alignment) - 1) & ~(static_cast<size_t>(alignment) - 1));
+  const size_t multiple = static_cast<size_t>(alignment);
+  void* memory = repconv::test::isRefused() ? nullptr : __real_aligned_alloc(multiple, (size + multiple - 1) / multiple * multiple);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }

@@ -8,6 +8,10 @@
 
 #include "test.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+extern "C" void __sanitizer_set_death_callback(void (*callback)());
+#endif
+
 namespace repconv::test {
 namespace {
 
@@ -18,15 +22,27 @@ const char* currentTest = "";
 int failures = 0;
 std::vector<std::string> skipped;
 
-// A fault on a guard page: say which case it was, with functions that may be called here, then die as usual.
-void sayAndDie(int signal) {
+// Which case it was, with functions that may be called in a handler.
+void sayLastWords() {
   const char* parts[] = {"\nDIED in ", currentTest, "\n     at ", currentNote, "\n"};
   for (const char* part : parts) {
     if (write(STDERR_FILENO, part, std::strlen(part)) < 0) break;
   }
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+void handleDeath() { __sanitizer_set_death_callback(sayLastWords); }
+#else
+void sayAndDie(int signal) {
+  sayLastWords();
   ::signal(signal, SIG_DFL);
   raise(signal);
 }
+
+void handleDeath() {
+  for (int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::signal(number, sayAndDie);
+}
+#endif
 
 bool isWanted(const char* name, int count, char** patterns) {
   for (int i = 1; i < count; i++) {
@@ -84,11 +100,7 @@ int repetitions(int full) {
 namespace {
 
 int runAll(int count, char** patterns) {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  for (int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::signal(number, sayAndDie);
-#else
-  (void)sayAndDie;  // the sanitizers have handlers of their own
-#endif
+  handleDeath();
   int ran = 0, failed = 0;
   for (const Test& test : allTests()) {
     if (!isWanted(test.name, count, patterns)) continue;

@@ -1,4 +1,5 @@
 // Two ways to run a described program that must agree bit for bit: a session with its arena, and every value in guarded memory of its own.
+#include <algorithm>
 #include <cstring>
 
 #include "guarded.h"
@@ -139,6 +140,7 @@ class GuardedRun {
     if (!task.isOk()) return task.status();
     char* shared = static_cast<char*>(place(task.value()->sharedScratchBytes));
     char* members = static_cast<char*>(place(static_cast<size_t>(way_.threads) * task.value()->memberScratchBytes));
+    inputs.resize(std::max(inputs.size(), kMostInputs), nullptr);
     Team team(pool, way_.threads);
     task.value()->run({team, kernels, inputs.data(), outputs.data(), shared, members, task.value()->memberScratchBytes});
     return Status();

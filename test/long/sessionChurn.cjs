@@ -1,0 +1,35 @@
+// 1 000 sessions, one after the other: made, run both ways, half of them disposed and half left to the garbage collector. Prints how much larger the
+// process is afterwards. Started by lifecycle.test.ts.
+'use strict';
+const { RepVGGBlock, Sequential, compileSync, randn } = require('../../dist/index.js');
+
+const sessions = 1000;
+const warmUp = 100;
+const model = new Sequential(new RepVGGBlock(3, 32, { stride: 2 }), new RepVGGBlock(32, 32), new RepVGGBlock(32, 48)).eval();
+const x = randn([2, 3, 56, 48]);
+
+main();
+
+async function main() {
+  for (let i = 0; i < warmUp; i++) await once(i);
+  const before = await settled();
+  for (let i = 0; i < sessions; i++) await once(i);
+  const after = await settled();
+  const megabytes = (key) => (after[key] - before[key]) / 2 ** 20;
+  console.log(JSON.stringify({ sessions, grownMB: megabytes('rss'), externalMB: megabytes('external') }));
+}
+
+async function once(i) {
+  const session = compileSync(model, { inputs: { images: ['N', 3, 'H', 'W'] }, threads: 1 + (i % 3) });
+  session.runSync(x);
+  await session.run(x);
+  if (i % 2 === 0) await session.dispose();
+}
+
+async function settled() {
+  for (let i = 0; i < 5; i++) {
+    global.gc();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return process.memoryUsage();
+}
