@@ -11,8 +11,6 @@ import type { OnnxMessage } from './schema.js';
 /** Protocol Buffers readers take no message of 2 GiB or more. */
 export const maxModelBytes = 2 ** 31 - 1;
 
-export type AttributeValue = number | string | readonly number[];
-
 /** Kind of each attribute that is written, so that a whole number is not taken for an integer. One name has one kind in all operators used here. */
 const attributeKinds = {
   alpha: 'float',
@@ -35,7 +33,14 @@ const attributeKinds = {
   transB: 'int',
 } as const;
 
-export type Attributes = { readonly [A in keyof typeof attributeKinds]?: AttributeValue };
+type AttributeKinds = typeof attributeKinds;
+interface AttributeValues {
+  float: number;
+  int: number;
+  string: string;
+  ints: readonly number[];
+}
+export type Attributes = { readonly [A in keyof AttributeKinds]?: AttributeValues[AttributeKinds[A]] };
 
 /** Where one operator writes the nodes that spell it. Values are names; the empty name is an absent optional input. */
 export interface NodeScope {
@@ -110,7 +115,7 @@ export class ModelWriter {
   #node(name: string, opType: string, inputs: readonly string[], attributes: Attributes): string {
     const output = this.#unique(`${name}_output`);
     const used = inputs.slice(0, inputs.findLastIndex((input) => input !== '') + 1);
-    const entries = Object.entries(attributes) as [keyof Attributes, AttributeValue][];
+    const entries = Object.entries(attributes) as [keyof Attributes, AttributeValues[keyof AttributeValues]][];
     this.nodes.push({ name, opType, input: used, output: [output], attribute: entries.map(([key, value]) => attribute(key, value)) });
     return output;
   }
@@ -139,7 +144,7 @@ export class ModelWriter {
 /** AttributeProto.AttributeType */
 const attributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
-function attribute(name: keyof Attributes, value: AttributeValue): OnnxMessage<'AttributeProto'> {
+function attribute(name: keyof Attributes, value: AttributeValues[keyof AttributeValues]): OnnxMessage<'AttributeProto'> {
   const kind = attributeKinds[name];
   const common = { name, type: attributeTypes[kind] };
   switch (kind) {

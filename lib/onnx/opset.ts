@@ -3,7 +3,7 @@
  * set know that format, and perhaps no later one.
  */
 import { inspect } from 'node:util';
-import { RepconvError } from '../errors.js';
+import { printable, RepconvError } from '../errors.js';
 
 /**
  * File format (`ir_version`) by operator set; ONNX's versioning.md. Below 11 paddings and bounds are
@@ -36,7 +36,8 @@ export const opsets: readonly number[] = [...formatVersions.keys()];
 
 /** The file format for an operator set. @throws ERR_INPUT for what is no whole number, ERR_UNSUPPORTED for a version not in the table */
 export function formatVersionOf(opset: number, operation: string): number {
-  if (!Number.isInteger(opset)) throw new RepconvError('ERR_INPUT', `${operation}: opset expects a whole number, got ${inspect(opset)}`);
+  if (!Number.isInteger(opset))
+    throw new RepconvError('ERR_INPUT', `${operation}: opset expects a whole number, got ${printable(inspect(opset, { depth: 0 }), 80)}`);
   const version = formatVersions.get(opset);
   if (version === undefined)
     throw new RepconvError('ERR_UNSUPPORTED', `${operation}: opset expects ${opsets[0]} to ${opsets.at(-1)}, got ${opset}`);

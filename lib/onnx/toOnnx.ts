@@ -49,7 +49,7 @@ export function toOnnx(model: Traceable | Graph, options: OnnxOptions = {}): Uin
 /** {@link toOnnx} for a caller whose name stands in messages. */
 export function modelBytes(model: Traceable | Graph, options: OnnxOptions, operation: string): Uint8Array<ArrayBuffer> {
   if (typeof options !== 'object' || options === null)
-    throw new RepconvError('ERR_INPUT', `${operation}: expects an object of options, got ${inspect(options)}`);
+    throw new RepconvError('ERR_INPUT', `${operation}: expects an object of options, got ${shown(options)}`);
   const { opset = defaultOpset } = options;
   const formatVersion = formatVersionOf(opset, operation);
   const graph = spellOutPadding(recorded(model, options, operation));
@@ -64,19 +64,25 @@ export function modelBytes(model: Traceable | Graph, options: OnnxOptions, opera
     graph: graphMessage(graph, opset, dtype, operation),
     metadataProps: metadataMessages(options.metadata, operation),
   };
-  const bytes = encodeModel(message);
+  const bytes = encoded(message, operation);
   if (bytes.length > maxModelBytes)
     throw new RepconvError('ERR_LIMIT', `${operation}: an ONNX file holds less than 2 GiB, and this one would have ${bytes.length} bytes`);
   return bytes;
 }
 
+function encoded(message: OnnxMessage<'ModelProto'>, operation: string): Uint8Array<ArrayBuffer> {
+  try {
+    return encodeModel(message);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new RepconvError('ERR_OOM', `${operation}: no memory for the bytes of the model`, { cause });
+  }
+}
+
 function recorded(model: Traceable | Graph, { inputs, outputs }: OnnxOptions, operation: string): Graph {
   if (!(model instanceof Graph)) {
     if (typeof (model as Traceable | null)?.compute !== 'function')
-      throw new RepconvError(
-        'ERR_INPUT',
-        `${operation}: model expects a module or a graph, got ${printable(inspect(model, { depth: 0 }), 80)}`,
-      );
+      throw new RepconvError('ERR_INPUT', `${operation}: model expects a module or a graph, got ${shown(model, 0)}`);
     return trace(model, inputs ?? {}, outputs);
   }
   const own = model.inputs.map(({ name, type }) => `${name}: ${showShape(type.shape)}`).join(', ');
@@ -85,27 +91,32 @@ function recorded(model: Traceable | Graph, { inputs, outputs }: OnnxOptions, op
     return input?.name === name && Array.isArray(shape) && sameShape(shape, input.type.shape);
   });
   if (inputs !== undefined && (!isOwn || Object.keys(inputs).length !== model.inputs.length))
-    throw new RepconvError('ERR_INPUT', `${operation}: inputs expects those of the graph or none, { ${own} }, got ${inspect(inputs)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: inputs expects those of the graph or none, { ${printable(own)} }, got ${shown(inputs)}`,
+    );
   if (outputs === undefined) return model;
   const values = [...model.outputs.values()];
   if (!Array.isArray(outputs) || outputs.length !== values.length || new Set(outputs).size !== outputs.length)
-    throw new RepconvError('ERR_INPUT', `${operation}: outputs expects ${values.length} different names, got ${inspect(outputs)}`);
+    throw new RepconvError('ERR_INPUT', `${operation}: outputs expects ${values.length} different names, got ${shown(outputs)}`);
   return new Graph(model.inputs, new Map(outputs.map((name, i) => [name, values[i]])), model.nodes);
 }
 
 /** The format of the model's numbers: one for all. */
 function dtypeOf(graph: Graph, wanted: FloatDType | undefined, operation: string): FloatDType {
   if (wanted !== undefined && !(typeof wanted === 'string' && isFloatDType(wanted)))
-    throw new RepconvError('ERR_INPUT', `${operation}: dtype expects float32, float64, float16 or bfloat16, got ${inspect(wanted)}`);
-  const found = new Map(constantsOf(graph).map(({ name, type }) => [type.dtype, name]));
-  for (const [dtype, name] of found) {
-    if (!isFloatDType(dtype))
+    throw new RepconvError('ERR_INPUT', `${operation}: dtype expects float32, float64, float16 or bfloat16, got ${shown(wanted)}`);
+  for (const { name, type } of [...graph.inputs, ...constantsOf(graph)]) {
+    if (!isFloatDType(type.dtype))
       throw new RepconvError(
         'ERR_UNSUPPORTED',
-        `${operation}: ${printable(name) || 'a constant'} expects floating-point numbers, got ${dtype}`,
+        `${operation}: ${printable(name) || 'a constant'} expects floating-point numbers, got ${type.dtype}`,
       );
   }
   if (wanted !== undefined) return wanted;
+  // Recorded inputs are float32 whatever the parameters are, so these decide.
+  const constants = constantsOf(graph);
+  const found = new Map((constants.length > 0 ? constants : graph.inputs).map(({ name, type }) => [type.dtype, name]));
   if (found.size > 1) {
     const list = [...found].map(([dtype, name]) => `${dtype} (${printable(name)})`).join(', ');
     throw new RepconvError(
@@ -156,7 +167,7 @@ function checkedNames(graph: Graph, keys: ReadonlySet<string>, operation: string
   const seen = new Set<string>();
   for (const name of [...graph.inputs.map((input) => input.name), ...graph.outputs.keys()]) {
     if (typeof name !== 'string' || name === '' || !name.isWellFormed())
-      throw new RepconvError('ERR_INPUT', `${operation}: names of inputs and outputs expect text, got ${printable(inspect(name))}`);
+      throw new RepconvError('ERR_INPUT', `${operation}: names of inputs and outputs expect text, got ${shown(name)}`);
     if (seen.has(name) || keys.has(name))
       throw new RepconvError(
         'ERR_INPUT',
@@ -179,7 +190,12 @@ function metadataMessages(
   const entries = Object.entries(metadata ?? {});
   for (const [key, value] of entries) {
     if (typeof value !== 'string' || !value.isWellFormed() || !key.isWellFormed())
-      throw new RepconvError('ERR_INPUT', `${operation}: metadata expects texts, got ${printable(inspect(value))} for ${printable(key)}`);
+      throw new RepconvError('ERR_INPUT', `${operation}: metadata expects texts, got ${shown(value)} for ${printable(key)}`);
   }
   return entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => ({ key, value }));
+}
+
+/** A value from a user, on one line. */
+function shown(value: unknown, depth = 2): string {
+  return printable(inspect(value, { depth, compact: true, breakLength: Infinity }));
 }

@@ -67,7 +67,7 @@ function networkModel(model: Module, channels: number, opset: number): Uint8Arra
 }
 
 /** Every parameter and statistic anew: small multiples of 2⁻⁶, variances from ½ to 2. */
-export function filled<M extends Module>(model: M, seed = 1): M {
+function filled<M extends Module>(model: M, seed = 1): M {
   const generator = new Random(seed);
   for (const [name, { data }] of model.eval().namedTensors()) {
     if (!(data instanceof Float32Array)) continue;
