@@ -70,7 +70,17 @@ function build(sanitize, { withAddon = false } = {}) {
   if (withAddon) options.push('--CDREPCONV_ADDON=ON');
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [require.resolve('cmake-js/bin/cmake-js'), 'compile', '--directory', join(root, 'native'), '--out', folder, '--parallel', String(availableParallelism()), ...options],
+    [
+      require.resolve('cmake-js/bin/cmake-js'),
+      'compile',
+      '--directory',
+      join(root, 'native'),
+      '--out',
+      folder,
+      '--parallel',
+      String(availableParallelism()),
+      ...options,
+    ],
     { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 },
   );
   const warnings = stdout.split('\n').filter((line) => line.includes(' warning: '));
@@ -119,7 +129,10 @@ function ensureCMake() {
     spawnSync('apt-get', ['update', '-qq'], { stdio: 'inherit', env });
     spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'cmake'], { stdio: 'inherit', env });
   }
-  if (!hasCMake()) stop('The native checks are built with CMake 3.19 or newer, and there is none. Debian: apt-get install cmake; others: https://cmake.org/download');
+  if (!hasCMake())
+    stop(
+      'The native checks are built with CMake 3.19 or newer, and there is none. Debian: apt-get install cmake; others: https://cmake.org/download',
+    );
 }
 
 function hasCMake() {

@@ -16,7 +16,9 @@ const formatted = ['test/native'];
 
 const found = findFormatter();
 if (found === undefined) {
-  console.warn('SKIPPED: no clang-format here (the npm package has none for this platform): the C++ sources are not checked. Debian has it: apt-get install clang-format');
+  console.warn(
+    'SKIPPED: no clang-format here (the npm package has none for this platform): the C++ sources are not checked. Debian has it: apt-get install clang-format',
+  );
 } else {
   const different = formatted.flatMap(sourcesBelow).filter((path) => formatOne(found, path));
   if (isCheck && different.length > 0) {
@@ -33,13 +35,19 @@ function formatOne({ path: formatter }, path) {
     writeFileSync(join(root, path), made);
     return true;
   }
-  const { status, stdout } = spawnSync('diff', ['-u', '--label', path, '--label', 'formatted', join(root, path), '-'], { input: made, encoding: 'utf8' });
+  const { status, stdout } = spawnSync('diff', ['-u', '--label', path, '--label', 'formatted', join(root, path), '-'], {
+    input: made,
+    encoding: 'utf8',
+  });
   if (status !== 0) console.log(stdout.split('\n').slice(0, 40).join('\n'));
   return status !== 0;
 }
 
 function sourcesBelow(path) {
-  if (statSync(join(root, path)).isDirectory()) return readdirSync(join(root, path)).sort().flatMap((name) => sourcesBelow(`${path}/${name}`));
+  if (statSync(join(root, path)).isDirectory())
+    return readdirSync(join(root, path))
+      .sort()
+      .flatMap((name) => sourcesBelow(`${path}/${name}`));
   return /\.(cc|h|inl)$/.test(path) ? [path] : [];
 }
 

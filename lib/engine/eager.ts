@@ -75,10 +75,7 @@ function applyNative(operator: Operator, inputs: readonly (Tensor | null)[], att
 }
 
 /** Guard of every native call: float32, in memory that is still there and that no other thread writes. @throws ERR_INPUT, ERR_UNSUPPORTED */
-function checkReadable(
-  tensor: { dtype: DType; shape: TensorType['shape']; data: { length: number } },
-  operator: { name: string },
-): void {
+function checkReadable(tensor: { dtype: DType; shape: TensorType['shape']; data: { length: number } }, operator: { name: string }): void {
   if (tensor.dtype !== 'float32') {
     throw new RepconvError(
       'ERR_UNSUPPORTED',
