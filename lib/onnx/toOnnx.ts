@@ -20,6 +20,7 @@ import { defaultOpset, formatVersionOf } from './opset.js';
 import type { WriteOperator } from './row.js';
 import { encodeModel, type OnnxMessage } from './schema.js';
 
+/** Of {@link toOnnx} and `exportOnnx`. */
 export interface OnnxOptions {
   /** Inputs by name, with their shapes; a letter stays open: `{ images: ['N', 3, 224, 224] }`. A graph has its own. */
   readonly inputs?: InputSpec;
