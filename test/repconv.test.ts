@@ -348,6 +348,15 @@ describe('a block that cannot be fused', () => {
 });
 
 describe('what is fused', () => {
+  it('draws no random numbers: what follows a seed is the same with and without it', () => {
+    const model = trained(new Tree());
+    manualSeed(5);
+    const expected = new Conv2d(2, 2, 3);
+    manualSeed(5);
+    repconv(model);
+    expect(isIdentical(new Conv2d(2, 2, 3).weight, expected.weight)).toBe(true);
+  });
+
   it('has weights in the format of the branches', () => {
     for (const dtype of ['float64', 'float32', 'float16', 'bfloat16'] as const) {
       const { model, report } = repconv(trained(new ConvBlock(3, 3)).to(dtype));

@@ -37,7 +37,7 @@ import { built, goldenPrint, namedCases } from './golden.js';
 // Numbers are not printed: large networks need none.
 vi.mock('../../lib/nn/init.js', async () => {
   const { zeros } = await import('../../lib/tensor/tensor.js');
-  return { uniformByFanIn: (shape: readonly number[]) => zeros(shape) };
+  return { uniformByFanIn: (shape: readonly number[]) => zeros(shape), withoutDrawing: (make: () => unknown) => make() };
 });
 
 const layers: Record<string, () => Module> = {

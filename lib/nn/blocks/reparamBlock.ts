@@ -15,6 +15,7 @@ import { type ConvMap, roundedParameters } from '../../reparam/convMap.js';
 import { isReason, type Reason } from '../../reparam/reason.js';
 import type { FloatDType } from '../../tensor/dtype.js';
 import type { Tensor } from '../../tensor/tensor.js';
+import { withoutDrawing } from '../init.js';
 import { Conv2d } from '../layers/conv2d.js';
 import { ConvTranspose2d } from '../layers/convTranspose2d.js';
 import { Module } from '../module.js';
@@ -102,10 +103,11 @@ export abstract class ReparamBlock extends Module {
   convolutionOf(map: ConvMap): DeployedConv {
     const { weight, bias } = roundedParameters(map, this.weightDType());
     const options = { stride: map.stride, padding: map.padding, dilation: map.dilation, groups: map.groups };
-    const conv =
+    const conv = withoutDrawing(() =>
       map.outputPadding === null
         ? new Conv2d(map.inChannels, map.outChannels, map.kernelSize, { ...options, paddingMode: map.paddingMode })
-        : new ConvTranspose2d(map.inChannels, map.outChannels, map.kernelSize, { ...options, outputPadding: map.outputPadding });
+        : new ConvTranspose2d(map.inChannels, map.outChannels, map.kernelSize, { ...options, outputPadding: map.outputPadding }),
+    );
     conv.to(weight.dtype).train(this.training).loadStateDict({ weight, bias });
     return conv;
   }
