@@ -78,13 +78,14 @@ describe.skipIf(!hasOnnxRuntime)('one file with open extents', () => {
     for (const opset of [12, 19]) {
       for (const open of [openBatch, openImage]) {
         const session = await sessionOf(toOnnx(caseGraph(c, inputsOf(c, 'integers'), 0, open).graph, { opset }));
-        for (const N of [1, 2, 3, 7]) {
+        const isMovement = operator === 'flatten' || operator === 'reshape';
+        for (const N of isMovement && open === openBatch ? [0, 1, 3, 7] : [1, 3, 7]) {
           const map = open === openImage && operator !== 'reshape' ? [shape[2] + N, shape[3] + 2 * N] : [shape[2], shape[3]];
           const other = { ...c, inputs: [[N, shape[1], ...map]] };
           const inputs = inputsOf(other, 'normal');
           const { case0 } = await runSession(session, { [`case0.${operator}.0`]: inputs[0] as Tensor });
           const [expected] = referenceOf(other, inputs);
-          if (['flatten', 'reshape', 'pad'].includes(operator)) expect(isIdentical(case0, expected.to('float32'))).toBe(true);
+          if (isMovement || operator === 'pad') expect(isIdentical(case0, expected.to('float32'))).toBe(true);
           const bounds = runtimeBounds(other, inputs, expected);
           expect(case0.shape).toEqual(expected.shape);
           expect(case0.data.findIndex((y, j) => !(Math.abs(y - expected.data[j]) <= bounds[j]))).toBe(-1);
