@@ -25,6 +25,14 @@ export interface StepDescription {
   readonly macs: number;
 }
 
+/** What a session settled on. */
+export interface NativeSettings {
+  /** Instruction set of the kernels it runs: `scalar`, `avx2` or `avx512`. */
+  readonly isa: string;
+  /** Threads that one run may use. */
+  readonly threads: number;
+}
+
 export interface NativeMemory {
   readonly packedBytes: number;
   readonly constantBytes: number;
@@ -42,6 +50,7 @@ export interface NativeSession {
   runSync(plan: number, inputs: readonly FloatArray[], outputs: readonly FloatArray[], nanoseconds?: Float64Array): void;
   run(plan: number, inputs: readonly FloatArray[], outputs: readonly FloatArray[]): { id: number; promise: Promise<readonly FloatArray[]> };
   describe(plan: number): StepDescription[];
+  settings(): NativeSettings;
   memory(): NativeMemory;
   dispose(): void;
 }

@@ -16,6 +16,7 @@ import { spellOutPadding } from '../graph/passes/spellOutPadding.js';
 import { printGraph } from '../graph/print.js';
 import { type InputSpec, trace } from '../graph/record.js';
 import type { Traceable } from '../ops/traceable.js';
+import { type Shape, showShape } from '../tensor/shape.js';
 import { lower } from './lower.js';
 import { Session } from './session.js';
 
@@ -55,7 +56,9 @@ export function compileSync(model: Traceable | Graph, options: CompileOptions): 
   if (precision !== 'float32') throw new RepconvError('ERR_UNSUPPORTED', `compile: precision expects float32, got ${String(precision)}`);
   if (!Number.isInteger(maxBatch) || maxBatch < 1 || maxBatch > 65536)
     throw new RepconvError('ERR_INPUT', `compile: maxBatch expects a whole number from 1 to 65536, got ${maxBatch}`);
-  const recorded = model instanceof Graph ? model : trace(model, options.inputs, options.outputs);
+  if (options.threads !== undefined && !(Number.isInteger(options.threads) && options.threads >= 1 && options.threads <= 64))
+    throw new RepconvError('ERR_INPUT', `compile: threads expects a whole number from 1 to 64, got ${String(options.threads)}`);
+  const recorded = model instanceof Graph ? checkedGraph(model, options) : trace(model, options.inputs, options.outputs);
   debugLog(2, () => `recorded\n${printGraph(recorded)}`);
   const graph = passes(options).reduce((current, pass) => {
     const next = pass(current);
@@ -70,6 +73,19 @@ export function compileSync(model: Traceable | Graph, options: CompileOptions): 
   });
   const native: NativeSession = callNative((addon) => new addon.Session(program, settings));
   return new Session(native, graph, origins, maxBatch);
+}
+
+/** A graph has its inputs and outputs already; a caller who states others means another graph. */
+function checkedGraph(graph: Graph, { inputs, outputs }: CompileOptions): Graph {
+  const show = (names: readonly (readonly [string, Shape])[]): string =>
+    names.map(([name, shape]) => `${name} ${showShape(shape)}`).join(', ');
+  const own = show(graph.inputs.map(({ name, type }) => [name, type.shape]));
+  const declared = show(Object.entries(inputs));
+  if (own !== declared) throw new RepconvError('ERR_INPUT', `compile: inputs expects those of the graph, ${own}, got ${declared}`);
+  const names = [...graph.outputs.keys()].join(', ');
+  if (outputs !== undefined && outputs.join(', ') !== names)
+    throw new RepconvError('ERR_INPUT', `compile: outputs expects those of the graph, ${names}, got ${outputs.join(', ')}`);
+  return graph;
 }
 
 function passes(options: CompileOptions): ((graph: Graph) => Graph)[] {

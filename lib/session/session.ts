@@ -5,7 +5,15 @@
  * a plan is made for each set of shapes and kept, the least recently used going first.
  */
 import { debugLog, debugSettings } from '../debug.js';
-import { callNative, type NativeMemory, type NativeSession, nativeAddon, nativeError, type StepDescription } from '../engine/addon.js';
+import {
+  callNative,
+  type NativeMemory,
+  type NativeSession,
+  type NativeSettings,
+  nativeAddon,
+  nativeError,
+  type StepDescription,
+} from '../engine/addon.js';
 import { type BuilderValue, concreteShapes } from '../engine/programBuilder.js';
 import { RepconvError } from '../errors.js';
 import { type Graph, inferTypes, type Value } from '../graph/graph.js';
@@ -70,7 +78,16 @@ export class Session {
   }
 
   /**
-   * Computes on threads of the pool; the JavaScript thread stays free. The inputs are copied before the call returns, the outputs are fresh tensors.
+   * The instruction set in use and the threads that one run may take: what was asked for, or what this processor and process allow.
+   * @throws ERR_DISPOSED
+   */
+  get settings(): NativeSettings {
+    return this.#alive('settings').settings();
+  }
+
+  /**
+   * Computes on threads of the pool; the JavaScript thread stays free. The inputs are copied before the call returns, shared memory as it is then;
+   * the outputs are fresh tensors.
    * @throws ERR_INPUT for missing, unknown or detached inputs, ERR_SHAPE for shapes other than declared, ERR_DISPOSED, ERR_OOM; what the signal says when it
    * aborts (an AbortError unless told otherwise)
    */
@@ -133,10 +150,20 @@ export class Session {
     }));
   }
 
-  /** What was decided for inputs of the largest batch (or for the given ones): per step the algorithm and why. */
+  /**
+   * What was decided for the given inputs: per step the algorithm and why. Without inputs: for those of the largest batch; where more than the
+   * batch is open, for those of the latest run, and nothing before the first.
+   * @throws ERR_DISPOSED, and as {@link run} for the given inputs
+   */
   describe(inputs?: SessionInputs): StepDescription[] {
     const native = this.#alive('describe');
-    const plan = inputs === undefined ? [...this.#plans.values()][0] : this.#prepare(inputs, 'describe').plan;
+    const largest = this.#shapes.onlyOpenBatch;
+    const plan =
+      inputs !== undefined
+        ? this.#planFor(this.#checkInputs(inputs, 'describe').map(({ shape }) => shape))
+        : largest !== null
+          ? this.#planFor(largest)
+          : [...this.#plans.values()].at(-1);
     return plan === undefined ? [] : native.describe(plan.id);
   }
 
@@ -169,11 +196,7 @@ export class Session {
   #prepare(given: SessionInputs, operation: string): { plan: Plan; data: Float32Array[]; outputs: SessionOutputs } {
     this.#alive(operation);
     const tensors = this.#checkInputs(given, operation);
-    const shapes = tensors.map((tensor) => tensor.shape);
-    const plan = this.#plans.get(shapes.join(' ')) ?? this.#plan(shapes);
-    // Most recently used last.
-    this.#plans.delete(shapes.join(' '));
-    this.#plans.set(shapes.join(' '), plan);
+    const plan = this.#planFor(tensors.map(({ shape }) => shape));
     return {
       plan,
       data: tensors.map(({ data }) => data),
@@ -212,6 +235,15 @@ export class Session {
       operation,
     );
     return tensors;
+  }
+
+  /** The plan for these shapes, made now or kept; it counts as the most recently used. */
+  #planFor(shapes: readonly (readonly number[])[]): Plan {
+    const plan = this.#plans.get(shapes.join(' ')) ?? this.#plan(shapes);
+    // Most recently used last.
+    this.#plans.delete(shapes.join(' '));
+    this.#plans.set(shapes.join(' '), plan);
+    return plan;
   }
 
   #plan(shapes: readonly (readonly number[])[]): Plan {

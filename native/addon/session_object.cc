@@ -113,7 +113,8 @@ Napi::Function SessionObject::define(Napi::Env env) {
                      {InstanceMethod<&SessionObject::prepare>("prepare"), InstanceMethod<&SessionObject::forget>("forget"),
                       InstanceMethod<&SessionObject::keepConstants>("keepConstants"), InstanceMethod<&SessionObject::runSync>("runSync"),
                       InstanceMethod<&SessionObject::run>("run"), InstanceMethod<&SessionObject::describe>("describe"),
-                      InstanceMethod<&SessionObject::memory>("memory"), InstanceMethod<&SessionObject::dispose>("dispose")});
+                      InstanceMethod<&SessionObject::settings>("settings"), InstanceMethod<&SessionObject::memory>("memory"),
+                      InstanceMethod<&SessionObject::dispose>("dispose")});
 }
 
 SessionObject::SessionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionObject>(info) {
@@ -214,6 +215,14 @@ Napi::Value SessionObject::describe(const Napi::CallbackInfo& info) {
     row.Set("macs", task.macs);
     result.Set(static_cast<uint32_t>(s), row);
   }
+  return result;
+}
+
+Napi::Value SessionObject::settings(const Napi::CallbackInfo& info) {
+  Napi::Object result = Napi::Object::New(info.Env());
+  if (session_ == nullptr) return result;
+  result.Set("isa", session_->kernels().name);
+  result.Set("threads", session_->options().threads);
   return result;
 }
 

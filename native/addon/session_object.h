@@ -27,6 +27,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value run(const Napi::CallbackInfo& info);
   // describe(plan) → per step { label, operation, algorithm, why, macs }
   Napi::Value describe(const Napi::CallbackInfo& info);
+  // settings() → { isa, threads }: of the kernels in use, and of one run at most
+  Napi::Value settings(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 

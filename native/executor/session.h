@@ -26,6 +26,7 @@ class Session {
 
   const Program& program() const { return program_; }
   const SessionOptions& options() const { return options_; }
+  const KernelTable& kernels() const { return kernels_; }
 
   // A plan for these shapes, with algorithms as for `largest`.
   Result<std::shared_ptr<const Plan>> prepare(const std::vector<std::vector<int64_t>>& shapes, const std::vector<std::vector<int64_t>>& largest);
