@@ -28,6 +28,6 @@ function run(command, args, folder) {
 
 /** Without what `npm run` tells its scripts about this checkout: another folder's npm would take it for its own. */
 function userEnvironment() {
-  const ours = /^(npm_(package|lifecycle|command)|npm_config_(local_prefix|noproxy|user_agent)|INIT_CWD|NODE_PATH|REPCONV_)/;
+  const ours = /^(npm_(package|lifecycle|command)|npm_config_local_prefix|INIT_CWD|NODE_PATH|REPCONV_)/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
 }
