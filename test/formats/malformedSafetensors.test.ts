@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { RepconvError } from '../../lib/errors.js';
 import { parseSafetensors, type SafetensorsContent } from '../../lib/formats/safetensors.js';
 import { serializeSafetensors } from '../../lib/formats/serializeSafetensors.js';
-import { Random, randn } from '../../lib/tensor/random.js';
-import { type AnyTensor, Tensor, tensor } from '../../lib/tensor/tensor.js';
+import { Random } from '../../lib/tensor/random.js';
+import { Tensor, tensor } from '../../lib/tensor/tensor.js';
 import { fileOf, malformedFiles } from './malformedSafetensors.js';
+import { mutated, sampleTensors } from './mutatedFile.js';
 import { expectRefusal, refusalOf } from './refusal.js';
 
 describe('a malformed file', () => {
@@ -175,16 +176,6 @@ describe('a damaged file with a checksum', () => {
   });
 });
 
-function sampleTensors(random: Random): [string, AnyTensor][] {
-  return [
-    ['conv.weight', randn([4, 2, 3, 3], { generator: random })],
-    ['conv.bias', randn([4], { generator: random, dtype: 'float16' })],
-    ['bn.num_batches_tracked', tensor([1000], [], 'int64')],
-    ['flags', tensor([1, 0, 1], [3], 'bool')],
-    ['empty', new Tensor('float32', [0, 3])],
-  ];
-}
-
 /** The code it was refused with, or that it was accepted with the content of the original, whose bytes it is then written as. */
 function outcomeOf(mutant: Uint8Array, original: Uint8Array, label: string): string {
   let content: SafetensorsContent;
@@ -198,40 +189,4 @@ function outcomeOf(mutant: Uint8Array, original: Uint8Array, label: string): str
   const written = serializeSafetensors(tensors, { metadata, checksum: metadata.has('repconv.sha256') });
   expect(Buffer.compare(written, original), `${label} was accepted with another content`).toBe(0);
   return 'same content';
-}
-
-function mutated(original: Uint8Array, random: Random): Uint8Array {
-  const bytes = Buffer.from(original);
-  const at = random.integer(0, bytes.length - 1);
-  const length = random.integer(1, 12);
-  const other = random.integer(0, bytes.length - 1);
-  const kinds: readonly (() => Buffer)[] = [
-    () => withByte(bytes, at, bytes[at] ^ (1 << random.integer(0, 7))),
-    () => withByte(bytes, at, random.integer(0, 255)),
-    () => withByte(bytes, random.integer(0, 15), random.integer(0, 255)),
-    () => withDigit(bytes, at, random.integer(0, 9)),
-    () => bytes.subarray(0, at),
-    () => Buffer.concat([bytes, bytes.subarray(0, length)]),
-    () => Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)]),
-    () => Buffer.concat([bytes.subarray(0, at), bytes.subarray(other, other + length), bytes.subarray(at)]),
-    () => withCopy(bytes, at, other, length),
-    () => bytes.fill(random.integer(0, 1) * 0xff, at, Math.min(at + length, bytes.length)),
-  ];
-  return kinds[random.integer(0, kinds.length - 1)]();
-}
-
-function withByte(bytes: Buffer, at: number, value: number): Buffer {
-  bytes[at] = value;
-  return bytes;
-}
-
-/** The next decimal digit at or behind `at`, changed: shapes, offsets, formats, the digest. */
-function withDigit(bytes: Buffer, at: number, digit: number): Buffer {
-  const found = bytes.subarray(at).findIndex((byte) => byte >= 0x30 && byte <= 0x39);
-  return found < 0 ? bytes : withByte(bytes, at + found, 0x30 + digit);
-}
-
-function withCopy(bytes: Buffer, at: number, from: number, length: number): Buffer {
-  bytes.copy(bytes, at, from, from + length);
-  return bytes;
 }
