@@ -1,9 +1,10 @@
 /** `repconv bench`: the published networks unfused and fused, equality first, then speed. */
 import { SingleBar } from 'cli-progress';
-import { type ArchitectureName, architectures } from '../nn/models/architecture.js';
+import type { ArchitectureName } from '../nn/models/architecture.js';
 import { type Environment, environment, environmentLine } from './environment.js';
-import { CommandFailure, exitCodes } from './failure.js';
+import { exitCodes } from './failure.js';
 import { equalityLimit, type FormResult, type MeasureOptions, measureNetwork, type NetworkResult, type Progress } from './measure.js';
+import { checkedArchitecture } from './modelFile.js';
 import { colors, differenceText, print, printJson, remark, rounded, sizeText, table } from './output.js';
 
 export interface BenchOptions extends MeasureOptions {
@@ -18,38 +19,42 @@ const noisySpread = 0.1;
 
 /** @throws CommandFailure for an unknown network, or when forms do not compute the same */
 export async function bench(names: readonly string[], options: BenchOptions): Promise<void> {
-  const networks = names.length === 0 ? defaultNetworks : names.map(checkedName);
+  const networks = names.length === 0 ? defaultNetworks : names.map(checkedArchitecture);
   const { json = false, ...measureOptions } = options;
+  const results: NetworkResult[] = [];
+  const display = new ProgressDisplay();
+  const interrupt = (): never => {
+    display.stop();
+    process.exit(exitCodes.interrupted);
+  };
+  process.once('SIGINT', interrupt);
   const place = environment(options.threads);
   if (!json) print(environmentLine(place));
-  const results: NetworkResult[] = [];
-  for (const network of networks) {
-    const display = new ProgressDisplay(network);
-    try {
-      results.push(await measureNetwork(network, measureOptions, display));
-    } finally {
+  try {
+    for (const network of networks) {
+      display.start(network);
+      const result = await measureNetwork(network, measureOptions, display);
       display.stop();
+      results.push(result);
+      if (!json) printNetwork(result, measureOptions);
     }
-    if (!json) printNetwork(results[results.length - 1], measureOptions);
+  } finally {
+    display.stop();
+    process.off('SIGINT', interrupt);
   }
   if (json) printJson({ environment: place, options: measureOptions, equalityLimit, networks: results });
   for (const { network, forms } of results) warnOfNoise(network, forms, place);
 }
 
-function checkedName(name: string): ArchitectureName {
-  if (architectures.has(name as ArchitectureName)) return name as ArchitectureName;
-  throw new CommandFailure(`unknown network "${name}"; known: ${[...architectures.keys()].join(', ')}`, exitCodes.usage);
-}
-
 function printNetwork({ network, input, blocksFused, differences, rounds, forms }: NetworkResult, { batch }: MeasureOptions): void {
   const [written, , merged] = forms;
-  const millions = (n: number): string => (n / 1e6).toFixed(1);
+  const inMillions = (of: 'parameters' | 'macs', digits: number): string =>
+    `${(written[of] / 1e6).toFixed(digits)} → ${(merged[of] / 1e6).toFixed(digits)} M`;
   print();
+  print(`${colors.bold(network)}  ${input.join('×')}`);
+  print(`  ${blocksFused} blocks fused: ${inMillions('parameters', 1)} parameters, ${inMillions('macs', 0)} multiply-accumulates`);
   print(
-    `${colors.bold(network)} at ${input.join('×')}: ${blocksFused} blocks fused, ${millions(written.parameters)} → ${millions(merged.parameters)} M parameters, ${rounded(written.macs / 1e6)} → ${rounded(merged.macs / 1e6)} MMAC an image`,
-  );
-  print(
-    `outputs equal: largest difference ${differenceText(differences.folded)} with batch norms folded, ${differenceText(differences.merged)} with branches merged (limit ${equalityLimit})`,
+    `  outputs equal (largest difference ${differenceText(differences.folded)} folded, ${differenceText(differences.merged)} merged; limit ${equalityLimit.toExponential(0)})`,
   );
   print();
   const right = { align: 'right' } as const;
@@ -74,56 +79,50 @@ function printNetwork({ network, input, blocksFused, differences, rounds, forms 
       ]),
     ),
   );
-  print(
-    colors.dim(
-      `  ${rounds} rounds in which the forms take turns, ${written.samplesMs.length} runs of each counted${batch > 1 ? `; times are of whole batches` : ''}`,
-    ),
-  );
+  const ofBatches = batch > 1 ? ` of ${batch} images` : '';
+  print(colors.dim(`  ${written.samplesMs.length} runs${ofBatches} counted of each form, which took turns in ${rounds} rounds`));
 }
 
 function warnOfNoise(network: string, forms: readonly FormResult[], { load, threads }: Environment): void {
   const worst = Math.max(...forms.map(({ spread }) => spread));
   if (worst <= noisySpread) return;
-  const busy = load > threads ? `, load ${load} before the start` : '';
+  const busy = load > threads / 2 ? ` (load ${load} at the start)` : '';
   remark(
-    `warning: ${network}: the middle half of the times spreads over ${Math.round(100 * worst)} % of the median${busy}; the machine is not quiet`,
+    `warning: ${network}: the middle half of the times spans ${Math.round(100 * worst)} % of their median: not a quiet machine${busy}`,
   );
 }
 
-/** Stages and a progress bar on stderr, where that is a terminal. */
+/** A progress bar with the stage of the work, on stderr, where that is a terminal. */
 class ProgressDisplay implements Progress {
   private bar: SingleBar | null = null;
 
-  constructor(private readonly network: string) {}
+  start(network: string): void {
+    if (!process.stderr.isTTY) return;
+    this.bar = new SingleBar({
+      format: `  ${network} {bar} {percentage} % {stage}`,
+      barCompleteChar: '█',
+      barIncompleteChar: '░',
+      barsize: 24,
+      hideCursor: true,
+      clearOnComplete: true,
+      // Signals are bench's business.
+      gracefulExit: false,
+      stream: process.stderr,
+    });
+    this.bar.start(1, 0, { stage: '' });
+  }
 
   stage(text: string): void {
-    if (!process.stderr.isTTY) return;
-    this.bar ??= this.started();
-    this.bar.update(0, { stage: text });
+    this.bar?.update(0, { stage: text });
   }
 
   measured(done: number): void {
     this.bar?.update(done);
   }
 
+  /** Takes the bar away and gives the cursor back. */
   stop(): void {
     this.bar?.stop();
     this.bar = null;
-  }
-
-  private started(): SingleBar {
-    const bar = new SingleBar({
-      format: `  ${this.network} {bar} {percentage} % {stage}`,
-      barCompleteChar: '█',
-      barIncompleteChar: '░',
-      barsize: 24,
-      hideCursor: true,
-      clearOnComplete: true,
-      // The bar does not listen to signals: main.ts does.
-      gracefulExit: false,
-      stream: process.stderr,
-    });
-    bar.start(1, 0, { stage: '' });
-    return bar;
   }
 }

@@ -1,6 +1,9 @@
-/** The table of a network's blocks, one line for each: what became of it, or why it was left. */
+/**
+ * The table of a network's blocks, one line for each: what became of it, or why it was left. Numbers are short, so that the published networks fit into
+ * 80 columns; `--json` has them whole.
+ */
 import type { BlockReport, Report } from '../repconv.js';
-import { colors, differenceText, grouped, rounded, table } from './output.js';
+import { colors, differenceText, short, table } from './output.js';
 
 /** The lines of all blocks, and below them what their abbreviations mean. */
 export function blockTable({ blocks }: Report): string {
@@ -8,15 +11,16 @@ export function blockTable({ blocks }: Report): string {
     { title: 'block' },
     { title: 'branches → one convolution' },
     { title: 'parameters', align: 'right' },
-    { title: 'MMAC', align: 'right' },
-    { title: 'max |Δ|', align: 'right' },
+    { title: 'MACs', align: 'right' },
+    { title: '|Δ|', align: 'right' },
   ] as const;
   const drawn = table(
     columns,
     blocks.map((block) => [block.path || '(model)', ...cells(block)]),
+    '',
   );
   const legend = legendOf(blocks);
-  return legend === '' ? drawn : `${drawn}\n  ${colors.dim(legend)}`;
+  return legend === '' ? drawn : `${drawn}\n${colors.dim(legend)}`;
 }
 
 /** One block as a JSON document shows it. */
@@ -37,8 +41,8 @@ function cells({ status, reason, branches, into, parameters, macs, certificate }
   if (status === 'left') return [colors.yellow(`left: ${reason}`), '', '', ''];
   return [
     mergeText(branches ?? '', into ?? ''),
-    parameters === undefined ? '' : `${grouped(parameters.before)} → ${grouped(parameters.after)}`,
-    macs === undefined ? '' : `${rounded(macs.before / 1e6)} → ${rounded(macs.after / 1e6)}`,
+    parameters === undefined ? '' : `${short(parameters.before)} → ${short(parameters.after)}`,
+    macs === undefined ? '' : `${short(macs.before)} → ${short(macs.after)}`,
     certificate === undefined ? '' : `${differenceText(certificate.relative)}${certificate.complete ? '' : '*'}`,
   ];
 }
@@ -53,6 +57,6 @@ function legendOf(blocks: readonly BlockReport[]): string {
   return [
     ...(has(/depthwise/) ? ['dw: depthwise'] : []),
     ...(has(/in \d+ groups/) ? ['g2, g4, …: groups'] : []),
-    ...(fused.some(({ certificate }) => certificate?.complete === false) ? ['*: channels mixed'] : []),
+    ...(fused.some(({ certificate }) => certificate?.complete === false) ? ['*: channels mixed, not one by one'] : []),
   ].join('   ');
 }

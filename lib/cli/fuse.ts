@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { printable } from '../errors.js';
 import { checkSavePath, saveStateDict } from '../formats/stateDict.js';
-import { architecture, architectures, type ModelDescription, metadataOf, modelFrom } from '../nn/models/architecture.js';
+import { architecture, architectures, descriptionKeys, type ModelDescription, metadataOf, modelFrom } from '../nn/models/architecture.js';
 import { type Report, repconv } from '../repconv.js';
 import { difference } from '../tensor/compare.js';
 import { Random, randn } from '../tensor/random.js';
@@ -39,9 +39,10 @@ export async function fuse(path: string, { output, force = false, json = false, 
   const fused: ModelDescription = { ...description, form: 'deployed' };
   if (!blocked) {
     const dict = model.stateDict();
+    const others = [...metadata].filter(([key]) => !Object.values(descriptionKeys).includes(key));
     // What is written must load strictly into the deployed form.
     modelFrom(dict, fused);
-    await saveStateDict(output, dict, { metadata: { ...Object.fromEntries(metadata), ...metadataOf(fused) } });
+    await saveStateDict(output, dict, { metadata: [...others, ...Object.entries(metadataOf(fused))] });
   }
 
   if (json) printJson({ ...summaryOf(report), network: description.name, difference: outputs, written: blocked ? null : output });
@@ -66,7 +67,7 @@ function printReport(
   print(
     report.fused === 0
       ? 'Nothing was left to fuse.'
-      : `${report.fused} blocks fused: ${grouped(total('before'))} → ${grouped(total('after'))} parameters in them. Largest difference of the outputs on a random image: ${differenceText(outputs)}`,
+      : `${report.fused} blocks fused: ${grouped(total('before'))} → ${grouped(total('after'))} parameters; outputs for a random image differ by ${differenceText(outputs)}.`,
   );
-  print(`Written to ${colors.bold(printable(output))}; in JavaScript it loads into create…('${name}', { deploy: true }).`);
+  print(`Written to ${colors.bold(printable(output))}: deployed form, with the network's name and a checksum.`);
 }

@@ -1,7 +1,8 @@
 /** `repconv inspect`: what is in a `.safetensors` file, what of it can be fused, and why the rest cannot. */
 import { statSync } from 'node:fs';
 import { printable } from '../errors.js';
-import { architecture, modelFrom } from '../nn/models/architecture.js';
+import { checksumKey, checksumKindKey } from '../formats/checksum.js';
+import { architecture, descriptionKeys, modelFrom } from '../nn/models/architecture.js';
 import { type Report, repconv } from '../repconv.js';
 import { showShape } from '../tensor/shape.js';
 import { blockJson, blockTable } from './blockTable.js';
@@ -14,7 +15,7 @@ export interface InspectOptions extends ModelOptions {
   readonly json?: boolean;
 }
 
-/** Tensors listed unless all are asked for. */
+/** So many tensors are listed, the largest, unless all are asked for. */
 const listedTensors = 12;
 
 /** @throws RepconvError for what cannot be read, or does not hold the network it names */
@@ -23,7 +24,7 @@ export async function inspect(path: string, { all = false, json = false, ...opti
   const report = fusionOf(file);
   if (json) return printJson(document(path, file, report));
   printFile(path, file);
-  printTensors(file, all ? Infinity : listedTensors);
+  printTensors(file, all);
   printFusion(file, report);
 }
 
@@ -45,10 +46,9 @@ function printFile(path: string, { tensors, metadata, hasChecksum, description }
         ? 'not stated (--model names it)'
         : `${description.name}, ${description.form} form${description.form === 'training' ? `, eps ${description.eps}` : ''} (${description.from === 'metadata' ? 'stated in the metadata' : 'as you say'})`,
     ],
-    ...[...metadata].map(([key, value], i): [string, string] => [
-      i === 0 ? 'metadata' : '',
-      `${printable(key, 60)} = ${printable(value, 100)}`,
-    ]),
+    ...[...metadata]
+      .filter(([key]) => !isShownAlready(key, description !== null))
+      .map(([key, value], i): [string, string] => [i === 0 ? 'metadata' : '', `${printable(key, 60)} = ${printable(value, 100)}`]),
   ];
   print(colors.bold(printable(path)));
   print(
@@ -59,16 +59,17 @@ function printFile(path: string, { tensors, metadata, hasChecksum, description }
   );
 }
 
-function printTensors({ tensors }: ModelFile, limit: number): void {
-  const listed = [...tensors].slice(0, limit);
+function printTensors({ tensors }: ModelFile, all: boolean): void {
+  const listed = all ? [...tensors] : [...tensors].sort(([, a], [, b]) => b.data.byteLength - a.data.byteLength).slice(0, listedTensors);
+  const isCut = listed.length < tensors.size;
   print();
   print(
     table(
-      [{ title: 'tensor' }, { title: 'format' }, { title: 'shape' }],
+      [{ title: isCut ? 'largest tensors' : 'tensor' }, { title: 'format' }, { title: 'shape' }],
       listed.map(([name, { dtype, shape }]) => [printable(name, 120), dtype, showShape(shape)]),
     ),
   );
-  if (listed.length < tensors.size) print(colors.dim(`  … ${grouped(tensors.size - listed.length)} more (--all lists them)`));
+  if (isCut) print(colors.dim(`  … ${grouped(tensors.size - listed.length)} more (--all lists them)`));
 }
 
 function printFusion({ description }: ModelFile, report: Report | null): void {
@@ -101,6 +102,10 @@ function document(path: string, file: ModelFile, report: Report | null): object 
 
 function numbersIn({ tensors }: Pick<ModelFile, 'tensors'>): number {
   return [...tensors.values()].reduce((sum, { size }) => sum + size, 0);
+}
+
+function isShownAlready(key: string, isDescribed: boolean): boolean {
+  return key === checksumKey || key === checksumKindKey || (isDescribed && Object.values(descriptionKeys).includes(key));
 }
 
 /** `float32 ×309, int64 ×22` */

@@ -11,7 +11,8 @@ import { packageVersion } from './environment.js';
 import { CommandFailure, exitCodes } from './failure.js';
 
 const exitCodesHelp = `
-Exit codes: 0 well, 1 failed or refused, 2 command line not understood, 130 interrupted`;
+Exit codes:
+  0 well   1 failed or refused   2 command line not understood   130 interrupted`;
 
 function program(): Command {
   const repconv = new Command('repconv')
@@ -24,12 +25,16 @@ function program(): Command {
       'after',
       `
 Examples:
-  repconv bench                                              two networks, unfused against fused
-  repconv inspect model.safetensors                          what is in a file, and what can be fused
+  repconv bench
+  repconv inspect model.safetensors
   repconv fuse model.safetensors -o fast.safetensors --model repvgg-a0
 
-Environment: REPCONV_THREADS, REPCONV_ISA (scalar, avx2, avx512), REPCONV_DEBUG (1 to 3; errors with their stack), NO_COLOR
-${exitCodesHelp.trimStart()}`,
+Environment:
+  REPCONV_THREADS   threads of a run
+  REPCONV_ISA       the most the kernels may use: scalar, avx2, avx512
+  REPCONV_DEBUG     1 to 3: what is chosen and why; errors with their stack
+  NO_COLOR          plain text on a terminal too
+${exitCodesHelp}`,
     );
   repconv
     .command('bench')
@@ -152,11 +157,6 @@ function positiveNumber(max: number): (text: string) => number {
 // Whoever reads our output may stop before its end (`| head`): that is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed);
-});
-process.on('SIGINT', () => {
-  // The progress bar has hidden the cursor.
-  if (process.stderr.isTTY) process.stderr.write('\u001b[?25h\n');
-  process.exit(exitCodes.interrupted);
 });
 void run(process.argv.slice(2)).then((code) => {
   process.exitCode = code;

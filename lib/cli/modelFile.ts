@@ -1,9 +1,17 @@
 /** A `.safetensors` file as commands see it: its tensors, and the network in it as far as the file or the user says which. */
 
-import { RepconvError } from '../errors.js';
+import { printable } from '../errors.js';
 import { checksumKindKey } from '../formats/checksum.js';
 import { loadSafetensors, type StateDict } from '../formats/stateDict.js';
-import { architecture, describedBy, formOf, type ModelDescription } from '../nn/models/architecture.js';
+import {
+  type ArchitectureName,
+  architecture,
+  architectures,
+  describedBy,
+  formOf,
+  type ModelDescription,
+} from '../nn/models/architecture.js';
+import { CommandFailure, exitCodes } from './failure.js';
 
 export interface ModelFile {
   readonly tensors: StateDict;
@@ -20,20 +28,25 @@ export interface ModelOptions {
   readonly eps?: number;
 }
 
-/** @throws all that loading throws; ERR_INPUT for options that the file contradicts */
+/** @throws all that loading throws; CommandFailure for options that are unknown or that the file contradicts */
 export async function readModelFile(path: string, { model, eps }: ModelOptions): Promise<ModelFile> {
   const { tensors, metadata } = await loadSafetensors(path);
-  const stated = describedBy(metadata, path);
+  const stated = describedBy(metadata, printable(path));
   if (stated !== null && model !== undefined && model !== stated.name)
-    throw new RepconvError('ERR_INPUT', `--model ${model}: the file's metadata says ${stated.name}`);
+    throw new CommandFailure(`--model ${printable(model, 60)}: the file's metadata says ${stated.name}`, exitCodes.usage);
   if (stated !== null && eps !== undefined && stated.form === 'training' && eps !== stated.eps)
-    throw new RepconvError('ERR_INPUT', `--eps ${eps}: the file's metadata says ${stated.eps}`);
+    throw new CommandFailure(`--eps ${eps}: the file's metadata says ${stated.eps}`, exitCodes.usage);
   return { tensors, metadata, hasChecksum: metadata.has(checksumKindKey), description: stated ? { ...stated, from: 'metadata' } : named() };
 
   function named(): ModelFile['description'] {
     if (model === undefined) return null;
-    const row = architecture(model, '--model');
-    const name = model as ModelDescription['name'];
-    return { name, eps: eps ?? row.eps, form: formOf(tensors, name), from: 'options' };
+    const name = checkedArchitecture(model);
+    return { name, eps: eps ?? architecture(name, 'model').eps, form: formOf(tensors, name), from: 'options' };
   }
+}
+
+/** A network's name as somebody typed it. @throws CommandFailure */
+export function checkedArchitecture(name: string): ArchitectureName {
+  if (architectures.has(name as ArchitectureName)) return name as ArchitectureName;
+  throw new CommandFailure(`unknown network "${printable(name, 60)}"; known: ${[...architectures.keys()].join(', ')}`, exitCodes.usage);
 }

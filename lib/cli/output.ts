@@ -30,8 +30,8 @@ export interface Column {
   readonly align?: 'left' | 'right';
 }
 
-/** Rows under titles, without lines between them, each line indented by two. */
-export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+/** Rows under titles, without lines between them. */
+export function table(columns: readonly Column[], rows: readonly (readonly string[])[], indent = '  '): string {
   const drawn = new Table({
     head: columns.map(({ title }) => colors.dim(title)),
     colAligns: columns.map(({ align = 'left' }) => align),
@@ -42,7 +42,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
   return drawn
     .toString()
     .split('\n')
-    .map((line) => `  ${line.trimEnd()}`)
+    .map((line) => `${indent}${line.trimEnd()}`)
     .join('\n');
 }
 
@@ -54,6 +54,13 @@ const borderless = {
 /** `9,309,112` */
 export function grouped(value: number): string {
   return value.toLocaleString('en-US');
+}
+
+/** Two or three digits that count: `480`, `2.6k`, `66k`, `1.1M`. */
+export function short(value: number): string {
+  if (value < 999.5) return String(Math.round(value));
+  const [unit, scaled] = value < 999_500 ? ['k', value / 1e3] : ['M', value / 1e6];
+  return `${scaled.toFixed(scaled < 9.95 ? 1 : 0)}${unit}`;
 }
 
 /** `33.4 MB`, in powers of ten. */

@@ -68,11 +68,20 @@ export interface ModelDescription {
   readonly form: 'training' | 'deployed';
 }
 
-const keys = { model: 'repconv.model', eps: 'repconv.eps', form: 'repconv.form' } as const;
+/** Where a file's metadata says it. */
+export const descriptionKeys: Readonly<Record<'model' | 'eps' | 'form', string>> = {
+  model: 'repconv.model',
+  eps: 'repconv.eps',
+  form: 'repconv.form',
+};
 
 /** The entries to write into the metadata of a file that holds such a model. */
 export function metadataOf({ name, eps, form }: ModelDescription): Record<string, string> {
-  return { [keys.model]: name, [keys.form]: form, ...(form === 'training' ? { [keys.eps]: String(eps) } : {}) };
+  return {
+    [descriptionKeys.model]: name,
+    [descriptionKeys.form]: form,
+    ...(form === 'training' ? { [descriptionKeys.eps]: String(eps) } : {}),
+  };
 }
 
 /**
@@ -80,15 +89,21 @@ export function metadataOf({ name, eps, form }: ModelDescription): Record<string
  * @throws ERR_HEADER for a form or eps that is none, ERR_UNSUPPORTED for a network that this version does not know
  */
 export function describedBy(metadata: ReadonlyMap<string, string>, source: string): ModelDescription | null {
-  const name = metadata.get(keys.model);
+  const name = metadata.get(descriptionKeys.model);
   if (name === undefined) return null;
   const known = architectures.get(name as ArchitectureName);
   if (known === undefined)
-    throw new RepconvError('ERR_UNSUPPORTED', `${source}: metadata ${keys.model} expects a known network, got "${printable(name, 60)}"`);
-  const form = metadata.get(keys.form) ?? 'training';
+    throw new RepconvError(
+      'ERR_UNSUPPORTED',
+      `${source}: metadata ${descriptionKeys.model} expects a known network, got "${printable(name, 60)}"`,
+    );
+  const form = metadata.get(descriptionKeys.form) ?? 'training';
   if (form !== 'training' && form !== 'deployed')
-    throw new RepconvError('ERR_HEADER', `${source}: metadata ${keys.form} expects training or deployed, got "${printable(form, 60)}"`);
-  return { name: name as ArchitectureName, eps: parsedEps(metadata.get(keys.eps), known.eps, source), form };
+    throw new RepconvError(
+      'ERR_HEADER',
+      `${source}: metadata ${descriptionKeys.form} expects training or deployed, got "${printable(form, 60)}"`,
+    );
+  return { name: name as ArchitectureName, eps: parsedEps(metadata.get(descriptionKeys.eps), known.eps, source), form };
 }
 
 /** The form that the keys of a state dict show. */
@@ -121,7 +136,10 @@ function parsedEps(text: string | undefined, published: number, source: string):
   if (text === undefined) return published;
   const eps = /^[\d.eE+-]{1,40}$/.test(text) ? Number(text) : Number.NaN;
   if (!(eps >= 0 && eps <= 1))
-    throw new RepconvError('ERR_HEADER', `${source}: metadata ${keys.eps} expects a number from 0 to 1, got "${printable(text, 60)}"`);
+    throw new RepconvError(
+      'ERR_HEADER',
+      `${source}: metadata ${descriptionKeys.eps} expects a number from 0 to 1, got "${printable(text, 60)}"`,
+    );
   return eps;
 }
 

@@ -1,0 +1,49 @@
+/** Runs the built command in a process of its own, as a user's shell does: its output not on a terminal. */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
+
+export const mainFile = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Nothing of the environment of the tests changes what is printed. */
+function environment(extra: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { NO_COLOR, FORCE_COLOR, CI, REPCONV_DEBUG, ...rest } = process.env;
+  return { ...rest, ...extra };
+}
+
+export function repconv(args: readonly string[], extra: NodeJS.ProcessEnv = {}): Ended {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [mainFile, ...args], { encoding: 'utf8', env: environment(extra) });
+  return { code: status, stdout, stderr };
+}
+
+/** The same, with something done as soon as it has written to stdout. */
+export function repconvUntilOutput(args: readonly string[], act: (child: ReturnType<typeof spawn>) => void): Promise<Ended> {
+  const child = spawn(process.execPath, [mainFile, ...args], { env: environment({}), stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.once('data', () => act(child));
+  child.stdout.on('data', (part) => {
+    stdout += part;
+  });
+  child.stderr.on('data', (part) => {
+    stderr += part;
+  });
+  return new Promise((resolve) => {
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/** A folder that is gone when the file's tests are over; gives paths in it. */
+export function temporaryFolder(): (name: string) => string {
+  const folder = mkdtempSync(join(tmpdir(), 'repconv-cli-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  return (name) => join(folder, name);
+}

@@ -1,0 +1,204 @@
+/** `repconv fuse` and `repconv inspect` on files of a published network. */
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { loadSafetensors, loadStateDict, type StateDict, saveStateDict } from '../../lib/formats/stateDict.js';
+import { BatchNorm2d } from '../../lib/nn/layers/batchNorm2d.js';
+import { metadataOf } from '../../lib/nn/models/architecture.js';
+import { createMobileOne } from '../../lib/nn/models/mobileone.js';
+import type { Module } from '../../lib/nn/module.js';
+import { difference } from '../../lib/tensor/compare.js';
+import { manualSeed, Random, randn } from '../../lib/tensor/random.js';
+import { type Tensor, tensor } from '../../lib/tensor/tensor.js';
+import { type Ended, repconv, repconvUntilOutput, temporaryFolder } from './command.js';
+
+const path = temporaryFolder();
+const [trained, described, fused] = ['trained', 'described', 'fused'].map((name) => path(`${name}.safetensors`));
+const numClasses = 7;
+const eps = 1e-3;
+const images = randn([1, 3, 64, 64], { generator: new Random(3) });
+let model: Module;
+
+beforeAll(async () => {
+  model = network();
+  await saveStateDict(trained, model.stateDict());
+  await saveStateDict(described, model.stateDict(), {
+    metadata: { ...metadataOf({ name: 'mobileone-s0', eps, form: 'training' }), 'who trained it': 'nobody' },
+  });
+}, 180_000);
+
+// Other work on the machine may make processes and flushing files slow.
+const patient = { timeout: 180_000 };
+
+describe('repconv fuse', patient, () => {
+  let ended: Ended;
+  beforeAll(() => {
+    ended = repconv(['fuse', described, '-o', fused]);
+  }, 180_000);
+
+  it('prints a line for each block, and what was written', () => {
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toContain('mobileone-s0, training form (as its metadata says)');
+    expect(ended.stdout.match(/^stage\d\S* +\S.* → .* \d\.\de-\d$/gm)).toHaveLength(43);
+    expect(ended.stdout).toContain('3×3 dw ×4 + identity');
+    expect(ended.stdout).toContain(`Written to ${fused}`);
+  });
+
+  it('fits into 80 columns and steers no terminal', () => {
+    const table = ended.stdout.split('\n').filter((line) => line.startsWith('stage'));
+    expect(Math.max(...table.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(ended.stdout).not.toContain('\u001b');
+  });
+
+  it('writes what loads strictly into the deployed form, which computes the same', async () => {
+    const deployed = createMobileOne('mobileone-s0', { deploy: true, numClasses }).eval();
+    expect(deployed.loadStateDict(await loadStateDict(fused))).toEqual({ missing: [], unexpected: [] });
+    expect(difference(deployed.forward(images), model.forward(images)).relative).toBeLessThan(2e-5);
+  });
+
+  it('keeps the metadata, and states the form, the network and a checksum', async () => {
+    const { metadata } = await loadSafetensors(fused);
+    expect(Object.fromEntries(metadata)).toMatchObject({
+      'repconv.model': 'mobileone-s0',
+      'repconv.form': 'deployed',
+      'who trained it': 'nobody',
+    });
+    expect(metadata.has('repconv.eps')).toBe(false);
+    expect(metadata.has('repconv.sha256')).toBe(true);
+  });
+
+  it('does not replace a file unless told to, and then the input too', () => {
+    const copy = path('copy.safetensors');
+    copyFileSync(fused, copy);
+    const refused = repconv(['fuse', fused, '-o', copy]);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/^error: .*copy\.safetensors is there already; --force/);
+    const { code, stdout } = repconv(['fuse', copy, '-o', copy, '--force']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('Nothing was left to fuse.');
+    expect(readFileSync(copy)).toEqual(readFileSync(fused));
+  });
+
+  it('asks which network it is where nothing says so', () => {
+    const { code, stderr } = repconv(['fuse', trained, '-o', path('nothing.safetensors')]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/does not say which network it holds; say it with --model/);
+    expect(existsSync(path('nothing.safetensors'))).toBe(false);
+  });
+
+  it('does not believe options that the metadata contradicts', () => {
+    const output = path('nothing.safetensors');
+    expect(repconv(['fuse', described, '-o', output, '--model', 'repvgg-a0'])).toMatchObject({ code: 2 });
+    expect(repconv(['fuse', described, '-o', output, '--eps', '1e-5'])).toMatchObject({ code: 2 });
+    expect(existsSync(output)).toBe(false);
+  });
+
+  it('names the keys where the file holds another network', () => {
+    const { code, stderr } = repconv(['fuse', trained, '-o', path('nothing.safetensors'), '--model', 'mobileone-s1']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: ERR_STATE_DICT MobileOne: the state dict does not match\n {2}/);
+  });
+
+  it('writes nothing when a block cannot be fused, and says which and why', async () => {
+    const [broken, output] = [path('broken.safetensors'), path('nothing.safetensors')];
+    const dict: StateDict = network().stateDict();
+    (dict.get('stage2.3.rbr_conv.1.bn.running_var') as Tensor).data[5] = Number.NaN;
+    await saveStateDict(broken, dict);
+    const { code, stdout, stderr } = repconv(['fuse', broken, '-o', output, '--model', 'mobileone-s0', '--json']);
+    expect(code).toBe(1);
+    expect(stderr).toBe('error: 1 of 43 blocks cannot be fused; nothing was written\n');
+    const report = JSON.parse(stdout) as {
+      fused: number;
+      left: number;
+      written: unknown;
+      blocks: { path: string; reason?: { code: string } }[];
+    };
+    expect(report).toMatchObject({ fused: 42, left: 1, written: null });
+    expect(report.blocks.find(({ reason }) => reason)).toMatchObject({ path: 'stage2.3', reason: { code: 'NONFINITE' } });
+    expect(existsSync(output)).toBe(false);
+  });
+});
+
+describe('repconv inspect', patient, () => {
+  it('shows format, checksum, network and what can be fused', () => {
+    const { code, stdout, stderr } = repconv(['inspect', described]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('sha256, verified');
+    expect(stdout).toContain('mobileone-s0, training form, eps 0.001 (stated in the metadata)');
+    expect(stdout).toContain('who trained it = nobody');
+    expect(stdout).toContain('43 of 43 blocks can be fused:');
+    expect(stdout).not.toContain('\u001b');
+  });
+
+  it('colours on request, and NO_COLOR wins', () => {
+    expect(repconv(['inspect', fused], { FORCE_COLOR: '1' }).stdout).toContain('\u001b[1m');
+    expect(repconv(['inspect', fused], { FORCE_COLOR: '1', NO_COLOR: '1' }).stdout).not.toContain('\u001b');
+  });
+
+  it('prints one JSON document', () => {
+    const { code, stdout } = repconv(['inspect', fused, '--json']);
+    const document = JSON.parse(stdout) as { tensors: unknown[]; fusing: { fusable: number; blocks: { status: string }[] } };
+    expect(code).toBe(0);
+    expect(document).toMatchObject({
+      checksum: 'verified',
+      network: { name: 'mobileone-s0', form: 'deployed' },
+      fusing: { fusable: 0, left: 0 },
+    });
+    expect(document.tensors).toHaveLength(88);
+    expect(document.fusing.blocks.every(({ status }) => status === 'already deployed')).toBe(true);
+  });
+
+  it('reads files of networks it does not know, and of others', () => {
+    const { code, stdout } = repconv(['inspect', 'test/golden/safetensors/reference.safetensors', '--all']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('not stated (--model names it)');
+  });
+
+  it('lets nothing in a file steer the terminal', async () => {
+    const hostile = path('hostile.safetensors');
+    await saveStateDict(hostile, [['\u001b[2J\u0007weight', tensor([1])]], { metadata: { '\u001b]0;title': 'line\nbreak\u009b31m' } });
+    const { stdout } = repconv(['inspect', hostile]);
+    expect(stdout).toContain('\\u001b[2J\\u0007weight');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  });
+
+  it('refuses metadata that names no network, or no number', async () => {
+    const bad = path('bad.safetensors');
+    for (const [metadata, code] of [
+      [{ 'repconv.model': '../../etc/passwd' }, 'ERR_UNSUPPORTED'],
+      [{ 'repconv.model': 'toString' }, 'ERR_UNSUPPORTED'],
+      [{ 'repconv.model': 'repvgg-a0', 'repconv.eps': 'NaN' }, 'ERR_HEADER'],
+      [{ 'repconv.model': 'repvgg-a0', 'repconv.eps': '-1' }, 'ERR_HEADER'],
+      [{ 'repconv.model': 'repvgg-a0', 'repconv.form': 'melted' }, 'ERR_HEADER'],
+    ] as const) {
+      await saveStateDict(bad, [['weight', tensor([1])]], { metadata });
+      const ended = repconv(['inspect', bad]);
+      expect(ended).toMatchObject({ code: 1, stdout: '' });
+      expect(ended.stderr).toMatch(new RegExp(`^error: ${code} `));
+    }
+  });
+
+  it('notices damage', () => {
+    const damaged = path('damaged.safetensors');
+    const bytes = readFileSync(fused);
+    bytes[bytes.length - 100] ^= 1;
+    process.getBuiltinModule('node:fs').writeFileSync(damaged, bytes);
+    const { code, stderr } = repconv(['inspect', damaged]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: ERR_CORRUPT .* the file is damaged\n$/);
+  });
+
+  it('ends quietly when its reader has seen enough', async () => {
+    const ended = await repconvUntilOutput(['inspect', described, '--all'], (child) => child.stdout?.destroy());
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+  });
+});
+
+/** MobileOne-s0 with statistics as after training, and an eps that is not the published one. */
+function network(): Module {
+  manualSeed(11);
+  const made = createMobileOne('mobileone-s0', { numClasses, eps });
+  for (const [, module] of made.namedModules()) if (module instanceof BatchNorm2d) module.momentum = null;
+  made.forward(randn([4, 3, 64, 64], { generator: new Random(5) }));
+  return made.eval();
+}
