@@ -71,7 +71,9 @@ export function certify(
   // An impulse costs most in the middle, where it reaches most.
   const fixed = reader.macs;
   const middle = map.map((extent) => Math.floor(extent / 2)) as [number, number];
-  for (const sentence of [before, after]) reader.read(sentence, impulses(middle, 0, 1));
+  const [answer] = [before, after].map((sentence) => reader.read(sentence, impulses(middle, 0, 1)));
+  const samplesPerRead = Math.max(1, Math.floor(valuesPerRead / Math.max(1, answer.data.length)));
+  reader.memory.reset();
   const each = Math.max(1, reader.macs - fixed);
   const affordable = (positions: readonly unknown[]): number => Math.floor((budget - fixed) / positions.length / each);
   // Within a class one position says what another does, so all of them are taken only where that is cheap.
@@ -97,8 +99,8 @@ const outputTypes: Ops<TensorType> = vocabulary<TensorType>({
   apply: (operator, inputs, attributes) => operator.infer(inputs, attributes),
 });
 
-/** So many samples go through the operators together that their patches stay in a second-level cache. */
-const samplesPerRead = 16;
+/** So many samples go through the operators together that their answers fill a part of a second-level cache. */
+const valuesPerRead = 2 ** 15;
 
 /** For each of `count` channels one sample, in which it alone is 1 at one pixel. */
 function impulses(position: readonly [number, number], first: number, count: number): Patches {
