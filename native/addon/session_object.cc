@@ -5,6 +5,7 @@
 
 #include "addon/environment.h"
 #include "addon/program_reader.h"
+#include "ops/conv/conv.h"
 
 namespace repconv {
 namespace {
@@ -36,6 +37,9 @@ Status readOptions(Napi::Env env, Napi::Value value, SessionOptions* options) {
   if (options->threads > kMaxTeam) options->threads = kMaxTeam;
   options->conv = reader.text("conv", true);
   if (!reader.isOk()) return reader.status();
+  if (!options->conv.empty()) {
+    if (Status status = checkConvName(options->conv); !status.isOk()) return status;
+  }
   return Environment::of(env).pool().ensureThreads(options->threads);
 }
 

@@ -12,6 +12,15 @@ const ConvAlgorithm* const kAlgorithms[] = {&kDepthwiseConv, &kPointwiseConv, &k
 
 }  // namespace
 
+Status checkConvName(const std::string& name) {
+  std::string known;
+  for (const ConvAlgorithm* algorithm : kAlgorithms) {
+    if (name == algorithm->name) return Status();
+    known += (known.empty() ? "" : ", ") + std::string(algorithm->name);
+  }
+  return failure(Code::input, "session: conv expects one of %s, got %.40s", known.c_str(), name.c_str());
+}
+
 const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const KernelTable& kernels, const std::string& forced, std::string* why) {
   const ConvAlgorithm* best = nullptr;
   double bestCost = 0;

@@ -53,6 +53,9 @@ extern const ConvAlgorithm kDepthwiseConv;
 extern const ConvAlgorithm kDirectConv;
 extern const ConvAlgorithm kIm2colConv;
 
+// Whether there is an algorithm of this name to force.
+Status checkConvName(const std::string& name);
+
 // The cheapest that fits, or the forced one; `why` says what was compared.
 const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const KernelTable& kernels, const std::string& forced, std::string* why);
 

@@ -1,0 +1,135 @@
+/** What sessions say about themselves is true: steps, algorithms, times, memory. */
+import { describe, expect, it } from 'vitest';
+import { macsOf } from '../../lib/graph/graph.js';
+import { trace } from '../../lib/graph/record.js';
+import { ConvBlock } from '../../lib/nn/blocks/convBlock.js';
+import { Sequential } from '../../lib/nn/layers/containers.js';
+import { Conv2d } from '../../lib/nn/layers/conv2d.js';
+import { ConvTranspose2d } from '../../lib/nn/layers/convTranspose2d.js';
+import { compileSync } from '../../lib/session/compile.js';
+import { manualSeed, randn } from '../../lib/tensor/random.js';
+
+const inputs = { x: ['N', 16, 12, 14] } as const;
+
+describe('describe', () => {
+  manualSeed(1);
+  const model = new Sequential(
+    new ConvBlock(16, 24),
+    new Conv2d(24, 24, 3, { groups: 24 }),
+    new ConvTranspose2d(24, 8, 2, { stride: 2 }),
+  ).eval();
+
+  it('names every layer with its algorithm, and counts as the graph does', () => {
+    const steps = compileSync(model, { inputs, maxBatch: 3 }).describe();
+    const layers = steps.filter(({ macs }) => macs > 0);
+    expect(layers.map(({ label, operation, algorithm }) => [label, operation, algorithm !== ''])).toEqual([
+      ['0.conv3_3.conv', 'conv2d', true],
+      ['0.conv1_1.conv', 'conv2d', true],
+      ['1', 'conv2d', true],
+      ['2', 'convTranspose2d', true],
+    ]);
+    expect(layers[2].algorithm).toBe('depthwise');
+    const counted = trace(model, { x: [3, 16, 12, 14] })
+      .nodes.map(macsOf)
+      .filter((macs) => macs > 0);
+    expect(layers.map(({ macs }) => macs)).toEqual(counted);
+  });
+
+  it.each(['direct', 'im2col'])('says that %s was forced', (conv) => {
+    const chosen = compileSync(model, { inputs, conv })
+      .describe()
+      .filter(({ operation }) => operation === 'conv2d');
+    expect(chosen.map(({ algorithm, why }) => [algorithm, why])).toEqual(chosen.map(() => [conv, 'forced']));
+  });
+
+  it('is about the largest batch, whatever ran since, or about the inputs it is given', () => {
+    const session = compileSync(model, { inputs, maxBatch: 4 });
+    const [largest] = session.describe().filter(({ macs }) => macs > 0);
+    session.runSync(randn([4, 16, 12, 14]));
+    session.runSync(randn([1, 16, 12, 14]));
+    expect(session.describe().find(({ macs }) => macs > 0)).toEqual(largest);
+    expect(session.describe(randn([1, 16, 12, 14])).find(({ macs }) => macs > 0)).toEqual({ ...largest, macs: largest.macs / 4 });
+  });
+
+  it('chooses for maxBatch, so that an image never depends on its company', () => {
+    const session = compileSync(model, { inputs, maxBatch: 8 });
+    const ways = [1, 3, 8].map((batch) => session.describe(randn([batch, 16, 12, 14])).map(({ algorithm, why }) => `${algorithm} ${why}`));
+    expect(ways[0]).toEqual(ways[2]);
+    expect(ways[1]).toEqual(ways[2]);
+  });
+
+  it('says nothing before the first run where more than the batch is open, and then what ran', () => {
+    const session = compileSync(new Conv2d(3, 4, 3), { inputs: { x: ['N', 3, 'H', 'W'] } });
+    expect(session.describe()).toEqual([]);
+    for (const size of [8, 5, 8]) {
+      session.runSync(randn([2, 3, size, size]));
+      expect(session.describe().find(({ macs }) => macs > 0)?.macs).toBe(2 * 4 * 27 * (size - 2) ** 2);
+    }
+  });
+});
+
+describe('profile', () => {
+  it('measures the steps that describe names, and they take the time that the run takes', () => {
+    manualSeed(2);
+    const session = compileSync(new Sequential(...Array.from({ length: 6 }, () => new Conv2d(32, 32, 3, { padding: 1 }))), {
+      ...{ inputs: { x: [1, 32, 40, 40] }, threads: 1, isa: 'scalar' },
+    });
+    const x = randn([1, 32, 40, 40]);
+    session.profile(x);
+    const start = performance.now();
+    const steps = session.profile(x);
+    const elapsed = performance.now() - start;
+    expect(steps.map(({ milliseconds: _, gigaflopsPerSecond: __, ...step }) => step)).toEqual(session.describe());
+    const total = steps.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+    expect(total).toBeGreaterThan(0);
+    expect(total).toBeLessThanOrEqual(elapsed);
+    for (const { macs, milliseconds, gigaflopsPerSecond } of steps) {
+      expect(milliseconds).toBeGreaterThanOrEqual(0);
+      if (macs > 0) expect(gigaflopsPerSecond).toBeCloseTo((2 * macs) / milliseconds / 1e6, 6);
+      else expect(gigaflopsPerSecond).toBe(0);
+    }
+  });
+});
+
+describe('memory', () => {
+  const layer = new Conv2d(64, 96, 3, { padding: 1 });
+  const weightBytes = 4 * 96 * 64 * 9;
+
+  it('holds the packed weights once, however many shapes come, and an arena for each run at a time', () => {
+    const session = compileSync(layer, { inputs: { x: ['N', 64, 20, 20] }, maxBatch: 4, conv: 'direct' });
+    const { packedBytes, constantBytes, arenaBytes } = session.memory();
+    expect(packedBytes).toBeGreaterThanOrEqual(weightBytes);
+    expect(packedBytes).toBeLessThan(1.1 * weightBytes);
+    expect([constantBytes, arenaBytes]).toEqual([0, 0]);
+    for (const batch of [1, 2, 3, 4]) session.runSync(randn([batch, 64, 20, 20]));
+    const after = session.memory();
+    expect(after.packedBytes).toBe(packedBytes);
+    // Input and output of the largest batch, with a border and channels rounded up.
+    const images = 4 * 4 * (22 * 22 * 64 + 20 * 20 * 96);
+    expect(after.arenaBytes).toBeGreaterThanOrEqual(images * 0.99);
+    expect(after.arenaBytes).toBeLessThan(1.25 * images);
+    expect(after.totalBytes).toBe(after.packedBytes + after.constantBytes + after.arenaBytes);
+    session.runSync(randn([4, 64, 20, 20]));
+    expect(session.memory()).toEqual(after);
+  });
+
+  it('keeps the weights as they were where plans are still to be made', () => {
+    const session = compileSync(layer, { inputs: { x: ['N', 64, 'H', 'W'] }, conv: 'direct' });
+    expect(session.memory().packedBytes).toBe(0);
+    expect(session.memory().constantBytes).toBeGreaterThanOrEqual(weightBytes);
+    session.runSync(randn([1, 64, 6, 6]));
+    const { packedBytes } = session.memory();
+    session.runSync(randn([1, 64, 9, 5]));
+    expect(session.memory().packedBytes).toBe(packedBytes);
+  });
+
+  it('of runs at once is at most one arena for each thread that computes', async () => {
+    const session = compileSync(layer, { inputs: { x: [1, 64, 20, 20] }, threads: 2 });
+    session.runSync(randn([1, 64, 20, 20]));
+    const one = session.memory().arenaBytes;
+    await Promise.all(Array.from({ length: 24 }, () => session.run(randn([1, 64, 20, 20]))));
+    // The pool has as many threads as the largest session of this process asked for.
+    expect(session.memory().arenaBytes).toBeLessThanOrEqual(64 * one);
+    expect(session.memory().arenaBytes % one).toBe(0);
+  });
+});
