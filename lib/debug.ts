@@ -7,6 +7,7 @@
  * | `REPCONV_CONV`    | a convolution algorithm to force wherever it fits (`direct`, `im2col`, …)          |
  * | `REPCONV_THREADS` | threads of a session that does not say                                            |
  * | `REPCONV_DEBUG`   | 1: choices and why; 2: the graph after each pass; 3: the memory plan (to stderr)  |
+ * | `NO_COLOR`, `FORCE_COLOR`, `TERM` | whether the command line uses colours                              |
  */
 import { RepconvError } from './errors.js';
 
@@ -30,6 +31,13 @@ export function debugSettings(environment: NodeJS.ProcessEnv = process.env): Deb
 /** Writes a line to stderr when the level asks for it. */
 export function debugLog(level: number, text: () => string): void {
   if (debugSettings().level >= level) process.stderr.write(`repconv: ${text()}\n`);
+}
+
+/** What the conventions of terminals say about colours; undefined where they leave it to whether the stream is one. */
+export function colorWish({ NO_COLOR, FORCE_COLOR, TERM }: NodeJS.ProcessEnv = process.env): boolean | undefined {
+  if (NO_COLOR !== undefined && NO_COLOR !== '') return false;
+  if (FORCE_COLOR !== undefined && FORCE_COLOR !== '') return FORCE_COLOR !== '0';
+  return TERM === 'dumb' ? false : undefined;
 }
 
 function wholeNumber(environment: NodeJS.ProcessEnv, name: string, max: number): number {

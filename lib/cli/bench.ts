@@ -12,7 +12,7 @@ export interface BenchOptions extends MeasureOptions {
 }
 
 /** What is measured when nobody says what. */
-export const defaultNetworks: readonly ArchitectureName[] = ['mobileone-s0', 'repvgg-a0'];
+const defaultNetworks: readonly ArchitectureName[] = ['mobileone-s0', 'repvgg-a0'];
 
 /** Quartiles further apart than this, relative to the median, are no quiet machine's. */
 const noisySpread = 0.1;

@@ -29,7 +29,7 @@ export function blockJson({ reason, ...block }: BlockReport): object {
 }
 
 /** `3×3 ×4 + identity → 3×3`: equal branches once, kinds of convolution abbreviated. */
-export function mergeText(branches: string, into: string): string {
+function mergeText(branches: string, into: string): string {
   const counts = new Map<string, number>();
   for (const branch of branches.split(' + ')) counts.set(branch, (counts.get(branch) ?? 0) + 1);
   const terms = [...counts].map(([branch, count]) => `${abbreviated(branch)}${count > 1 ? ` ×${count}` : ''}`);

@@ -6,6 +6,7 @@
  */
 import Table from 'cli-table3';
 import picocolors from 'picocolors';
+import { colorWish } from '../debug.js';
 
 /** Colours of stdout. */
 export const colors = picocolors.createColors(usesColor(process.stdout));
@@ -81,8 +82,5 @@ export function rounded(value: number): string {
 }
 
 function usesColor(stream: NodeJS.WriteStream): boolean {
-  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
-  if (NO_COLOR !== undefined && NO_COLOR !== '') return false;
-  if (FORCE_COLOR !== undefined && FORCE_COLOR !== '') return FORCE_COLOR !== '0';
-  return stream.isTTY === true && TERM !== 'dumb';
+  return colorWish() ?? stream.isTTY === true;
 }
