@@ -104,13 +104,13 @@ withRuntime('a network', () => {
     const folder = new URL('../../examples/digits/', import.meta.url);
     digits.loadStateDict(await loadStateDict(fileURLToPath(new URL('digits_train.safetensors', folder))));
     const { mean, std } = JSON.parse(readFileSync(new URL('digits.json', folder), 'utf8')) as { mean: number; std: number };
-    const pixels = npyData(readFileSync(new URL('test_images_u8.npy', folder)));
+    const testSet = await loadStateDict(fileURLToPath(new URL('digits_test.safetensors', folder)));
     const images = new Tensor(
       'float32',
       [500, 1, 8, 8],
-      Float32Array.from(pixels, (pixel) => (pixel / 16 - mean) / std),
+      Float32Array.from(testSet.get('images')!.data as Uint8Array, (pixel) => (pixel / 16 - mean) / std),
     );
-    const logits = new Tensor('float32', [500, 10], new Float32Array(npyData(readFileSync(new URL('test_logits_f32.npy', folder))).buffer));
+    const logits = testSet.get('logits')!;
     for (const model of [digits, repconv(digits).model]) {
       const session = await sessionOf(toOnnx(model, { inputs: { images: ['N', 1, 8, 8] } }));
       const { output } = await runSession(session, { images });
@@ -119,8 +119,3 @@ withRuntime('a network', () => {
     }
   });
 });
-
-/** What follows the header of a .npy file, in memory of its own. */
-function npyData(file: Buffer): Uint8Array {
-  return new Uint8Array(file.subarray(10 + file.readUInt16LE(8)));
-}
