@@ -25,7 +25,7 @@ class Conv2d : public Operation {
     const int64_t spareH = g.H + attributes_.padding[0] + attributes_.padding[2] - attributes_.dilation[0] * (g.K - 1) - 1;
     const int64_t spareW = g.W + attributes_.padding[1] + attributes_.padding[3] - attributes_.dilation[1] * (g.L - 1) - 1;
     const bool hasSize = spareH >= 0 && spareW >= 0 && g.outH == spareH / attributes_.stride[0] + 1 && g.outW == spareW / attributes_.stride[1] + 1;
-    const bool hasRest = output->shape[0] == g.N && (bias == nullptr || bias->shape == std::vector<int64_t>{g.O}) &&
+    const bool hasRest = output->shape[0] == g.N && output->shape[1] == g.O && (bias == nullptr || bias->shape == std::vector<int64_t>{g.O}) &&
                          (residual == nullptr || (residual->shape == output->shape && residual->layout == Layout::nhwc));
     if (!hasChannels || !hasSize || !hasRest) {
       return failure(Code::shape, "conv2d: input %s, weight %s, groups %d and output %s do not go together", showShape(image->shape).c_str(),
