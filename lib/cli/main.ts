@@ -42,7 +42,7 @@ ${exitCodesHelp}`,
       'measures networks as written, with batch norms folded, and with branches merged; first checks that all three compute the same',
     )
     .argument('[network...]', 'published networks, with seeded weights (default: mobileone-s0 repvgg-a0)')
-    .option('-t, --threads <n>', 'threads of a run (default: as many as this process may use)', wholeNumber(1, 1024), 0)
+    .option('-t, --threads <n>', 'threads of a run (default: as many as this process may use)', wholeNumber(1, 1024))
     .option('-b, --batch <n>', 'images in a run', wholeNumber(1, 1024), 1)
     .option('-r, --resolution <pixels>', 'height and width of the images', wholeNumber(32, 4096), 224)
     .option('-s, --seconds <s>', 'how long to measure each network', positiveNumber(3600), 8)
@@ -58,9 +58,9 @@ Examples:
   repconv bench mobileone-s0 --resolution 160 --seconds 20 --json > result.json
 ${exitCodesHelp}`,
     )
-    .action(async (networks: string[], { rounds = 0, ...options }) => {
+    .action(async (networks: string[], { threads = 0, rounds = 0, ...options }) => {
       const { bench } = await import('./bench.js');
-      await bench(networks, { rounds, ...options });
+      await bench(networks, { threads, rounds, ...options });
     });
   repconv
     .command('fuse')

@@ -156,10 +156,14 @@ describe('repconv inspect', patient, () => {
   it('lets nothing in a file steer the terminal', async () => {
     const hostile = path('hostile.safetensors');
     await saveStateDict(hostile, [['\u001b[2J\u0007weight', tensor([1])]], { metadata: { '\u001b]0;title': 'line\nbreak\u009b31m' } });
-    const { stdout } = repconv(['inspect', hostile]);
-    expect(stdout).toContain('\\u001b[2J\\u0007weight');
+    const [text, json] = [[], ['--json']].map((options) => repconv(['inspect', hostile, ...options]).stdout);
+    expect(text).toContain('\\u001b[2J\\u0007weight');
+    expect(JSON.parse(json)).toMatchObject({
+      tensors: [{ name: '\u001b[2J\u0007weight' }],
+      metadata: { '\u001b]0;title': 'line\nbreak\u009b31m' },
+    });
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-    expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+    for (const printed of [text, json]) expect(printed).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
   });
 
   it('refuses metadata that names no network, or no number', async () => {
