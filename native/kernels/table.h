@@ -36,6 +36,7 @@ struct GemmTile {
   ptrdiff_t residualPixelStride;
   float low;  // NaN passes the clamp
   float high;
+  const float* prefetch;  // as many weights that are wanted soon, fetched into the second-level cache on the way; or `weights`
 };
 
 using GemmKernel = void (*)(const GemmTile& tile);
@@ -58,6 +59,31 @@ struct DepthwiseRow {
   int64_t channels;  // whole vectors
   float low;
   float high;
+};
+
+inline constexpr int kMaxWinogradOutputs = 4;
+inline constexpr int kMaxWinogradPoints = (kMaxWinogradOutputs + 2) * (kMaxWinogradOutputs + 2);
+
+// Bᵀ d B of one tile: whole vectors of channels from the t·t pixels at `taps`; point ξ goes to out + ξ·pointStride.
+struct WinogradInput {
+  const float* taps[kMaxWinogradPoints];
+  float* out;
+  ptrdiff_t pointStride;
+  int64_t channels;
+};
+
+// clamp(Aᵀ M A + bias + residual) of one tile, for a panel of channels: point ξ of M is at in + ξ·pointStride.
+struct WinogradOutput {
+  const float* in;
+  ptrdiff_t pointStride;
+  const float* bias;
+  float* out;
+  ptrdiff_t outRow, outPixel;
+  const float* residual;  // or null
+  ptrdiff_t residualRow, residualPixel;
+  int vectors;
+  int rows, columns;  // that lie inside the image
+  float low, high;
 };
 
 // Pixels of whole vectors of channels, one behind the other:
@@ -86,6 +112,9 @@ struct KernelTable {
   int tilePixels[kMaxPanelVectors + 1] = {};
   GemmKernel gemm[kMaxPanelVectors + 1][kMaxTilePixels + 1] = {};
   void (*depthwise)(const DepthwiseRow& row) = nullptr;
+  // By the outputs m of a tile's side: 2 or 4.
+  void (*winogradInput[kMaxWinogradOutputs + 1])(const WinogradInput& tile) = {};
+  void (*winogradOutput[kMaxWinogradOutputs + 1])(const WinogradOutput& tile) = {};
 
   void (*affine)(const AffineRow& row) = nullptr;
   // Any number of elements, contiguous: clamp(a + b), clamp(in), clamp(a · b), in · scale + shift, the activation.

@@ -6,8 +6,7 @@
 
 namespace repconv {
 
-void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelPlan& plan, const float* packed,
-                 size_t panelBegin, size_t panelEnd, const Epilogue& epilogue) {
+void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelWeights& panel, const Epilogue& epilogue) {
   GemmTile tile{};
   tile.pixelStride = grid.inPixel;
   tile.runOffsets = pattern.offsets.data();
@@ -17,28 +16,40 @@ void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern&
   tile.residualPixelStride = grid.residualPixel;
   tile.low = epilogue.low();
   tile.high = epilogue.high();
+  tile.weights = panel.weights;
+  tile.bias = panel.bias;
+  tile.lastLanes = panel.lastLanes;
+  const GemmKernel* byPixels = kernels.gemm[panel.vectors];
+  const int64_t most = kernels.tilePixels[panel.vectors];
+  // Tiles of nearly equal width: 14 pixels are 7 + 7, not 8 + 6.
+  const int64_t tiles = (grid.columns + most - 1) / most;
+  for (int64_t y = 0; y < grid.rows; y++) {
+    int64_t x = 0;
+    for (int64_t t = 0; t < tiles; t++) {
+      const int64_t end = grid.columns * (t + 1) / tiles;
+      tile.in = grid.in + y * grid.inRow + x * grid.inPixel;
+      tile.out = grid.out + y * grid.outRow + x * grid.outPixel;
+      if (grid.residual != nullptr) tile.residual = grid.residual + y * grid.residualRow + x * grid.residualPixel;
+      tile.prefetch = panel.next != nullptr && y + 1 == grid.rows && t + 1 == tiles ? panel.next : tile.weights;
+      byPixels[end - x](tile);
+      x = end;
+    }
+  }
+}
+
+void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelPlan& plan, const float* packed,
+                 size_t panelBegin, size_t panelEnd, const Epilogue& epilogue) {
   for (size_t index = panelBegin; index < panelEnd; index++) {
     const Panel& panel = plan.panels[index];
-    tile.weights = packed + panel.weightOffset;
-    tile.bias = packed + plan.weightFloats + panel.biasOffset;
     const bool isLast = index + 1 == plan.panels.size() && panel.firstChannel + panel.vectors * kernels.vectorLength <= grid.capacity;
-    tile.lastLanes = isLast ? kernels.vectorLength : panel.lastLanes(kernels.vectorLength);
-    const GemmKernel* byPixels = kernels.gemm[panel.vectors];
-    const int64_t most = kernels.tilePixels[panel.vectors];
-    // Tiles of nearly equal width: 14 pixels are 7 + 7, not 8 + 6.
-    const int64_t tiles = (grid.columns + most - 1) / most;
-    const float* in = grid.in + panel.group * pattern.groupStride;
-    for (int64_t y = 0; y < grid.rows; y++) {
-      int64_t x = 0;
-      for (int64_t t = 0; t < tiles; t++) {
-        const int64_t end = grid.columns * (t + 1) / tiles;
-        tile.in = in + y * grid.inRow + x * grid.inPixel;
-        tile.out = grid.out + y * grid.outRow + x * grid.outPixel + panel.firstChannel;
-        if (grid.residual != nullptr) tile.residual = grid.residual + y * grid.residualRow + x * grid.residualPixel + panel.firstChannel;
-        byPixels[end - x](tile);
-        x = end;
-      }
-    }
+    Grid part = grid;
+    part.in += panel.group * pattern.groupStride;
+    part.out += panel.firstChannel;
+    if (part.residual != nullptr) part.residual += panel.firstChannel;
+    computePanel(kernels, part, pattern,
+                 {packed + panel.weightOffset, packed + plan.weightFloats + panel.biasOffset, panel.vectors,
+                  isLast ? kernels.vectorLength : panel.lastLanes(kernels.vectorLength)},
+                 epilogue);
   }
 }
 

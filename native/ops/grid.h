@@ -32,6 +32,18 @@ struct Grid {
   int64_t capacity;  // channels a pixel has room for: the last panel may fill it with what belongs to no channel
 };
 
+// One panel's weights and how much of its last vector is stored.
+struct PanelWeights {
+  const float* weights;
+  const float* bias;
+  int vectors;
+  int lastLanes;
+  const float* next = nullptr;  // weights that will be read after these, fetched on the way; null: unknown
+};
+
+// One panel for all pixels; the grid's pointers are those of the panel's group and first channel.
+void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelWeights& panel, const Epilogue& epilogue);
+
 // Panels panelBegin … panelEnd − 1 for all pixels: panel by panel, so that a panel stays in cache while the pixels pass.
 void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelPlan& plan, const float* packed,
                  size_t panelBegin, size_t panelEnd, const Epilogue& epilogue);

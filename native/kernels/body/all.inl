@@ -4,6 +4,7 @@
 #include "kernels/body/gemm.inl"
 #include "kernels/body/elementwise.inl"
 #include "kernels/body/image.inl"
+#include "kernels/body/winograd.inl"
 
 static void fill(KernelTable& table, const char* name, Isa isa) {
   table.name = name;
@@ -12,4 +13,5 @@ static void fill(KernelTable& table, const char* name, Isa isa) {
   fillGemm(table);
   fillElementwise(table);
   fillImage(table);
+  fillWinograd(table);
 }

@@ -12,13 +12,17 @@ static void gemmTile(const GemmTile& tile) {
   }
   const float* weights = tile.weights;
   const ptrdiff_t stride = tile.pixelStride;
+  const ptrdiff_t ahead = tile.prefetch - tile.weights;
   for (int run = 0; run < tile.runCount; run++) {
     const float* in = tile.in + tile.runOffsets[run];
 #pragma GCC unroll 4
     for (int k = 0; k < tile.runLength; k++) {
       vf w[kVectors];
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; v++) w[v] = load(weights + v * VL);
+      for (int v = 0; v < kVectors; v++) {
+        w[v] = load(weights + v * VL);
+        __builtin_prefetch(weights + ahead + v * VL, 0, 2);
+      }
 #pragma GCC unroll 16
       for (int p = 0; p < kPixels; p++) {
         const vf x = broadcast(in[p * stride + k]);
@@ -28,6 +32,8 @@ static void gemmTile(const GemmTile& tile) {
       weights += kVectors * VL;
     }
   }
+  const bool hasResidual = tile.residual != nullptr;
+  const bool isClamped = tile.low > -__builtin_inff() || tile.high < __builtin_inff();
   const vf low = broadcast(tile.low);
   const vf high = broadcast(tile.high);
 #pragma GCC unroll 16
@@ -36,8 +42,8 @@ static void gemmTile(const GemmTile& tile) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; v++) {
       vf value = sum[p][v];
-      if (tile.residual != nullptr) value += load(tile.residual + p * tile.residualPixelStride + v * VL);
-      value = clamp(value, low, high);
+      if (hasResidual) value += load(tile.residual + p * tile.residualPixelStride + v * VL);
+      if (isClamped) value = clamp(value, low, high);
       if (v < kVectors - 1 || tile.lastLanes == VL) {
         store(out + v * VL, value);
       } else {

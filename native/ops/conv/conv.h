@@ -52,6 +52,8 @@ extern const ConvAlgorithm kPointwiseConv;
 extern const ConvAlgorithm kDepthwiseConv;
 extern const ConvAlgorithm kDirectConv;
 extern const ConvAlgorithm kIm2colConv;
+extern const ConvAlgorithm kWinograd2Conv;
+extern const ConvAlgorithm kWinograd4Conv;
 
 // Whether there is an algorithm of this name to force.
 Status checkConvName(const std::string& name);
@@ -61,5 +63,8 @@ const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const KernelTable&
 
 // Cost of `pixels` outputs in a row of tiles, per product (k).
 double tileRowCost(const KernelTable& kernels, int64_t pixels, int64_t channels);
+
+// Cost of fetching weights that no cache holds: what a product costs at least, however few its pixels.
+double weightCost(const KernelTable& kernels, int64_t weights);
 
 }  // namespace repconv

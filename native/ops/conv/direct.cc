@@ -123,12 +123,13 @@ Result<std::unique_ptr<Task>> planPointwise(const ConvPlan& plan) {
 
 double directCost(const ConvGeometry& geometry, const KernelTable& kernels) {
   const double perRow = tileRowCost(kernels, geometry.outW, geometry.outputsPerGroup()) * geometry.attributes.groups;
-  return perRow * static_cast<double>(geometry.N * geometry.outH * geometry.taps() * geometry.channelsPerGroup());
+  const double products = perRow * static_cast<double>(geometry.N * geometry.outH * geometry.taps() * geometry.channelsPerGroup());
+  return std::max(products, weightCost(kernels, geometry.O * geometry.taps() * geometry.channelsPerGroup()));
 }
 
 double pointwiseCost(const ConvGeometry& geometry, const KernelTable& kernels) {
   const double perImage = tileRowCost(kernels, geometry.outH * geometry.outW, geometry.outputsPerGroup()) * geometry.attributes.groups;
-  return perImage * static_cast<double>(geometry.N * geometry.channelsPerGroup());
+  return std::max(perImage * static_cast<double>(geometry.N * geometry.channelsPerGroup()), weightCost(kernels, geometry.O * geometry.channelsPerGroup()));
 }
 
 }  // namespace

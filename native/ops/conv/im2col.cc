@@ -109,7 +109,8 @@ double im2colCost(const ConvGeometry& geometry, const KernelTable& kernels) {
   const double perRow = tileRowCost(kernels, static_cast<int64_t>(pixels), geometry.outputsPerGroup()) * geometry.attributes.groups;
   // Copying in and moving out, in vectors: measured as about two multiply-adds for each vector moved.
   const double moved = pixels * static_cast<double>(geometry.taps() * geometry.C + 2 * geometry.O) / kernels.vectorLength;
-  return perRow * static_cast<double>(geometry.taps() * geometry.channelsPerGroup()) + 2 * moved;
+  const double products = perRow * static_cast<double>(geometry.taps() * geometry.channelsPerGroup());
+  return std::max(products, weightCost(kernels, geometry.O * geometry.taps() * geometry.channelsPerGroup())) + 2 * moved;
 }
 
 }  // namespace
