@@ -15,6 +15,7 @@ struct PlanRequest {
   const KernelTable& kernels;
   int threads;
   std::string forcedConv;
+  bool runsOnce;
   // Shapes of all values; `largest` with the session's largest batch.
   const std::vector<std::vector<int64_t>>& shapes;
   const std::vector<std::vector<int64_t>>& largest;

@@ -17,6 +17,7 @@ struct SessionOptions {
   Isa isa = Isa::scalar;
   int threads = 1;
   std::string conv;  // a convolution algorithm to force wherever it fits
+  bool runsOnce = false;  // the program is run once: packing weights counts too
 };
 
 class Session {

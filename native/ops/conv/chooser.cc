@@ -21,16 +21,17 @@ Status checkConvName(const std::string& name) {
   return failure(Code::input, "session: conv expects one of %s, got %.40s", known.c_str(), name.c_str());
 }
 
-const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const KernelTable& kernels, const std::string& forced, std::string* why) {
+const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const PlanContext& context, std::string* why) {
   const ConvAlgorithm* best = nullptr;
   double bestCost = 0;
   for (const ConvAlgorithm* algorithm : kAlgorithms) {
     if (!algorithm->fits(geometry)) continue;
-    if (forced == algorithm->name) {
+    if (context.forcedConv == algorithm->name) {
       *why = "forced";
       return *algorithm;
     }
-    const double cost = algorithm->cost(geometry, kernels);
+    double cost = algorithm->cost(geometry, context.kernels);
+    if (context.runsOnce && algorithm->packing != nullptr) cost += algorithm->packing(geometry);
     char text[64];
     std::snprintf(text, sizeof text, "%s%s %.3g", why->empty() ? "" : ", ", algorithm->name, cost);
     *why += text;

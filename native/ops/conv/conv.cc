@@ -48,7 +48,7 @@ class Conv2d : public Operation {
     const ConvPlan plan{context,  geometry(*context.types), *context.inputImages[kImage], *context.outputImages[0],
                         residual, context.constant(kWeight), context.constant(kBias)};
     std::string why;
-    const ConvAlgorithm& algorithm = chooseConv(geometry(*context.largest), context.kernels, context.forcedConv, &why);
+    const ConvAlgorithm& algorithm = chooseConv(geometry(*context.largest), context, &why);
     Result<std::unique_ptr<Task>> task = algorithm.plan(plan);
     if (!task.isOk()) return task;
     task.value()->algorithm = algorithm.name;

@@ -46,6 +46,8 @@ struct ConvAlgorithm {
   // Estimated time, in multiply-add instructions of one vector; compared between algorithms only. Follows from shape and instruction set.
   double (*cost)(const ConvGeometry& geometry, const KernelTable& kernels);
   Result<std::unique_ptr<Task>> (*plan)(const ConvPlan& plan);
+  // Cost of packing the weights beyond moving them, which all do; null: none. It counts where a task runs once.
+  double (*packing)(const ConvGeometry& geometry) = nullptr;
 };
 
 extern const ConvAlgorithm kPointwiseConv;
@@ -59,7 +61,7 @@ extern const ConvAlgorithm kWinograd4Conv;
 Status checkConvName(const std::string& name);
 
 // The cheapest that fits, or the forced one; `why` says what was compared.
-const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const KernelTable& kernels, const std::string& forced, std::string* why);
+const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const PlanContext& context, std::string* why);
 
 // Cost of `pixels` outputs in a row of tiles, per product (k).
 double tileRowCost(const KernelTable& kernels, int64_t pixels, int64_t channels);
