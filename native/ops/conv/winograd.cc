@@ -20,7 +20,8 @@ constexpr double kTransform4[6][3] = {
 
 // V and M of one block: at most this share of the second-level cache (0.2 to 0.6 measured alike).
 constexpr double kCacheShare = 0.4;
-constexpr int64_t kMaxBlockTiles = 128;
+// Weights pass once a block: fewer tiles than this, and fetching them costs more than V outside of the cache.
+constexpr int64_t kMinBlockTiles = 16, kMaxBlockTiles = 128;
 
 // Products are summed in stretches of at most this many channels, and the stretches then: the error of a long sum is most of the error of F(4×4)
 // (192 channels: 1.3e-6 rms in one stretch, 0.8e-6 in three).
@@ -37,7 +38,7 @@ ptrdiff_t pointStride(int64_t tiles, int64_t floats) {
 
 int64_t blockTiles(int64_t channels, int points, int vectorLength) {
   const double bytesPerTile = static_cast<double>(points * (channels + kMaxPanelVectors * vectorLength)) * sizeof(float);
-  return std::clamp<int64_t>(static_cast<int64_t>(kCacheShare * static_cast<double>(cpuInfo().l2Bytes) / bytesPerTile) / 8 * 8, 8, kMaxBlockTiles);
+  return std::clamp<int64_t>(static_cast<int64_t>(kCacheShare * static_cast<double>(cpuInfo().l2Bytes) / bytesPerTile) / 8 * 8, kMinBlockTiles, kMaxBlockTiles);
 }
 
 class WinogradTask : public Task {
