@@ -45,6 +45,8 @@ type Shapes = readonly (readonly number[])[];
 /** native/addon/session_object.h */
 export interface NativeSession {
   prepare(shapes: Shapes, largest: Shapes): number;
+  /** {@link prepare} on the pool. Before: `keepConstants(true)`; until it is settled nothing else may be asked of the session. */
+  prepareAsync(shapes: Shapes, largest: Shapes): Promise<number>;
   forget(plan: number): void;
   keepConstants(all: boolean): void;
   runSync(plan: number, inputs: readonly FloatArray[], outputs: readonly FloatArray[], nanoseconds?: Float64Array): void;

@@ -9,6 +9,7 @@
 import { debugLog } from '../debug.js';
 import { callNative, type NativeSession } from '../engine/addon.js';
 import { nativeOptions } from '../engine/eager.js';
+import type { BuilderValue } from '../engine/programBuilder.js';
 import { RepconvError } from '../errors.js';
 import { Graph } from '../graph/graph.js';
 import { foldBatchNorm } from '../graph/passes/foldBatchNorm.js';
@@ -47,11 +48,21 @@ export interface CompileOptions {
  * precision or operator there is no native code for; ERR_OOM; ERR_NATIVE where the addon cannot be loaded
  */
 export async function compile(model: Traceable | Graph, options: CompileOptions): Promise<Session> {
-  return compileSync(model, options);
+  const { native, graph, origins, maxBatch } = translate(model, options);
+  return Session.open(native, graph, origins, maxBatch);
 }
 
 /** {@link compile}, done when it returns: for scripts and workers. */
 export function compileSync(model: Traceable | Graph, options: CompileOptions): Session {
+  const { native, graph, origins, maxBatch } = translate(model, options);
+  return Session.openSync(native, graph, origins, maxBatch);
+}
+
+/** All but the planning: a program in native hands. */
+function translate(
+  model: Traceable | Graph,
+  options: CompileOptions,
+): { native: NativeSession; graph: Graph; origins: readonly BuilderValue[]; maxBatch: number } {
   const { precision = 'float32', maxBatch = 8 } = options;
   if (precision !== 'float32') throw new RepconvError('ERR_UNSUPPORTED', `compile: precision expects float32, got ${String(precision)}`);
   if (!Number.isInteger(maxBatch) || maxBatch < 1 || maxBatch > 65536)
@@ -72,7 +83,7 @@ export function compileSync(model: Traceable | Graph, options: CompileOptions): 
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   });
   const native: NativeSession = callNative((addon) => new addon.Session(program, settings));
-  return new Session(native, graph, origins, maxBatch);
+  return { native, graph, origins, maxBatch };
 }
 
 /** A graph has its inputs and outputs already; a caller who states others means another graph. */

@@ -55,7 +55,7 @@ export class Session {
   readonly #shapes: InputShapes;
 
   /** Use {@link compile}. */
-  constructor(
+  private constructor(
     native: NativeSession,
     private readonly graph: Graph,
     private readonly origins: readonly BuilderValue[],
@@ -66,10 +66,31 @@ export class Session {
       graph.inputs.map(({ name, type }) => ({ name, shape: type.shape })),
       maxBatch,
     );
-    // Plan what is known now: weights are packed, and what cannot run is refused here. After that nothing outside is read any more.
-    const known = this.#shapes.onlyOpenBatch;
-    if (known !== null) this.#plan(known);
+  }
+
+  /** Plans what is known now: weights are packed, and what cannot run is refused. After that nothing outside is read any more. */
+  static openSync(native: NativeSession, graph: Graph, origins: readonly BuilderValue[], maxBatch: number): Session {
+    const session = new Session(native, graph, origins, maxBatch);
+    const known = session.#shapes.onlyOpenBatch;
+    if (known !== null) session.#plan(known);
     callNative(() => native.keepConstants(known === null));
+    return session;
+  }
+
+  /** {@link openSync} with the packing on the pool: the constants are copied as they are now, and those that were packed are let go of in the end. */
+  static async open(native: NativeSession, graph: Graph, origins: readonly BuilderValue[], maxBatch: number): Promise<Session> {
+    const session = new Session(native, graph, origins, maxBatch);
+    const known = session.#shapes.onlyOpenBatch;
+    callNative(() => native.keepConstants(true));
+    if (known === null) return session;
+    const { shapes, largest, outputs } = session.#planRequest(known);
+    try {
+      session.#keepPlan(known, { id: await native.prepareAsync(shapes, largest), outputs });
+    } catch (error) {
+      throw nativeError(error);
+    }
+    callNative(() => native.keepConstants(false));
+    return session;
   }
 
   /** Names and shapes of the inputs; letters are open extents. */
@@ -246,20 +267,28 @@ export class Session {
     return plan;
   }
 
-  #plan(shapes: readonly (readonly number[])[]): Plan {
+  #plan(given: readonly (readonly number[])[]): Plan {
     const native = this.#alive('plan');
-    const types = this.#typesFor(shapes);
-    const largest = this.#typesFor(this.#shapes.withLargestBatch(shapes));
+    const { shapes, largest, outputs } = this.#planRequest(given);
+    return this.#keepPlan(given, { id: callNative(() => native.prepare(shapes, largest)), outputs });
+  }
+
+  /** Shapes of all values of the program for inputs of these shapes, and with the largest batch; and the shapes of the outputs. */
+  #planRequest(given: readonly (readonly number[])[]): { shapes: number[][]; largest: number[][]; outputs: Plan['outputs'] } {
+    const types = this.#typesFor(given);
     const shapesOf = (all: ReadonlyMap<Value, TensorType>): number[][] =>
       concreteShapes(this.origins, (value) => (all.get(value as Value) ?? value.type).shape);
-    const id = callNative(() => native.prepare(shapesOf(types), shapesOf(largest)));
     const outputs = [...this.graph.outputs].map(
       ([name, value]) => [name, (types.get(value) ?? value.type).shape as readonly number[]] as const,
     );
-    const plan = { id, outputs };
-    this.#plans.set(shapes.join(' '), plan);
+    return { shapes: shapesOf(types), largest: shapesOf(this.#typesFor(this.#shapes.withLargestBatch(given))), outputs };
+  }
+
+  #keepPlan(given: readonly (readonly number[])[], plan: Plan): Plan {
+    const native = this.#alive('plan');
+    this.#plans.set(given.join(' '), plan);
     if (debugSettings().level >= 1)
-      for (const step of native.describe(id)) debugLog(1, () => `${step.label || step.operation}: ${step.algorithm || '–'} ${step.why}`);
+      for (const step of native.describe(plan.id)) debugLog(1, () => `${step.label || step.operation}: ${step.algorithm || '–'} ${step.why}`);
     const [oldest] = this.#plans;
     if (this.#plans.size > maxPlans && oldest !== undefined) {
       native.forget(oldest[1].id);

@@ -114,7 +114,7 @@ class SessionRun : public AsyncRun {
 
 Napi::Function SessionObject::define(Napi::Env env) {
   return DefineClass(env, "Session",
-                     {InstanceMethod<&SessionObject::prepare>("prepare"), InstanceMethod<&SessionObject::forget>("forget"),
+                     {InstanceMethod<&SessionObject::prepare>("prepare"), InstanceMethod<&SessionObject::prepareAsync>("prepareAsync"), InstanceMethod<&SessionObject::forget>("forget"),
                       InstanceMethod<&SessionObject::keepConstants>("keepConstants"), InstanceMethod<&SessionObject::runSync>("runSync"),
                       InstanceMethod<&SessionObject::run>("run"), InstanceMethod<&SessionObject::describe>("describe"),
                       InstanceMethod<&SessionObject::settings>("settings"), InstanceMethod<&SessionObject::memory>("memory"),
@@ -134,6 +134,48 @@ SessionObject::SessionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
 }
 
 SessionObject::~SessionObject() = default;
+
+// Planning, packing included, on the pool.
+class SessionObject::Preparation : public AsyncRun {
+ public:
+  Preparation(Napi::Env env, Napi::Object wrapper, SessionObject* object, std::vector<std::vector<int64_t>> shapes, std::vector<std::vector<int64_t>> largest)
+      : AsyncRun(env), wrapper_(Napi::Persistent(wrapper)), object_(object), session_(object->session_), shapes_(std::move(shapes)), largest_(std::move(largest)) {}
+
+ protected:
+  Status compute(ThreadPool&) override {
+    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes_, largest_);
+    if (plan.isOk()) plan_ = std::move(plan.value());
+    return plan.status();
+  }
+
+  Napi::Value deliver(Napi::Env env) override {
+    object_->plans_.push_back(std::move(plan_));
+    object_->account(env);
+    return Napi::Number::New(env, static_cast<double>(object_->plans_.size()) - 1);
+  }
+
+ private:
+  Napi::ObjectReference wrapper_;  // keeps the object alive
+  SessionObject* object_;
+  std::shared_ptr<Session> session_;
+  std::vector<std::vector<int64_t>> shapes_, largest_;
+  std::shared_ptr<const Plan> plan_;
+};
+
+Napi::Value SessionObject::prepareAsync(const Napi::CallbackInfo& info) {
+  Napi::Value result;
+  guarded(info.Env(), [&]() -> Status {
+    if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
+    std::vector<std::vector<int64_t>> shapes, largest;
+    if (Status status = readShapes(info[0], &shapes); !status.isOk()) return status;
+    if (Status status = readShapes(info[1], &largest); !status.isOk()) return status;
+    auto preparation = std::make_unique<Preparation>(info.Env(), info.This().As<Napi::Object>(), this, std::move(shapes), std::move(largest));
+    result = preparation->promise();
+    Environment::of(info.Env()).start(std::move(preparation));
+    return Status();
+  });
+  return result;
+}
 
 Napi::Value SessionObject::prepare(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&]() -> Status {

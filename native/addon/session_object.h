@@ -15,10 +15,14 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   ~SessionObject() override;
 
  private:
+  class Preparation;
+
   // prepare(shapes, largest) → number of the plan
   Napi::Value prepare(const Napi::CallbackInfo& info);
   // forget(plan): runs under way keep it
   void forget(const Napi::CallbackInfo& info);
+  // prepareAsync(shapes, largest) → a promise of prepare's number; the session is not to be touched before it is settled, and has its own constants
+  Napi::Value prepareAsync(const Napi::CallbackInfo& info);
   // keepConstants(all)
   void keepConstants(const Napi::CallbackInfo& info);
   // runSync(plan, inputs, outputs, times?)

@@ -22,7 +22,10 @@ Result<std::shared_ptr<const Plan>> Session::prepare(const std::vector<std::vect
     Block block = Block::allocate(sizeBytes);
     if (!block) return failure(Code::outOfMemory, "plan: no memory for %zu bytes of packed constants", sizeBytes);
     fill(block.as<void>());
-    packedBytes_ += block.sizeBytes();
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      packedBytes_ += block.sizeBytes();
+    }
     return packed_.emplace(name, std::move(block)).first->second.as<const void>();
   };
   Result<std::unique_ptr<Plan>> plan = Plan::make({program_, kernels_, options_.threads, options_.conv, options_.runsOnce, shapes, largest, packed});
@@ -37,11 +40,12 @@ Status Session::keepConstants(bool keepAll) {
       if (step.inputs[i] != kNoValue && !step.operation->packs(i)) isKept[static_cast<size_t>(step.inputs[i])] = true;
     }
   }
+  const auto isOwn = [this](size_t v) { return v < constants_.size() && constants_[v]; };
   // All copies before the first change: without memory for one, everything stays as it was.
   std::vector<Block> copies(program_.values.size());
   for (size_t v = 0; v < program_.values.size(); v++) {
     const ProgramValue& value = program_.values[v];
-    if (value.constant == nullptr || !isKept[v]) continue;
+    if (value.constant == nullptr || !isKept[v] || isOwn(v)) continue;
     size_t bytes = elementBytes(value.dtype);
     for (int64_t extent : value.shape) bytes *= static_cast<size_t>(extent);
     copies[v] = Block::allocate(bytes);
@@ -49,13 +53,17 @@ Status Session::keepConstants(bool keepAll) {
     std::memcpy(copies[v].as<void>(), value.constant, bytes);
   }
   static const double nothing = 0;
+  size_t bytesKept = 0;
   for (size_t v = 0; v < program_.values.size(); v++) {
     ProgramValue& value = program_.values[v];
     if (value.constant == nullptr) continue;
+    if (isKept[v] && isOwn(v)) copies[v] = std::move(constants_[v]);
     value.constant = copies[v] ? copies[v].as<void>() : &nothing;
-    constantBytes_ += copies[v].sizeBytes();
+    bytesKept += copies[v].sizeBytes();
   }
   constants_ = std::move(copies);
+  std::lock_guard<std::mutex> lock(mutex_);
+  constantBytes_ = bytesKept;
   return Status();
 }
 

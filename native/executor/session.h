@@ -32,7 +32,8 @@ class Session {
   // A plan for these shapes, with algorithms as for `largest`.
   Result<std::shared_ptr<const Plan>> prepare(const std::vector<std::vector<int64_t>>& shapes, const std::vector<std::vector<int64_t>>& largest);
 
-  // From now on nothing outside is read: copies the constants that steps read while they run, or all where more plans will be made.
+  // From now on nothing outside is read: keeps copies of the constants that steps read while they run, or of all where more plans will be made.
+  // A second call lets go of what it does not keep.
   Status keepConstants(bool keepAll);
 
   Status run(ThreadPool& pool, const Plan& plan, const void* const* inputs, void* const* outputs, const std::atomic<bool>* isCancelled,
