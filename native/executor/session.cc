@@ -2,15 +2,10 @@
 
 #include <cstring>
 
-#include "ops/conv/conv.h"
-
 namespace repconv {
 
 Result<std::shared_ptr<Session>> Session::make(Program program, const SessionOptions& options) {
   if (Status status = program.check(); !status.isOk()) return status;
-  if (!options.conv.empty() && !isConvAlgorithm(options.conv)) {
-    return failure(Code::input, "session: conv expects one of %s, got %.40s", convAlgorithmNames().c_str(), options.conv.c_str());
-  }
   return std::shared_ptr<Session>(new Session(std::move(program), options));
 }
 
