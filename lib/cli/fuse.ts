@@ -67,7 +67,8 @@ function printReport(
   print(
     report.fused === 0
       ? 'Nothing was left to fuse.'
-      : `${report.fused} blocks fused: ${grouped(total('before'))} → ${grouped(total('after'))} parameters; outputs for a random image differ by ${differenceText(outputs)}.`,
+      : `${report.fused} blocks fused: ${grouped(total('before'))} → ${grouped(total('after'))} parameters.
+Outputs for a random image differ by ${differenceText(outputs)} of the largest.`,
   );
   print(`Written to ${colors.bold(printable(output))}: deployed form, with the network's name and a checksum.`);
 }

@@ -75,7 +75,7 @@ function printTensors({ tensors }: ModelFile, all: boolean): void {
 function printFusion({ description }: ModelFile, report: Report | null): void {
   print();
   if (report === null || description === null) {
-    print('What can be fused depends on strides, groups and eps, which a state dict does not hold: name the network with --model.');
+    print('What can be fused depends on strides, groups and eps, which no state dict holds:\nname the network with --model.');
     return;
   }
   if (report.blocks.every(({ status }) => status === 'already deployed')) {
