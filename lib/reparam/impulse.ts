@@ -210,16 +210,18 @@ function contracted(
     x.first.map((first) => groupOf(first) * size.outputs),
     x.first.map((first) => (groupOf(first + x.width - 1) + 1) * size.outputs),
   );
+  const { inputs, outputs, columns: tapsPerRow } = size;
+  const spacing = step.output;
   return scattered(reader.memory, x, rows, columns, ranges, (sample, from, target, to, row, column) => {
     for (let k = 0; k < x.width; k++) {
       const value = x.data[from + k];
       if (value === 0) continue;
       const channel = x.first[sample] + k;
       const group = groupOf(channel);
-      let weight = group * step.group + (channel - group * size.inputs) * step.input + (row * size.columns + column) * step.tap;
-      const first = to + group * size.outputs - ranges.first[sample];
-      for (let o = first; o < first + size.outputs; o++, weight += step.output) target[o] += value * weights[weight];
-      reader.macs += size.outputs;
+      const weight = group * step.group + (channel - group * inputs) * step.input + (row * tapsPerRow + column) * step.tap;
+      const first = to + group * outputs - ranges.first[sample];
+      for (let o = 0; o < outputs; o++) target[first + o] += value * weights[weight + o * spacing];
+      reader.macs += outputs;
     }
   });
 }
