@@ -24,7 +24,8 @@ class ConcatTask : public Task {
     context.team.parallelFor(static_cast<size_t>(outer_), [&](size_t outer, int) {
       float* to = context.output() + outer * total_;
       for (size_t i = 0; i < runs_.size(); i++) {
-        std::memcpy(to, context.input(i) + outer * runs_[i], runs_[i] * sizeof(float));
+        // An empty input may have no memory at all.
+        if (runs_[i] > 0) std::memcpy(to, context.input(i) + outer * runs_[i], runs_[i] * sizeof(float));
         to += runs_[i];
       }
     });

@@ -113,10 +113,12 @@ describe('a run', () => {
       parentPort.postMessage('writing');
       for (let k = 0; k < 200; k++) data.fill(k);`;
     const worker = new Worker(source, { eval: true, workerData: shared.data.buffer });
+    // Both are waited for from the beginning: the writer may end before the run does.
+    const ended = new Promise((resolve) => worker.once('exit', resolve));
     await new Promise((resolve) => worker.once('message', resolve));
     const { output } = await session.run(shared);
     expect(output.data.length).toBe(x.size);
-    await new Promise((resolve) => worker.once('exit', resolve));
+    await ended;
     await session.dispose();
   });
 
