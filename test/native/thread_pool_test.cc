@@ -61,7 +61,7 @@ TEST("each item of a region is computed once and its writes are seen after it, f
       Team team(pool, threads);
       Counts counts(count);
       std::vector<int> members(count, -1);
-      const int regions = repetitions(50);
+      const int regions = repetitions(1000);
       note("%d threads, %zu items", threads, count);
       for (int region = 0; region < regions; region++) {
         team.parallelFor(count, [&](size_t item, int member) {
@@ -82,7 +82,7 @@ TEST("a member's number belongs to one thread at a time") {
   Team team(pool, 4);
   std::atomic<int> inside[kMaxTeam] = {};
   std::atomic<int> clashes{0};
-  for (int region = 0; region < repetitions(300); region++) {
+  for (int region = 0; region < repetitions(3000); region++) {
     team.parallelFor(64, [&](size_t, int member) {
       if (inside[member].fetch_add(1) != 0) clashes.fetch_add(1);
       inside[member].fetch_sub(1);
@@ -106,7 +106,7 @@ TEST("many jobs at once, each with a team, all end right") {
   for (int threads : {1, 2, 4, 16}) {
     ThreadPool pool;
     CHECK(pool.ensureThreads(threads).isOk(), "no threads");
-    std::vector<CountingJob> jobs(static_cast<size_t>(repetitions(400)));
+    std::vector<CountingJob> jobs(static_cast<size_t>(repetitions(4000)));
     note("%d threads, %zu jobs", threads, jobs.size());
     for (size_t i = 0; i < jobs.size(); i++) {
       jobs[i].prepare(&pool, static_cast<int>(i % 5) + 1, i % 97);
@@ -124,7 +124,7 @@ TEST("jobs may be submitted from many threads, teams may lead from threads outsi
   std::atomic<int> wrong{0};
   for (int caller = 0; caller < 4; caller++) {
     callers.emplace_back([&, caller] {
-      for (int i = 0; i < repetitions(60); i++) {
+      for (int i = 0; i < repetitions(600); i++) {
         CountingJob job;
         job.prepare(&pool, caller + 1, 40);
         pool.submit(&job);
@@ -143,7 +143,7 @@ TEST("jobs may be submitted from many threads, teams may lead from threads outsi
 TEST("a team inside an item of another team computes everything and ends") {
   ThreadPool pool;
   CHECK(pool.ensureThreads(4).isOk(), "no threads");
-  for (int i = 0; i < repetitions(50); i++) {
+  for (int i = 0; i < repetitions(1000); i++) {
     Team outer(pool, 3);
     std::vector<Counts> counts(6, Counts(50));
     outer.parallelFor(6, [&](size_t item, int) {
@@ -166,7 +166,7 @@ TEST("a withdrawn job never runs, and a job that has begun cannot be withdrawn")
     }
     std::atomic<bool> hasBegun{false}, mayEnd{false}, hasEnded{false};
   };
-  for (int i = 0; i < repetitions(100); i++) {
+  for (int i = 0; i < repetitions(1000); i++) {
     ThreadPool pool;
     CHECK(pool.ensureThreads(1).isOk(), "no threads");
     Blocker blocker;
@@ -194,7 +194,7 @@ TEST("a withdrawn job never runs, and a job that has begun cannot be withdrawn")
 }
 
 TEST("a pool stops at once, whether its threads spin, sleep or have just been made") {
-  for (int i = 0; i < repetitions(200); i++) {
+  for (int i = 0; i < repetitions(2000); i++) {
     ThreadPool pool;
     const int threads = i % 5 + 1;
     CHECK(pool.ensureThreads(threads).isOk(), "no threads");
