@@ -288,7 +288,8 @@ export class Session {
     const native = this.#alive('plan');
     this.#plans.set(given.join(' '), plan);
     if (debugSettings().level >= 1)
-      for (const step of native.describe(plan.id)) debugLog(1, () => `${step.label || step.operation}: ${step.algorithm || '–'} ${step.why}`);
+      for (const step of native.describe(plan.id))
+        debugLog(1, () => `${step.label || step.operation}: ${step.algorithm || '–'} ${step.why}`);
     const [oldest] = this.#plans;
     if (this.#plans.size > maxPlans && oldest !== undefined) {
       native.forget(oldest[1].id);
