@@ -1,128 +1,131 @@
-/** `repconv bench`: the published networks unfused and fused, equality first, then speed. */
-import { SingleBar } from 'cli-progress';
+/**
+ * `repconv bench`: published networks, equality first, then speed. Unfused and fused on our engine, or (`--compare`) fused on ours and on another.
+ *
+ * Every combination of the given precisions, batches and numbers of threads is a case of its own; the network is made once for all of them.
+ */
 import type { ArchitectureName } from '../nn/models/architecture.js';
+import { printComparisons, printForms } from './benchTables.js';
+import { type Comparison, compareEngines } from './compare.js';
 import { type Environment, environment, environmentLine } from './environment.js';
 import { exitCodes } from './failure.js';
-import { equalityLimit, type FormResult, type MeasureOptions, measureNetwork, type NetworkResult, type Progress } from './measure.js';
+import { printLayers } from './layers.js';
+import { type CaseResult, type MeasureOptions, measureNetwork } from './measure.js';
 import { checkedArchitecture } from './modelFile.js';
-import { colors, differenceText, print, printJson, remark, rounded, sizeText, table } from './output.js';
+import { type NetworkForms, networkForms } from './networkForms.js';
+import { onnxRuntime } from './onnxRuntime.js';
+import { print, printJson, remark } from './output.js';
+import { pageFile } from './page.js';
+import type { PrecisionName } from './precision.js';
+import { type Progress, ProgressDisplay } from './progress.js';
+import { caseName, comparisonPage, formsPage, groupsOf } from './report.js';
+import { noisySpread } from './turns.js';
 
-export interface BenchOptions extends MeasureOptions {
+export interface BenchOptions {
+  /** Each with each; 0 threads means the default of sessions. */
+  readonly batch: readonly number[];
+  readonly threads: readonly number[];
+  readonly precision: readonly PrecisionName[];
+  readonly resolution: number;
+  readonly seed: number;
+  /** Time for each case. */
+  readonly seconds: number;
+  /** So many rounds instead; 0: as many as `seconds` allow. */
+  readonly rounds: number;
+  readonly layers?: boolean;
+  /** The other engine. */
+  readonly compare?: 'onnxruntime';
   readonly json?: boolean;
+  /** File for a page with charts. */
+  readonly html?: string;
 }
 
 /** What is measured when nobody says what. */
 const defaultNetworks: readonly ArchitectureName[] = ['mobileone-s0', 'repvgg-a0'];
 
-/** Quartiles further apart than this, relative to the median, are no quiet machine's. */
-const noisySpread = 0.1;
-
-/** @throws CommandFailure for an unknown network, or when forms do not compute the same */
+/**
+ * @throws CommandFailure for an unknown network, or when forms or engines do not compute the same; RepconvError for a precision or package that is not there,
+ * and for a page that cannot be written
+ */
 export async function bench(names: readonly string[], options: BenchOptions): Promise<void> {
   const networks = names.length === 0 ? defaultNetworks : names.map(checkedArchitecture);
-  const { json = false, ...measureOptions } = options;
-  const results: NetworkResult[] = [];
   const display = new ProgressDisplay();
   const interrupt = (): never => {
     display.stop();
     process.exit(exitCodes.interrupted);
   };
   process.once('SIGINT', interrupt);
-  const place = environment(options.threads);
-  if (!json) print(environmentLine(place));
   try {
-    for (const network of networks) {
-      display.start(network);
-      const result = await measureNetwork(network, measureOptions, display);
-      display.stop();
-      results.push(result);
-      if (!json) printNetwork(result, measureOptions);
-    }
+    await measureAndShow(networks, options, display);
   } finally {
     display.stop();
     process.off('SIGINT', interrupt);
   }
-  if (json) printJson({ environment: place, options: measureOptions, equalityLimit, networks: results });
-  for (const { network, forms } of results) warnOfNoise(network, forms, place);
 }
 
-function printNetwork({ network, input, blocksFused, differences, rounds, forms }: NetworkResult, { batch }: MeasureOptions): void {
-  const [written, , merged] = forms;
-  const inMillions = (of: 'parameters' | 'macs', digits: number): string =>
-    `${(written[of] / 1e6).toFixed(digits)} → ${(merged[of] / 1e6).toFixed(digits)} M`;
-  print();
-  print(`${colors.bold(network)}  ${input.join('×')}`);
-  print(`  ${blocksFused} blocks fused: ${inMillions('parameters', 1)} parameters, ${inMillions('macs', 0)} multiply-accumulates`);
-  print(
-    `  outputs equal (largest difference ${differenceText(differences.folded)} folded, ${differenceText(differences.merged)} merged; limit ${equalityLimit.toExponential(0)})`,
-  );
-  print();
-  const right = { align: 'right' } as const;
-  const columns = [
-    { title: 'form' },
-    { title: 'median', ...right },
-    { title: 'p95', ...right },
-    { title: 'images/s', ...right },
-    { title: 'speed-up', ...right },
-    { title: 'memory', ...right },
-  ];
-  print(
-    table(
-      columns,
-      forms.map(({ form, medianMs, p95Ms, imagesPerSecond, speedup, memoryBytes }, i) => [
-        form,
-        `${rounded(medianMs)} ms`,
-        `${rounded(p95Ms)} ms`,
-        rounded(imagesPerSecond),
-        i === 2 ? colors.green(`${speedup.toFixed(2)}×`) : `${speedup.toFixed(2)}×`,
-        sizeText(memoryBytes),
-      ]),
+async function measureAndShow(networks: readonly ArchitectureName[], options: BenchOptions, display: ProgressDisplay): Promise<void> {
+  const { json = false, html, compare, ...rest } = options;
+  // What is missing is missed before minutes are spent.
+  const page = html === undefined ? null : pageFile(html);
+  const engine = compare === undefined ? null : onnxRuntime();
+  const place = environment(Math.max(...options.threads));
+  if (!json) print(environmentLine(place));
+  const commandLine = ['repconv', ...process.argv.slice(2)].join(' ');
+  if (engine === null) {
+    const results = await measureAll(networks, options, display, measureNetwork, json ? null : printForms);
+    warnOfNoise(results, ({ forms }) => forms.map(({ spread }) => spread), place);
+    if (json) printJson({ environment: place, options: rest, networks: results });
+    await page?.write(formsPage(results, place, commandLine));
+  } else {
+    const measure = (forms: NetworkForms, oneCase: MeasureOptions): Promise<Comparison> => compareEngines(forms, engine, oneCase, display);
+    const results = await measureAll(networks, options, display, measure, json ? null : printComparisons);
+    warnOfNoise(results, ({ ours, theirs }) => [ours.spread, theirs.spread], place);
+    if (json) printJson({ environment: place, options: rest, comparisons: results });
+    await page?.write(comparisonPage(results, place, commandLine));
+  }
+}
+
+/** @param show called with the cases of a network and precision as soon as they are there; null for no text */
+async function measureAll<R extends CaseResult>(
+  networks: readonly ArchitectureName[],
+  options: BenchOptions,
+  display: ProgressDisplay,
+  measure: (forms: NetworkForms, options: MeasureOptions, progress: Progress) => Promise<R>,
+  show: ((results: readonly R[]) => void) | null,
+): Promise<R[]> {
+  const results: R[] = [];
+  for (const network of networks) {
+    display.start(network);
+    const forms = await networkForms(network, options, display);
+    const ofNetwork: R[] = [];
+    for (const oneCase of casesOf(options)) ofNetwork.push(await measure(forms, oneCase, display));
+    display.stop();
+    results.push(...ofNetwork);
+    if (show === null) continue;
+    for (const group of groupsOf(ofNetwork)) show(group);
+    for (const { layers, ...result } of ofNetwork)
+      if (layers !== undefined) printLayers(`${result.precision}, ${caseName(result)}`, layers);
+  }
+  return results;
+}
+
+function casesOf({ precision, batch, threads, seconds, rounds, layers = false }: BenchOptions): MeasureOptions[] {
+  return precision.flatMap((ofPrecision) =>
+    batch.flatMap((ofBatch) =>
+      threads.map((ofThreads) => ({ precision: ofPrecision, batch: ofBatch, threads: ofThreads, seconds, rounds, layers })),
     ),
   );
-  const ofBatches = batch > 1 ? ` of ${batch} images` : '';
-  print(colors.dim(`  ${written.samplesMs.length} runs${ofBatches} counted of each form, which took turns in ${rounds} rounds`));
 }
 
-function warnOfNoise(network: string, forms: readonly FormResult[], { load, threads }: Environment): void {
-  const worst = Math.max(...forms.map(({ spread }) => spread));
-  if (worst <= noisySpread) return;
-  const busy = load > threads / 2 ? ` (load ${load} at the start)` : '';
-  remark(
-    `warning: ${network}: the middle half of the times spans ${Math.round(100 * worst)} % of their median: not a quiet machine${busy}`,
-  );
-}
-
-/** A progress bar with the stage of the work, on stderr, where that is a terminal. */
-class ProgressDisplay implements Progress {
-  private bar: SingleBar | null = null;
-
-  start(network: string): void {
-    if (!process.stderr.isTTY) return;
-    this.bar = new SingleBar({
-      format: `  ${network} {bar} {percentage} % {stage}`,
-      barCompleteChar: '█',
-      barIncompleteChar: '░',
-      barsize: 24,
-      hideCursor: true,
-      clearOnComplete: true,
-      // Signals are bench's business.
-      gracefulExit: false,
-      stream: process.stderr,
-    });
-    this.bar.start(1, 0, { stage: '' });
-  }
-
-  stage(text: string): void {
-    this.bar?.update(0, { stage: text });
-  }
-
-  measured(done: number): void {
-    this.bar?.update(done);
-  }
-
-  /** Takes the bar away and gives the cursor back. */
-  stop(): void {
-    this.bar?.stop();
-    this.bar = null;
+function warnOfNoise<R extends CaseResult>(
+  results: readonly R[],
+  spreadsOf: (result: R) => number[],
+  { load, threads }: Environment,
+): void {
+  for (const result of results) {
+    const worst = Math.max(...spreadsOf(result));
+    if (worst <= noisySpread) continue;
+    const busy = load > threads / 2 ? ` (load ${load} at the start)` : '';
+    const of = results.length > 1 ? `${result.network}, ${caseName(result)}` : result.network;
+    remark(`warning: ${of}: the middle half of the times spans ${Math.round(100 * worst)} % of their median: not a quiet machine${busy}`);
   }
 }

@@ -4,11 +4,12 @@
  *
  * Exit codes: 0 well, 1 failed or refused, 2 not understood, 130 interrupted.
  */
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { debugSettings } from '../debug.js';
 import { printable, RepconvError } from '../errors.js';
 import { packageVersion } from './environment.js';
 import { CommandFailure, exitCodes } from './failure.js';
+import { precisions } from './precision.js';
 
 const exitCodesHelp = `
 Exit codes:
@@ -42,23 +43,36 @@ ${exitCodesHelp}`,
       'measures networks as written, with batch norms folded, and with branches merged; first checks that all three compute the same',
     )
     .argument('[network...]', 'published networks, with seeded weights (default: mobileone-s0 repvgg-a0)')
-    .option('-t, --threads <n>', 'threads of a run (default: as many as this process may use)', wholeNumber(1, 1024))
-    .option('-b, --batch <n>', 'images in a run', wholeNumber(1, 1024), 1)
+    .option('-t, --threads <n,...>', 'threads of a run (default: as many as this process may use)', severalOf(wholeNumber(1, 1024)))
+    .addOption(new Option('-b, --batch <n,...>', 'images in a run').argParser(severalOf(wholeNumber(1, 1024))).default([1], '1'))
+    .addOption(
+      new Option('-p, --precision <name,...>', `what is computed in: ${precisions.join(', ')}`)
+        .argParser(severalOf(precision))
+        .default(['float32'], 'float32'),
+    )
     .option('-r, --resolution <pixels>', 'height and width of the images', wholeNumber(32, 4096), 224)
-    .option('-s, --seconds <s>', 'how long to measure each network', positiveNumber(3600), 8)
+    .option('-s, --seconds <s>', 'how long to measure each case', positiveNumber(3600), 8)
     .option('--rounds <n>', 'so many rounds instead', wholeNumber(1, 100_000))
     .option('--seed <n>', 'seed of weights and images', wholeNumber(0, 2 ** 32), 1)
+    .addOption(
+      new Option('-c, --compare <engine>', 'measures the merged form against another engine (npm install onnxruntime-node)').choices([
+        'onnxruntime',
+      ]),
+    )
+    .option('-l, --layers', "also each layer's algorithm, time and share of the peak")
     .option('--json', 'prints one JSON document, with every time measured')
+    .option('--html <file>', 'writes a page with charts (npm install chart.js)')
     .addHelpText(
       'after',
       `
 Examples:
   repconv bench
-  repconv bench repvgg-b1g4 --threads 1 --batch 8
+  repconv bench repvgg-b1g4 --threads 1,2 --batch 1,8
+  repconv bench repvgg-a0 --compare onnxruntime --layers --html report.html
   repconv bench mobileone-s0 --resolution 160 --seconds 20 --json > result.json
 ${exitCodesHelp}`,
     )
-    .action(async (networks: string[], { threads = 0, rounds = 0, ...options }) => {
+    .action(async (networks: string[], { threads = [0], rounds = 0, ...options }) => {
       const { bench } = await import('./bench.js');
       await bench(networks, { threads, rounds, ...options });
     });
@@ -144,6 +158,16 @@ function wholeNumber(min: number, max: number): (text: string) => number {
     if (!(value >= min && value <= max)) throw new InvalidArgumentError(`Expects a whole number from ${min} to ${max}.`);
     return value;
   };
+}
+
+/** One or more, with commas between; each counts once. */
+function severalOf<T>(parse: (text: string) => T): (text: string) => T[] {
+  return (text) => [...new Set(text.split(',').map(parse))];
+}
+
+function precision(text: string): string {
+  if (!(precisions as readonly string[]).includes(text)) throw new InvalidArgumentError(`Expects some of ${precisions.join(', ')}.`);
+  return text;
 }
 
 function positiveNumber(max: number): (text: string) => number {

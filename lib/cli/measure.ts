@@ -1,44 +1,41 @@
 /**
- * Measuring one network in its three forms, side by side.
+ * Measuring one network in its three forms, side by side, after finding that they compute the same.
  *
  *     as written            every branch, every batch norm
  *     batch norms folded    every branch; what any compiler does
  *     branches merged       one convolution for each block; what `repconv` does
- *
- * Equality comes first. Then the forms take turns, so that whatever else the machine does meets all of them; of each turn the first run is not counted,
- * it brings the form's weights back into the caches.
  */
 import { macsOf } from '../graph/graph.js';
 import { trace } from '../graph/record.js';
 import type { ArchitectureName } from '../nn/models/architecture.js';
 import type { Module } from '../nn/module.js';
-import { repconv } from '../repconv.js';
 import { compile } from '../session/compile.js';
 import type { Session } from '../session/session.js';
-import { difference } from '../tensor/compare.js';
 import { Random, randn } from '../tensor/random.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { CommandFailure } from './failure.js';
-import { seededNetwork } from './seededNetwork.js';
+import { checkEqual, type Equality } from './equality.js';
+import { type LayerReport, measureLayers } from './layers.js';
+import type { NetworkForms } from './networkForms.js';
+import { type PrecisionName, precisionOption, settledPrecision } from './precision.js';
+import { type Progress, pause } from './progress.js';
+import { quantile, ratiosOf, type Times, takeTurns, timesOf } from './turns.js';
 
+/** One row of what a command measures, and how. */
 export interface MeasureOptions {
   readonly batch: number;
-  readonly resolution: number;
   /** 0: the default of sessions. */
   readonly threads: number;
-  /** Time for the rounds of one network. */
+  readonly precision: PrecisionName;
+  /** Time for the rounds. */
   readonly seconds: number;
   /** So many rounds instead; 0: as many as `seconds` allow. */
   readonly rounds: number;
-  readonly seed: number;
+  /** Also what each layer takes. */
+  readonly layers: boolean;
 }
 
-export interface FormResult {
+export interface FormResult extends Times {
   readonly form: 'as written' | 'batch norms folded' | 'branches merged';
-  readonly medianMs: number;
-  readonly p95Ms: number;
-  /** Between the quartiles, over the median. */
-  readonly spread: number;
   readonly imagesPerSecond: number;
   /** Median over the rounds of (time as written ÷ this form's). */
   readonly speedup: number;
@@ -49,181 +46,132 @@ export interface FormResult {
   readonly macs: number;
   readonly compileMs: number;
   readonly firstRunMs: number;
-  /** Counted runs. */
-  readonly samplesMs: readonly number[];
 }
 
-export interface NetworkResult {
+/** Every measured case says what it was. */
+export interface CaseResult {
   readonly network: ArchitectureName;
   readonly input: readonly number[];
-  readonly blocksFused: number;
-  /** Largest difference of the outputs from those of the network as written, relative. */
-  readonly differences: { readonly folded: number; readonly merged: number };
+  readonly threads: number;
+  readonly precision: string;
   readonly rounds: number;
+  /** Of the network with its branches merged. */
+  readonly layers?: LayerReport;
+}
+
+export interface NetworkResult extends CaseResult {
+  readonly blocksFused: number;
+  /** Largest difference of the outputs from those of the network as written. */
+  readonly differences: { readonly folded: number; readonly merged: number };
+  readonly equalityLimit: number;
   readonly forms: readonly FormResult[];
 }
 
-/** What a caller may show meanwhile. */
-export interface Progress {
-  stage(text: string): void;
-  /** @param done from 0 to 1 */
-  measured(done: number): void;
-}
-
-/** Outputs of the forms may differ by so much: rounding, over the depth of these networks. */
-export const equalityLimit = 2e-5;
-
 const countedRunsPerTurn = 2;
-const fewestRounds = 5;
 
 /** @throws CommandFailure when the forms do not compute the same; then nothing has been measured */
-export async function measureNetwork(network: ArchitectureName, options: MeasureOptions, progress: Progress): Promise<NetworkResult> {
-  const { batch, resolution, threads, seed } = options;
-  progress.stage('seeded weights, statistics from data');
-  await pause();
-  const model = seededNetwork(network, resolution, seed);
-  progress.stage('fusing');
-  await pause();
-  // The whole network is compared below; a small budget for the certificates of its blocks.
-  const { model: merged, report } = repconv(model, { certificateBudget: 1e6 });
-  if (report.left > 0)
-    throw new CommandFailure(`${network}: ${report.left} blocks were not fused: ${report.blocks.find(({ reason }) => reason)?.reason}`);
-
-  progress.stage('compiling');
-  await pause();
-  const forms = [
-    await compiled('as written', model, { foldBatchNorm: false }),
-    await compiled('batch norms folded', model, {}),
-    await compiled('branches merged', merged, {}),
-  ];
+export async function measureNetwork(
+  { network, resolution, seed, written, merged, blocksFused }: NetworkForms,
+  options: MeasureOptions,
+  progress: Progress,
+): Promise<NetworkResult> {
+  const { batch, precision } = options;
+  const images = randn([batch, 3, resolution, resolution], { generator: new Random(seed + 1) });
+  const forms: Form[] = [];
   try {
-    const images = randn([batch, 3, resolution, resolution], { generator: new Random(seed + 1) });
-    const outputs = forms.map((form) => form.first(images));
-    const [folded, afterMerge] = outputs.slice(1).map((output) => difference(output, outputs[0]).relative);
-    for (const [form, relative] of [
-      ['batch norms folded', folded],
-      ['branches merged', afterMerge],
+    for (const [form, source, foldBatchNorm] of [
+      ['as written', written, false],
+      ['batch norms folded', written, true],
+      ['branches merged', merged, true],
     ] as const) {
-      if (!(relative <= equalityLimit))
-        throw new CommandFailure(
-          `${network}, ${form}: outputs differ by ${relative.toExponential(1)}, more than ${equalityLimit}; not measured`,
-        );
+      progress.stage('compiling');
+      await pause();
+      forms.push(await Form.compiled(form, source, foldBatchNorm, images, options));
     }
+    const settled = settledPrecision(forms[0].session, precision);
+    const expected = settled === 'float32' ? forms[0].output : await outputInFloat32(written, images, options);
+    const [, folded, afterMerge] = forms.map(({ form, output }): Equality => checkEqual(`${network}, ${form}`, output, expected, settled));
     progress.stage('measuring');
-    const rounds = await takeTurns(forms, images, options, progress);
+    const contenders = forms.map(
+      ({ session }) =>
+        () =>
+          session.runSync(images),
+    );
+    const turns = await takeTurns(contenders, { ...options, runsPerTurn: countedRunsPerTurn, restMs: 0 }, progress);
     return {
       network,
       input: images.shape,
-      blocksFused: report.fused,
-      differences: { folded, merged: afterMerge },
-      rounds,
-      forms: forms.map((form) => form.result(forms[0].samples, batch)),
+      threads: forms[2].session.settings.threads,
+      precision: settled,
+      blocksFused,
+      differences: { folded: folded.difference, merged: afterMerge.difference },
+      equalityLimit: folded.limit,
+      rounds: turns[0].length,
+      forms: forms.map((form, i) => form.result(turns[i], turns[0], batch)),
+      ...(options.layers ? { layers: measureLayers(forms[2].session, images) } : {}),
     };
   } finally {
-    for (const form of forms) form.session[Symbol.dispose]();
-  }
-
-  async function compiled(form: FormResult['form'], source: Module, passes: { foldBatchNorm?: boolean }): Promise<Form> {
-    const start = performance.now();
-    const session = await compile(source, {
-      ...passes,
-      inputs: { images: ['N', 3, resolution, resolution] },
-      maxBatch: batch,
-      ...(threads === 0 ? {} : { threads }),
-    });
-    const compileMs = performance.now() - start;
-    const { nodes } = trace(source, { images: [1, 3, resolution, resolution] });
-    return new Form(
-      form,
-      session,
-      compileMs,
-      source.parameterCount(),
-      nodes.reduce((sum, node) => sum + macsOf(node), 0),
-    );
+    for (const { session } of forms) session[Symbol.dispose]();
   }
 }
 
-/** One form, its session and its times. */
-class Form {
-  readonly samples: number[] = [];
-  private firstRunMs = 0;
+/** What {@link MeasureOptions} mean for `compile`. */
+export function compileOptions({ shape: [batch, , height, width] }: Tensor, { threads, precision }: MeasureOptions) {
+  return {
+    ...precisionOption(precision),
+    inputs: { images: ['N', 3, height, width] },
+    maxBatch: batch,
+    ...(threads === 0 ? {} : { threads }),
+  } as const;
+}
 
-  constructor(
-    private readonly form: FormResult['form'],
+async function outputInFloat32(model: Module, images: Tensor, options: MeasureOptions): Promise<Tensor> {
+  const session = await compile(model, { ...compileOptions(images, options), precision: 'float32' });
+  try {
+    return session.runSync(images).output;
+  } finally {
+    session[Symbol.dispose]();
+  }
+}
+
+/** One form and its session, which has run once. */
+class Form {
+  private constructor(
+    readonly form: FormResult['form'],
     readonly session: Session,
-    private readonly compileMs: number,
-    private readonly parameters: number,
-    private readonly macs: number,
+    readonly output: Tensor,
+    private readonly facts: Pick<FormResult, 'parameters' | 'macs' | 'compileMs' | 'firstRunMs'>,
   ) {}
 
-  /** The first run, and what it gives. */
-  first(images: Tensor): Tensor {
+  static async compiled(
+    form: FormResult['form'],
+    source: Module,
+    foldBatchNorm: boolean,
+    images: Tensor,
+    options: MeasureOptions,
+  ): Promise<Form> {
     const start = performance.now();
-    const { output } = this.session.runSync(images);
-    this.firstRunMs = performance.now() - start;
-    return output;
-  }
-
-  turn(images: Tensor): void {
-    this.session.runSync(images);
-    for (let i = 0; i < countedRunsPerTurn; i++) {
-      const start = performance.now();
-      this.session.runSync(images);
-      this.samples.push(performance.now() - start);
-    }
-  }
-
-  result(asWritten: readonly number[], batch: number): FormResult {
-    const { samples } = this;
-    const medianMs = quantile(samples, 0.5);
-    const turns = Array.from({ length: samples.length / countedRunsPerTurn }, (_, i) => {
-      const ofTurn = (all: readonly number[]): number =>
-        all.slice(i * countedRunsPerTurn, (i + 1) * countedRunsPerTurn).reduce((sum, ms) => sum + ms, 0);
-      return ofTurn(asWritten) / ofTurn(samples);
+    const session = await compile(source, { ...compileOptions(images, options), foldBatchNorm });
+    const compiled = performance.now();
+    const { output } = session.runSync(images);
+    const { nodes } = trace(source, { images: [1, ...images.shape.slice(1)] });
+    return new Form(form, session, output, {
+      parameters: source.parameterCount(),
+      macs: nodes.reduce((sum, node) => sum + macsOf(node), 0),
+      compileMs: compiled - start,
+      firstRunMs: performance.now() - compiled,
     });
+  }
+
+  result(turns: readonly number[][], asWritten: readonly number[][], batch: number): FormResult {
+    const times = timesOf(turns);
     return {
       form: this.form,
-      medianMs,
-      p95Ms: quantile(samples, 0.95),
-      spread: (quantile(samples, 0.75) - quantile(samples, 0.25)) / medianMs,
-      imagesPerSecond: (1000 * batch) / medianMs,
-      speedup: quantile(turns, 0.5),
+      ...times,
+      imagesPerSecond: (1000 * batch) / times.medianMs,
+      speedup: quantile(ratiosOf(asWritten, turns), 0.5),
       memoryBytes: this.session.memory().totalBytes,
-      parameters: this.parameters,
-      macs: this.macs,
-      compileMs: this.compileMs,
-      firstRunMs: this.firstRunMs,
-      samplesMs: samples,
+      ...this.facts,
     };
   }
-}
-
-/** Rounds in which every form has its turn, each round beginning with another. */
-async function takeTurns(forms: readonly Form[], images: Tensor, { seconds, rounds }: MeasureOptions, progress: Progress): Promise<number> {
-  const start = performance.now();
-  for (let round = 0; ; round++) {
-    const elapsed = (performance.now() - start) / 1000;
-    const done = rounds > 0 ? round / rounds : Math.min(round / fewestRounds, elapsed / seconds);
-    progress.measured(Math.min(1, done));
-    if (done >= 1) return round;
-    for (let i = 0; i < forms.length; i++) {
-      forms[(round + i) % forms.length].turn(images);
-      await pause();
-    }
-  }
-}
-
-/** Linear interpolation between the sorted samples, as R's and NumPy's default. */
-export function quantile(samples: readonly number[], q: number): number {
-  const sorted = [...samples].sort((a, b) => a - b);
-  const at = (sorted.length - 1) * q;
-  const below = Math.floor(at);
-  return sorted[below] + (at - below) * (sorted[Math.min(below + 1, sorted.length - 1)] - sorted[below]);
-}
-
-/** Lets signals, timers and the terminal have their turn. */
-function pause(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

@@ -1,7 +1,7 @@
 /** `repconv bench` with as little measuring as it does: that its rows are there and agree with each other, not how fast anything is. */
 import { describe, expect, it } from 'vitest';
 import type { NetworkResult } from '../../lib/cli/measure.js';
-import { quantile } from '../../lib/cli/measure.js';
+import { quantile } from '../../lib/cli/turns.js';
 import { repconv, repconvUntilOutput } from './command.js';
 
 const little = ['--resolution', '32', '--rounds', '2', '--threads', '1'];

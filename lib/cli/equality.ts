@@ -1,0 +1,52 @@
+/**
+ * That two computations of one network gave the same, before anybody compares their times. How far rounding may set them apart depends on the precision:
+ *
+ * | precision    | bound                                                             |
+ * |--------------|-------------------------------------------------------------------|
+ * | `float32`    | 2e-5: largest difference over largest output                      |
+ * | `bfloat16x3` | 5e-5: root mean square of the differences over that of the outputs |
+ * | `bfloat16`   | 2e-2: the same                                                    |
+ */
+import { difference } from '../tensor/compare.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { CommandFailure } from './failure.js';
+import type { SettledPrecision } from './precision.js';
+
+interface Bound {
+  readonly limit: number;
+  readonly kind: 'largest' | 'rms';
+}
+
+export interface Equality extends Bound {
+  /** At most `limit`. */
+  readonly difference: number;
+}
+
+const bounds: Readonly<Record<SettledPrecision, Bound>> = {
+  float32: { limit: 2e-5, kind: 'largest' },
+  bfloat16x3: { limit: 5e-5, kind: 'rms' },
+  bfloat16: { limit: 2e-2, kind: 'rms' },
+};
+
+/**
+ * @param what which computation, for the message
+ * @throws CommandFailure where `output` is further from `expected` than rounding explains
+ */
+export function checkEqual(what: string, output: Tensor, expected: Tensor, precision: SettledPrecision): Equality {
+  const { limit, kind } = bounds[precision];
+  const found = kind === 'largest' ? difference(output, expected).relative : rmsDifference(output, expected);
+  if (!(found <= limit))
+    throw new CommandFailure(`${what}: outputs differ by ${found.toExponential(1)}, more than ${limit} (${kind}); not measured`);
+  return { difference: found, limit, kind };
+}
+
+/** √(Σ(a − b)² / Σb²) */
+function rmsDifference({ data: a }: Tensor, { data: b }: Tensor): number {
+  if (a.length !== b.length) return Infinity;
+  let [distance, scale] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    distance += (a[i] - b[i]) ** 2;
+    scale += b[i] ** 2;
+  }
+  return distance === 0 ? 0 : Math.sqrt(distance / scale);
+}

@@ -1,0 +1,104 @@
+/**
+ * What each layer of a session takes, beside the peak of this processor, which is measured on the spot.
+ *
+ * Work is counted as that of a direct convolution, two operations per multiply-accumulate. Winograd's algorithms do with fewer multiplications, so they can
+ * come out above the peak: that is what they are for. The peak is that of float32 multiply-adds in registers on one thread, times the threads.
+ */
+import { nativeAddon, type StepDescription } from '../engine/addon.js';
+import type { Session } from '../session/session.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { type Column, colors, print, rounded, table } from './output.js';
+import { quantile } from './turns.js';
+
+export interface LayerTime extends StepDescription {
+  /** Over several profiled runs. */
+  readonly medianMs: number;
+  /** Of the time of all layers. */
+  readonly shareOfTime: number;
+  /** 0 for steps without multiply-accumulates. */
+  readonly gigaflopsPerSecond: number;
+  readonly shareOfPeak: number;
+}
+
+export interface LayerReport {
+  readonly peakGigaflopsPerSecond: number;
+  readonly profiles: number;
+  readonly layers: readonly LayerTime[];
+}
+
+const mostProfiles = 15;
+const secondsForProfiles = 2;
+
+/** Runs the session a number of times with a clock at every step. */
+export function measureLayers(session: Session, images: Tensor): LayerReport {
+  const { isa, threads } = session.settings;
+  const end = performance.now() + 1000 * secondsForProfiles;
+  // The first is not counted: it brings weights into the caches.
+  session.profile(images);
+  const profiles = [session.profile(images)];
+  let peak = measuredPeak(isa);
+  while (profiles.length < mostProfiles && performance.now() < end) {
+    profiles.push(session.profile(images));
+    peak = Math.max(peak, measuredPeak(isa));
+  }
+  const medians = profiles[0].map((_, step) =>
+    quantile(
+      profiles.map((profile) => profile[step].milliseconds),
+      0.5,
+    ),
+  );
+  const total = medians.reduce((sum, ms) => sum + ms, 0);
+  return {
+    peakGigaflopsPerSecond: peak * threads,
+    profiles: profiles.length,
+    layers: profiles[0].map(({ label, operation, algorithm, why, macs }, i) => {
+      const gigaflopsPerSecond = macs === 0 ? 0 : (2 * macs) / (1e6 * medians[i]);
+      return {
+        ...{ label, operation, algorithm, why, macs, medianMs: medians[i], shareOfTime: medians[i] / total, gigaflopsPerSecond },
+        shareOfPeak: gigaflopsPerSecond / (peak * threads),
+      };
+    }),
+  };
+}
+
+/** GFLOP/s of float32 multiply-adds on one thread. */
+export function measuredPeak(isa: string): number {
+  return nativeAddon().peak(isa) / 1e9;
+}
+
+const right = { align: 'right' } as const;
+const layerColumns: readonly Column[] = [
+  { title: 'layer' },
+  { title: 'algorithm' },
+  { title: 'ms', ...right },
+  { title: 'of time', ...right },
+  { title: 'GFLOP/s', ...right },
+  { title: 'of peak', ...right },
+];
+
+/** @param of which case these are of */
+export function printLayers(of: string, { peakGigaflopsPerSecond, profiles, layers }: LayerReport): void {
+  print();
+  print(`  layers, ${of}; peak ${rounded(peakGigaflopsPerSecond)} GFLOP/s`);
+  print(table(layerColumns, layers.map(layerRow)));
+  print(colors.dim(`  medians of ${profiles} runs; work counted as a direct convolution's: Winograd, which`));
+  print(colors.dim('  multiplies less, can exceed the peak (float32 multiply-adds, measured just now)'));
+}
+
+/** The cells of one layer, as text. */
+export function layerRow({ label, operation, algorithm, medianMs, shareOfTime, gigaflopsPerSecond, shareOfPeak }: LayerTime): string[] {
+  const hasWork = gigaflopsPerSecond > 0;
+  return [
+    label || `(${operation})`,
+    algorithm,
+    medianMs.toFixed(3),
+    percent(shareOfTime),
+    hasWork ? rounded(gigaflopsPerSecond) : '',
+    hasWork ? percent(shareOfPeak) : '',
+  ];
+}
+
+/** `12 %` */
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+}

@@ -1,0 +1,19 @@
+/** What sessions compute in, as the command line names it. */
+import type { CompileOptions } from '../session/compile.js';
+import type { Session } from '../session/session.js';
+
+export const precisions = ['float32', 'bfloat16x3', 'bfloat16', 'fastest'] as const;
+export type PrecisionName = (typeof precisions)[number];
+export type SettledPrecision = Exclude<PrecisionName, 'fastest'>;
+
+/** As `compile` takes it, which refuses what it does not have (ERR_UNSUPPORTED). */
+export function precisionOption(name: PrecisionName): { readonly precision: NonNullable<CompileOptions['precision']> } {
+  return { precision: name as NonNullable<CompileOptions['precision']> };
+}
+
+/** What a session computes in: what was asked for, or what `fastest` came to. */
+export function settledPrecision({ settings }: Session, asked: PrecisionName): SettledPrecision {
+  if (asked !== 'fastest') return asked;
+  const { precision } = settings as { precision?: SettledPrecision };
+  return precision ?? 'float32';
+}

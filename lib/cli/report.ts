@@ -1,0 +1,179 @@
+/** What `repconv bench --html` shows of its results: per network, charts first, then the table; the layers of each case after that. */
+
+import type { Comparison } from './compare.js';
+import { type Environment, environmentLine } from './environment.js';
+import { type LayerReport, layerRow, percent } from './layers.js';
+import type { CaseResult, NetworkResult } from './measure.js';
+import { differenceText, rounded } from './output.js';
+import type { Chart, Page, Section } from './page.js';
+
+const right = { align: 'right' } as const;
+
+/** @param commandLine what makes the numbers again */
+export function comparisonPage(results: readonly Comparison[], place: Environment, commandLine: string): Page {
+  const { name, version } = results[0].peer;
+  return {
+    title: `repconv against ${name} ${version}`,
+    lines: [...placeLines(place, commandLine), comparisonMethod],
+    sections: [...groupsOf(results).map(comparisonSection), ...layerSections(results)],
+    data: { environment: place, comparisons: results },
+  };
+}
+
+/** Of the three forms. */
+export function formsPage(results: readonly NetworkResult[], place: Environment, commandLine: string): Page {
+  return {
+    title: 'What merging branches saves',
+    lines: [...placeLines(place, commandLine), formsMethod],
+    sections: [...groupsOf(results).map(formsSection), ...layerSections(results)],
+    data: { environment: place, networks: results },
+  };
+}
+
+const comparisonMethod =
+  'Both engines run the same network, branches merged, on the same number of threads; their outputs were found equal first. They took turns in ' +
+  'rounds; the ratio is the median over the rounds of its time divided by ours, so above 1 repconv is faster. Times are of the whole network.';
+/** What an equality's number is. */
+const differenceKinds = { largest: 'largest difference over largest output', rms: 'root mean squares of differences over outputs' };
+
+const formsMethod =
+  'The three forms ran on one engine; their outputs were found equal first. They took turns in rounds; the speed-up is the median over the rounds of ' +
+  'the time as written divided by the form’s own. Times are of the whole network.';
+
+function placeLines(place: Environment, commandLine: string): string[] {
+  return [
+    environmentLine(place),
+    `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC · load ${place.load} at the start · ${commandLine}`,
+  ];
+}
+
+function comparisonSection(results: readonly Comparison[]): Section {
+  const [{ peer, precision, network, equality }] = results;
+  const cases = results.map(caseName);
+  const worst = Math.max(...results.map((result) => result.equality.difference));
+  return {
+    heading: `${network}, ${precision}`,
+    text: `Outputs differ by at most ${differenceText(worst)} (${differenceKinds[equality.kind]}); the limit is ${equality.limit.toExponential(0)}.`,
+    charts: [
+      {
+        kind: 'bars',
+        title: 'Images per second',
+        values: 'images/s',
+        categories: cases,
+        series: [
+          { name: 'repconv', values: results.map(({ ours }) => ours.imagesPerSecond) },
+          { name: peer.name, values: results.map(({ theirs }) => theirs.imagesPerSecond) },
+        ],
+      },
+      {
+        kind: 'lines',
+        title: 'Ratio in each round',
+        values: 'its time ÷ ours',
+        x: 'round',
+        series: results.map(({ ratios }, i) => ({ name: cases[i], points: ratios.map((ratio, round) => [round + 1, ratio] as const) })),
+      },
+    ],
+    table: {
+      columns: [
+        { title: 'case' },
+        ...['repconv, ms', 'p95', 'spread', `${peer.name}, ms`, 'p95', 'spread', 'ratio', 'quartiles', 'rounds'].map((title) => ({
+          title,
+          ...right,
+        })),
+      ],
+      rows: results.map(({ ours, theirs, ratio, ratioQuartiles, rounds }, i) => [
+        cases[i],
+        ...[ours, theirs].flatMap(({ medianMs, p95Ms, spread }) => [rounded(medianMs), rounded(p95Ms), percent(spread)]),
+        `${ratio.toFixed(2)}×`,
+        ratioQuartiles.map((quartile) => quartile.toFixed(2)).join('–'),
+        String(rounds),
+      ]),
+    },
+  };
+}
+
+function formsSection(results: readonly NetworkResult[]): Section {
+  const [{ network, precision, forms }] = results;
+  const cases = results.map(caseName);
+  return {
+    heading: `${network}, ${precision}`,
+    charts: [
+      {
+        kind: 'bars',
+        title: 'Images per second',
+        values: 'images/s',
+        categories: cases,
+        series: forms.map(({ form }, f) => ({ name: form, values: results.map((result) => result.forms[f].imagesPerSecond) })),
+      },
+    ],
+    table: {
+      columns: [
+        { title: 'case' },
+        { title: 'form' },
+        ...['median, ms', 'p95', 'spread', 'images/s', 'speed-up', 'memory, MB'].map((title) => ({ title, ...right })),
+      ],
+      rows: results.flatMap((result, i) =>
+        result.forms.map(({ form, medianMs, p95Ms, spread, imagesPerSecond, speedup, memoryBytes }) => [
+          ...[cases[i], form, rounded(medianMs), rounded(p95Ms), percent(spread), rounded(imagesPerSecond), `${speedup.toFixed(2)}×`],
+          rounded(memoryBytes / 1e6),
+        ]),
+      ),
+    },
+  };
+}
+
+function layerSections(results: readonly CaseResult[]): Section[] {
+  return results.flatMap((result) =>
+    result.layers === undefined ? [] : [layerSection(`Layers: ${result.network}, ${result.precision}, ${caseName(result)}`, result.layers)],
+  );
+}
+
+function layerSection(heading: string, { peakGigaflopsPerSecond, profiles, layers }: LayerReport): Section {
+  const names = layers.map(({ label, operation }) => label || `(${operation})`);
+  const algorithms = [...new Set(layers.map(algorithmOf))];
+  const byAlgorithm = (title: string, values: string, of: (layer: LayerReport['layers'][number]) => number): Chart => ({
+    ...{ kind: 'bars', isHorizontal: true, title, values, categories: names },
+    series: algorithms.map((name) => ({
+      name,
+      values: layers.map((layer) => (algorithmOf(layer) === name ? of(layer) : null)),
+    })),
+  });
+  return {
+    heading,
+    text:
+      `Medians of ${profiles} runs. The peak, ${rounded(peakGigaflopsPerSecond)} GFLOP/s, is that of float32 multiply-adds, measured on the spot. Work is ` +
+      'counted as a direct convolution’s: Winograd’s algorithms multiply less and can exceed the peak.',
+    charts: [
+      byAlgorithm('Time', 'ms', ({ medianMs }) => medianMs),
+      byAlgorithm('Share of peak', '%', ({ shareOfPeak }) => 100 * shareOfPeak),
+    ],
+    table: {
+      columns: [
+        { title: 'layer' },
+        { title: 'algorithm' },
+        ...['ms', 'of time', 'GFLOP/s', 'of peak'].map((title) => ({ title, ...right })),
+      ],
+      rows: layers.map(layerRow),
+    },
+  };
+}
+
+/** Steps that leave nothing to choose share a name. */
+function algorithmOf({ algorithm }: LayerReport['layers'][number]): string {
+  return algorithm || 'other';
+}
+
+/** `batch 8, 2 threads` */
+export function caseName({ input: [batch], threads }: Pick<CaseResult, 'input' | 'threads'>): string {
+  return `batch ${batch}, ${threads} thread${threads === 1 ? '' : 's'}`;
+}
+
+/** One group for each network and precision, in order. */
+export function groupsOf<R extends CaseResult>(results: readonly R[]): R[][] {
+  const groups = new Map<string, R[]>();
+  for (const result of results) {
+    const name = `${result.network} ${result.precision}`;
+    groups.set(name, [...(groups.get(name) ?? []), result]);
+  }
+  return [...groups.values()];
+}
