@@ -12,6 +12,7 @@ export interface NativeOptions {
   readonly isa: string;
   readonly threads: number;
   readonly conv: string;
+  readonly precision: string;
 }
 
 /** What was decided about one step. */
@@ -19,6 +20,8 @@ export interface StepDescription {
   readonly label: string;
   readonly operation: string;
   readonly algorithm: string;
+  /** The kernels it runs on: the instruction set; for bfloat16 `amx` or `avx512-bf16`. */
+  readonly kernel: string;
   /** Estimated costs of the algorithms that fitted. */
   readonly why: string;
   /** Multiply-accumulates. */
@@ -31,6 +34,8 @@ export interface NativeSettings {
   readonly isa: string;
   /** Threads that one run may use. */
   readonly threads: number;
+  /** What convolutions may be computed in: `float32`, `bfloat16x3` or `bfloat16`. {@link StepDescription.algorithm} tells which of them are. */
+  readonly precision: string;
 }
 
 export interface NativeMemory {
@@ -61,7 +66,8 @@ export interface NativeAddon {
   Session: new (program: Program, options: NativeOptions) => NativeSession;
   execute(program: Program, shapes: Shapes, inputs: readonly FloatArray[], outputs: readonly FloatArray[], options: NativeOptions): void;
   cancel(id: number): void;
-  info(): { model: string; isa: string; l2Bytes: number; affinity: number; quota: number; threads: number };
+  /** `bfloat16`: the kernels of that precision, `amx` or `avx512-bf16`; empty where the processor has none that are faster than float32. */
+  info(): { model: string; isa: string; bfloat16: string; l2Bytes: number; affinity: number; quota: number; threads: number };
   /** Floating-point operations per second of multiply-adds in registers, one thread. */
   peak(isa: string): number;
 }

@@ -99,7 +99,7 @@ export class Session {
   }
 
   /**
-   * The instruction set in use and the threads that one run may take: what was asked for, or what this processor and process allow.
+   * The instruction set and precision in use, and the threads that one run may take: what was asked for, or what this processor and process allow.
    * @throws ERR_DISPOSED
    */
   get settings(): NativeSettings {

@@ -15,6 +15,8 @@ Napi::Value describeMachine(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("model", cpu.model);
   result.Set("isa", isaName(cpu.isa));
+  const Bfloat16Kernels* bfloat16 = availableBfloat16(cpu.isa);
+  result.Set("bfloat16", bfloat16 != nullptr ? bfloat16->name : "");
   result.Set("l2Bytes", static_cast<double>(cpu.l2Bytes));
   result.Set("affinity", budget.affinity);
   result.Set("quota", budget.quota);

@@ -22,6 +22,27 @@ void guarded(Napi::Env env, const Body& body) {
   if (!status.isOk() && !env.IsExceptionPending()) toError(env, status).ThrowAsJavaScriptException();
 }
 
+const char* precisionName(Precision precision) {
+  return precision == Precision::bfloat16 ? "bfloat16" : precision == Precision::bfloat16x3 ? "bfloat16x3" : "float32";
+}
+
+// The precision of that name, and its kernels; "fastest" is bfloat16 where there are any: the chooser still takes float32 where that is faster.
+Status choosePrecision(const std::string& name, SessionOptions* options) {
+  if (name.empty() || name == "float32") return Status();
+  const bool isFastest = name == "fastest";
+  if (!isFastest && name != "bfloat16" && name != "bfloat16x3") {
+    return failure(Code::input, "session: precision expects float32, bfloat16x3, bfloat16 or fastest, got %.40s", name.c_str());
+  }
+  options->bfloat16 = availableBfloat16(options->isa);
+  if (options->bfloat16 != nullptr) {
+    options->precision = name == "bfloat16x3" ? Precision::bfloat16x3 : Precision::bfloat16;
+  } else if (!isFastest) {
+    return failure(Code::unsupported, "compile: precision %s expects a processor with AMX, or AMD's with AVX512_BF16; this one (%s) computes in float32, with %s%s", name.c_str(),
+                   cpuInfo().model.c_str(), isaName(options->isa), options->isa < cpuInfo().isa ? " at most, as was asked for" : "");
+  }
+  return Status();
+}
+
 Status readOptions(Napi::Env env, Napi::Value value, SessionOptions* options) {
   if (!value.IsObject()) return failure(Code::input, "session: expects options");
   ObjectReader reader(value.As<Napi::Object>(), "session");
@@ -36,7 +57,9 @@ Status readOptions(Napi::Env env, Napi::Value value, SessionOptions* options) {
   options->threads = threads >= 1 ? static_cast<int>(threads) : threadBudget().threads();
   if (options->threads > kMaxTeam) options->threads = kMaxTeam;
   options->conv = reader.text("conv", true);
+  const std::string precision = reader.text("precision", true);
   if (!reader.isOk()) return reader.status();
+  if (Status status = choosePrecision(precision, options); !status.isOk()) return status;
   if (!options->conv.empty()) {
     if (Status status = checkConvName(options->conv); !status.isOk()) return status;
   }
@@ -257,6 +280,7 @@ Napi::Value SessionObject::describe(const Napi::CallbackInfo& info) {
     row.Set("label", step.label);
     row.Set("operation", step.name);
     row.Set("algorithm", task.algorithm);
+    row.Set("kernel", task.kernel[0] != '\0' ? task.kernel : session_->kernels().name);
     row.Set("why", task.why);
     row.Set("macs", task.macs);
     result.Set(static_cast<uint32_t>(s), row);
@@ -269,6 +293,7 @@ Napi::Value SessionObject::settings(const Napi::CallbackInfo& info) {
   if (session_ == nullptr) return result;
   result.Set("isa", session_->kernels().name);
   result.Set("threads", session_->options().threads);
+  result.Set("precision", precisionName(session_->options().precision));
   return result;
 }
 

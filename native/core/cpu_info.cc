@@ -9,7 +9,12 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#endif
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
 #endif
 
 namespace repconv {
@@ -28,9 +33,30 @@ Isa detectIsa() {
   return Isa::scalar;
 }
 
+#if defined(__x86_64__) && defined(__GNUC__)
+// Intel SDM volume 2, CPUID leaf 7. The compiler's run-time does not know AMX everywhere we build.
+void detectBfloat16(CpuInfo* info) {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (info->isa < Isa::avx512 || !__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) return;
+  info->hasBf16Dot = (eax >> 5 & 1) != 0;
+  info->isBf16DotFast = info->hasBf16Dot && __builtin_cpu_is("amd");
+#if defined(__linux__)
+  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return;
+  const bool hasAmx = (edx >> 22 & 1) != 0 && (edx >> 24 & 1) != 0;
+  // Whether the operating system manages the tiles: XCR0, bits 17 (configuration) and 18 (data).
+  unsigned low = 0, high = 0;
+  if (hasAmx) asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  info->hasAmxBf16 = info->hasBf16Dot && hasAmx && (low >> 17 & 3) == 3;
+#endif
+}
+#endif
+
 CpuInfo detect() {
   CpuInfo info;
   info.isa = detectIsa();
+#if defined(__x86_64__) && defined(__GNUC__)
+  detectBfloat16(&info);
+#endif
 #if defined(__linux__)
   if (std::FILE* file = std::fopen("/proc/cpuinfo", "re")) {
     char line[256];
@@ -95,6 +121,18 @@ int processorQuota() {
 const CpuInfo& cpuInfo() {
   static const CpuInfo info = detect();
   return info;
+}
+
+bool permitAmx() {
+#if defined(__linux__) && defined(__x86_64__)
+  static const bool isPermitted = [] {
+    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return cpuInfo().hasAmxBf16 && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  }();
+  return isPermitted;
+#else
+  return false;
+#endif
 }
 
 const char* isaName(Isa isa) {

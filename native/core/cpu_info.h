@@ -14,9 +14,16 @@ struct CpuInfo {
   Isa isa = Isa::scalar;
   size_t l1dBytes = 32 << 10;
   size_t l2Bytes = 1 << 20;
+  // Beside that order, since no instruction set here implies them.
+  bool hasBf16Dot = false;     // AVX512_BF16
+  bool isBf16DotFast = false;  // faster than float32: on AMD's
+  bool hasAmxBf16 = false;     // AMX_TILE and AMX_BF16, and the operating system keeps tiles for those it permits them
 };
 
 const CpuInfo& cpuInfo();
+
+// Asks the operating system, once, to let this process use AMX; whether it does. Only where hasAmxBf16.
+bool permitAmx();
 
 const char* isaName(Isa isa);
 // False for an unknown name.

@@ -16,6 +16,8 @@ struct PlanRequest {
   int threads;
   std::string forcedConv;
   bool runsOnce;
+  Precision precision;
+  const Bfloat16Kernels* bfloat16;
   // Shapes of all values; `largest` with the session's largest batch.
   const std::vector<std::vector<int64_t>>& shapes;
   const std::vector<std::vector<int64_t>>& largest;

@@ -11,6 +11,7 @@
 
 #include "core/status.h"
 #include "core/thread_pool.h"
+#include "kernels/bfloat16.h"
 #include "kernels/table.h"
 #include "ops/attributes.h"
 #include "ops/types.h"
@@ -55,10 +56,15 @@ class Task {
   size_t memberScratchBytes = 0;
   size_t sharedScratchBytes = 0;
   const char* algorithm = "";
+  // Of the kernels it runs, where those are not the table's.
+  const char* kernel = "";
   std::string why;
   // Multiply-accumulates, for GFLOP/s.
   double macs = 0;
 };
+
+// What a session computes its convolutions in, where that is faster: fewer bits from left to right.
+enum class Precision { float32, bfloat16x3, bfloat16 };
 
 // What a task may ask for while it is planned.
 struct PlanContext {
@@ -79,6 +85,9 @@ struct PlanContext {
   bool runsOnce = false;
   // Memory that belongs to the session, made by the first plan that asks for `key` and shared by all later ones.
   std::function<Result<const void*>(const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)> packed;
+  // The kernels of a precision other than float32; null: none.
+  Precision precision = Precision::float32;
+  const Bfloat16Kernels* bfloat16 = nullptr;
 
   const float* constant(size_t index) const { return index < constants.size() ? static_cast<const float*>(constants[index]) : nullptr; }
 };

@@ -35,6 +35,8 @@ struct PanelPlan {
 
 // Panels for `groups` groups of `channels` outputs each.
 PanelPlan planPanels(const KernelTable& kernels, int groups, int64_t channels, int64_t depth);
+// The same for another kernel's vectors.
+PanelPlan planPanels(int vectorLength, int maxVectors, int groups, int64_t channels, int64_t depth);
 
 // Fills packed memory (weights, then biases). weightAt(channel, k) with the channel counted over all groups; bias may be null.
 template <typename WeightAt>

@@ -1,6 +1,7 @@
 // Convolutions of random geometry on whole numbers, every algorithm on every instruction set, in guarded memory: bit for bit what plain loops give.
 #include <cstring>
 
+#include "bfloat16_ways.h"
 #include "programs.h"
 
 namespace repconv::test {
@@ -16,6 +17,28 @@ struct Geometry {
   }
   bool isPossible() const { return H + padding[0] + padding[2] > dilation[0] * (K - 1) && W + padding[1] + padding[3] > dilation[1] * (L - 1); }
 };
+
+// For algorithms of at least 32 channels in each group.
+Geometry denseGeometry(Random& random) {
+  Geometry g{};
+  do {
+    g.groups = random.chance(75) ? 1 : 2;
+    g.C = g.groups * (g.groups == 1 ? random.of<int>({32, 33, 47, 48, 64}) : random.of<int>({32, 34, 48}));
+    g.O = g.groups * random.of<int>({1, 3, 16, 20, 33, 49});
+    g.N = random.between(1, 2);
+    g.H = random.between(1, 8);
+    g.W = random.between(1, random.chance(70) ? 9 : 36);
+    g.K = random.of<int>({1, 3, 3, 3, 5});
+    g.L = random.chance(80) ? g.K : random.of<int>({1, 2, 3});
+    for (int axis = 0; axis < 2; axis++) {
+      g.stride[axis] = random.of<int>({1, 1, 2, 3});
+      g.dilation[axis] = random.of<int>({1, 1, 1, 2});
+    }
+    for (int& side : g.padding) side = random.chance(40) ? 0 : random.between(0, 3);
+    g.threads = random.between(1, 3);
+  } while (!g.isPossible());
+  return g;
+}
 
 Geometry randomGeometry(Random& random) {
   Geometry g{};
@@ -42,9 +65,9 @@ Geometry randomGeometry(Random& random) {
   return g;
 }
 
-std::vector<float> integers(size_t size, Random& random) {
+std::vector<float> integers(size_t size, Random& random, int most = 8) {
   std::vector<float> data(size);
-  for (float& x : data) x = static_cast<float>(random.between(-8, 8));
+  for (float& x : data) x = static_cast<float>(random.between(-most, most));
   return data;
 }
 
@@ -81,51 +104,86 @@ std::vector<float> naive(const Geometry& g, const Parts& parts, float low, float
   return out;
 }
 
+// The first difference between what plain loops and each way give, or an empty text. Image and weight are whole numbers up to the ones given.
+std::string compare(const Geometry& g, int seed, Random& random, const std::vector<Way>& ways, int mostImage = 8, int mostWeight = 8) {
+  const int outH = g.extent(0), outW = g.extent(1), perGroup = g.C / g.groups;
+  Parts parts;
+  parts.hasBias = random.chance(70);
+  parts.hasResidual = random.chance(30);
+  parts.image = integers(static_cast<size_t>(g.N * g.C * g.H * g.W), random, mostImage);
+  parts.weight = integers(static_cast<size_t>(g.O * perGroup * g.K * g.L), random, mostWeight);
+  parts.bias = integers(static_cast<size_t>(g.O), random);
+  parts.residual = integers(static_cast<size_t>(g.N * g.O * outH * outW), random);
+  const bool isClamped = random.chance(40);
+
+  Description d;
+  const std::vector<int64_t> outShape = {g.N, g.O, outH, outW};
+  const int image = d.as(Layout::nhwc, d.input({g.N, g.C, g.H, g.W}));
+  const int weight = d.constant({g.O, perGroup, g.K, g.L}, parts.weight);
+  const int bias = parts.hasBias ? d.constant({g.O}, parts.bias) : kNoValue;
+  const int residual = parts.hasResidual ? d.as(Layout::nhwc, d.input(outShape)) : kNoValue;
+  std::vector<Attribute> attributes = {numbers("stride", {double(g.stride[0]), double(g.stride[1])}), numbers("dilation", {double(g.dilation[0]), double(g.dilation[1])}),
+                                       numbers("padding", {double(g.padding[0]), double(g.padding[1]), double(g.padding[2]), double(g.padding[3])}),
+                                       numbers("groups", {double(g.groups)})};
+  if (isClamped) attributes.push_back(word("activation", "relu6"));
+  d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, bias, residual}, outShape, Layout::nhwc, attributes))};
+  std::vector<std::vector<float>> inputs = {parts.image};
+  if (parts.hasResidual) inputs.push_back(parts.residual);
+  const std::vector<float> expected = naive(g, parts, isClamped ? 0 : -1e30f, isClamped ? 6 : 1e30f);
+
+  for (const Way& way : ways) {
+    Result<Outputs> result = runGuarded(d, way, inputs, seed % 2 == 0);
+    note("seed %d, %s, conv %s %s, %d threads: %.300s", seed, isaName(way.isa), way.conv.c_str(), way.bfloat16 != nullptr ? way.bfloat16->name : "", way.threads, d.show().c_str());
+    if (!result.isOk()) return result.status().message();
+    const std::vector<float>& out = result.value()[0];
+    for (size_t i = 0; i < expected.size(); i++) {
+      if (out[i] != expected[i]) return "element " + std::to_string(i) + " is " + std::to_string(out[i]) + ", expected " + std::to_string(expected[i]);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 TEST("every convolution algorithm is exact on whole numbers and reads nothing beside its arrays") {
   for (int seed = 1; seed <= repetitions(1200); seed++) {
     Random random(static_cast<uint64_t>(seed) + 200000);
     const Geometry g = randomGeometry(random);
-    const int outH = g.extent(0), outW = g.extent(1), perGroup = g.C / g.groups;
-    Parts parts;
-    parts.hasBias = random.chance(70);
-    parts.hasResidual = random.chance(30);
-    parts.image = integers(static_cast<size_t>(g.N * g.C * g.H * g.W), random);
-    parts.weight = integers(static_cast<size_t>(g.O * perGroup * g.K * g.L), random);
-    parts.bias = integers(static_cast<size_t>(g.O), random);
-    parts.residual = integers(static_cast<size_t>(g.N * g.O * outH * outW), random);
-    const bool isClamped = random.chance(40);
-
-    Description d;
-    const std::vector<int64_t> outShape = {g.N, g.O, outH, outW};
-    const int image = d.as(Layout::nhwc, d.input({g.N, g.C, g.H, g.W}));
-    const int weight = d.constant({g.O, perGroup, g.K, g.L}, parts.weight);
-    const int bias = parts.hasBias ? d.constant({g.O}, parts.bias) : kNoValue;
-    const int residual = parts.hasResidual ? d.as(Layout::nhwc, d.input(outShape)) : kNoValue;
-    std::vector<Attribute> attributes = {numbers("stride", {double(g.stride[0]), double(g.stride[1])}), numbers("dilation", {double(g.dilation[0]), double(g.dilation[1])}),
-                                         numbers("padding", {double(g.padding[0]), double(g.padding[1]), double(g.padding[2]), double(g.padding[3])}),
-                                         numbers("groups", {double(g.groups)})};
-    if (isClamped) attributes.push_back(word("activation", "relu6"));
-    d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, bias, residual}, outShape, Layout::nhwc, attributes))};
-    std::vector<std::vector<float>> inputs = {parts.image};
-    if (parts.hasResidual) inputs.push_back(parts.residual);
-    const std::vector<float> expected = naive(g, parts, isClamped ? 0 : -1e30f, isClamped ? 6 : 1e30f);
-
+    // Only those that fit: where the forced one does not, Winograd may be chosen, which is not exact.
+    std::vector<const char*> convs = {"direct", "im2col"};
+    if (g.C == g.groups) convs.push_back("depthwise");
+    if (g.K * g.L == 1) convs.push_back("pointwise");
+    std::vector<Way> ways;
     for (Isa isa : usableIsas()) {
-      for (const char* conv : {"direct", "im2col", "pointwise", "depthwise"}) {
-        Result<Outputs> result = runGuarded(d, {isa, g.threads, conv}, inputs, seed % 2 == 0);
-        note("seed %d, %s, conv %s, %d threads: %.300s", seed, isaName(isa), conv, g.threads, d.show().c_str());
-        CHECK(result.isOk(), "%s", result.status().message().c_str());
-        if (!result.isOk()) continue;
-        const std::vector<float>& out = result.value()[0];
-        for (size_t i = 0; i < expected.size(); i++) {
-          if (out[i] == expected[i]) continue;
-          CHECK(false, "element %zu is %g, expected %g", i, static_cast<double>(out[i]), static_cast<double>(expected[i]));
-          break;
-        }
-      }
+      for (const char* conv : convs) ways.push_back({isa, g.threads, conv});
     }
+    const std::string difference = compare(g, seed, random, ways);
+    CHECK(difference.empty(), "%s", difference.c_str());
+  }
+}
+
+TEST("bfloat16 convolutions are exact on whole numbers of 8 bits, of 16 in two parts, and read nothing beside their arrays") {
+  const Bfloat16Ways kernels = bfloat16Ways();
+  for (const Bfloat16Kernels* one : kernels.kernels) {
+    const bool isEmulated = one == bfloat16AmxKernels() && kernels.emulator != nullptr;
+    for (int seed = 1; seed <= repetitions(isEmulated ? 60 : 400); seed++) {
+      Random random(static_cast<uint64_t>(seed) + 300000);
+      const Geometry g = denseGeometry(random);
+      const Way single{Isa::avx512, g.threads, "bfloat16", Precision::bfloat16, one}, split{Isa::avx512, g.threads, "bfloat16x3", Precision::bfloat16x3, one};
+      std::string difference = compare(g, seed, random, {single});
+      CHECK(difference.empty(), "%s", difference.c_str());
+      // The product of the two low parts is left out: one of the factors has none.
+      const bool isImageLong = random.chance(50);
+      difference = compare(g, seed, random, {split}, isImageLong ? 1000 : 8, isImageLong ? 8 : 1000);
+      CHECK(difference.empty(), "%s", difference.c_str());
+    }
+    // It is this kernel that computed it.
+    Bfloat16Kernels broken = *one;
+    broken.multiply[0] = broken.multiply[1] = [](Bfloat16Work&, const Bfloat16Tile&) {};
+    Random random(300001);
+    const Geometry g = denseGeometry(random);
+    CHECK(!compare(g, 1, random, {{Isa::avx512, 1, "bfloat16", Precision::bfloat16, &broken}}).empty(), "%s does not compute it", one->name);
+    CHECK(!compare(g, 1, random, {{Isa::avx512, 1, "bfloat16x3", Precision::bfloat16x3, &broken}}).empty(), "%s does not compute it in parts", one->name);
   }
 }
 

@@ -105,7 +105,7 @@ TEST("NaN and infinity pass through the tile and its clamp, and minus zero stays
       for (bool isClamped : {false, true}) {
         std::vector<float> out(VL);
         const GemmTile tile{&value, 1, &offset, 1, 1, weights.data(), bias.data(), out.data(), 0, static_cast<int>(VL), nullptr, 0,
-                            isClamped ? 0.0f : -infinity, isClamped ? 6.0f : infinity};
+                            isClamped ? 0.0f : -infinity, isClamped ? 6.0f : infinity, weights.data()};
         kernels.gemm[1][1](tile);
         const std::vector<float> expected(VL, isClamped ? clampOf(value, 0.0f, 6.0f) : value);
         const Difference difference = compareFloats("out", out.data(), expected.data(), VL);

@@ -60,6 +60,8 @@ struct Way {
   Isa isa = Isa::scalar;
   int threads = 1;
   std::string conv;
+  Precision precision = Precision::float32;
+  const Bfloat16Kernels* bfloat16 = nullptr;
 };
 
 // As users run it: a session with its arena.

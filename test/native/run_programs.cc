@@ -20,7 +20,7 @@ size_t sizeOf(const std::vector<int64_t>& shape) {
 Result<Outputs> runSession(const Description& description, const Way& way, const std::vector<std::vector<float>>& inputs) {
   Result<Program> program = description.read();
   if (!program.isOk()) return program.status();
-  Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {way.isa, way.threads, way.conv});
+  Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {way.isa, way.threads, way.conv, false, way.precision, way.bfloat16});
   if (!session.isOk()) return session.status();
   Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(description.shapes(), description.shapes());
   if (!plan.isOk()) return plan.status();
@@ -119,7 +119,7 @@ class GuardedRun {
     const StepTypes types = typesOf(step);
     const KernelTable& kernels = kernelTable(way_.isa);
     if (Status status = step.operation->check(types); !status.isOk()) return status;
-    PlanContext context{kernels, way_.threads, &types, &types, {}, {}, {}, way_.conv, {}};
+    PlanContext context{kernels, way_.threads, &types, &types, {}, {}, {}, way_.conv, false, {}, way_.precision, way_.bfloat16};
     std::vector<void*> inputs, outputs;
     for (int input : step.inputs) {
       context.inputImages.push_back(input == kNoValue ? nullptr : &images_[static_cast<size_t>(input)]);

@@ -8,7 +8,7 @@
 namespace repconv {
 namespace {
 
-const ConvAlgorithm* const kAlgorithms[] = {&kDepthwiseConv, &kPointwiseConv, &kWinograd4Conv, &kWinograd2Conv, &kIm2colConv, &kDirectConv};
+const ConvAlgorithm* const kAlgorithms[] = {&kDepthwiseConv, &kPointwiseConv, &kWinograd4Conv, &kWinograd2Conv, &kBfloat16Conv, &kBfloat16x3Conv, &kIm2colConv, &kDirectConv};
 
 }  // namespace
 
@@ -25,12 +25,14 @@ const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const PlanContext&
   const ConvAlgorithm* best = nullptr;
   double bestCost = 0;
   for (const ConvAlgorithm* algorithm : kAlgorithms) {
+    // What is more exact than was asked for may still be faster.
+    if (algorithm->precision != Precision::float32 && (algorithm->precision != context.precision || context.bfloat16 == nullptr)) continue;
     if (!algorithm->fits(geometry)) continue;
     if (context.forcedConv == algorithm->name) {
       *why = "forced";
       return *algorithm;
     }
-    double cost = algorithm->cost(geometry, context.kernels);
+    double cost = algorithm->cost(geometry, context);
     if (context.runsOnce && algorithm->packing != nullptr) cost += algorithm->packing(geometry);
     char text[64];
     std::snprintf(text, sizeof text, "%s%s %.3g", why->empty() ? "" : ", ", algorithm->name, cost);

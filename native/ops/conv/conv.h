@@ -43,11 +43,13 @@ struct ConvPlan {
 struct ConvAlgorithm {
   const char* name;
   bool (*fits)(const ConvGeometry& geometry);
-  // Estimated time, in multiply-add instructions of one vector; compared between algorithms only. Follows from shape and instruction set.
-  double (*cost)(const ConvGeometry& geometry, const KernelTable& kernels);
+  // Estimated time, in multiply-add instructions of one vector; compared between algorithms only. Follows from shape and kernels.
+  double (*cost)(const ConvGeometry& geometry, const PlanContext& context);
   Result<std::unique_ptr<Task>> (*plan)(const ConvPlan& plan);
   // Cost of packing the weights beyond moving them, which all do; null: none. It counts where a task runs once.
   double (*packing)(const ConvGeometry& geometry) = nullptr;
+  // What the session must have been asked to compute in.
+  Precision precision = Precision::float32;
 };
 
 extern const ConvAlgorithm kPointwiseConv;
@@ -56,6 +58,8 @@ extern const ConvAlgorithm kDirectConv;
 extern const ConvAlgorithm kIm2colConv;
 extern const ConvAlgorithm kWinograd2Conv;
 extern const ConvAlgorithm kWinograd4Conv;
+extern const ConvAlgorithm kBfloat16Conv;
+extern const ConvAlgorithm kBfloat16x3Conv;
 
 // Whether there is an algorithm of this name to force.
 Status checkConvName(const std::string& name);

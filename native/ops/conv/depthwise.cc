@@ -75,7 +75,8 @@ bool isDepthwise(const ConvGeometry& geometry) {
   return geometry.channelsPerGroup() == 1 && geometry.O == geometry.C && geometry.C >= kChannelBlock;
 }
 
-double depthwiseCost(const ConvGeometry& geometry, const KernelTable& kernels) {
+double depthwiseCost(const ConvGeometry& geometry, const PlanContext& context) {
+  const KernelTable& kernels = context.kernels;
   // One load per multiply-add: about half the rate of the register tile.
   return 2.0 * static_cast<double>(geometry.N * geometry.outH * geometry.outW * geometry.taps()) * static_cast<double>(roundUp(geometry.C, kChannelBlock)) /
          kernels.vectorLength;

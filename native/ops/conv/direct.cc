@@ -121,13 +121,15 @@ Result<std::unique_ptr<Task>> planPointwise(const ConvPlan& plan) {
   return std::unique_ptr<Task>(new DirectTask(plan, std::move(packed.value()), isOneRow));
 }
 
-double directCost(const ConvGeometry& geometry, const KernelTable& kernels) {
+double directCost(const ConvGeometry& geometry, const PlanContext& context) {
+  const KernelTable& kernels = context.kernels;
   const double perRow = tileRowCost(kernels, geometry.outW, geometry.outputsPerGroup()) * geometry.attributes.groups;
   const double products = perRow * static_cast<double>(geometry.N * geometry.outH * geometry.taps() * geometry.channelsPerGroup());
   return std::max(products, weightCost(kernels, geometry.O * geometry.taps() * geometry.channelsPerGroup()));
 }
 
-double pointwiseCost(const ConvGeometry& geometry, const KernelTable& kernels) {
+double pointwiseCost(const ConvGeometry& geometry, const PlanContext& context) {
+  const KernelTable& kernels = context.kernels;
   const double perImage = tileRowCost(kernels, geometry.outH * geometry.outW, geometry.outputsPerGroup()) * geometry.attributes.groups;
   return std::max(perImage * static_cast<double>(geometry.N * geometry.channelsPerGroup()), weightCost(kernels, geometry.O * geometry.channelsPerGroup()));
 }

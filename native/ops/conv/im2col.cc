@@ -104,7 +104,8 @@ Result<std::unique_ptr<Task>> planIm2col(const ConvPlan& plan) {
   return std::unique_ptr<Task>(new Im2colTask(plan, std::move(packed.value())));
 }
 
-double im2colCost(const ConvGeometry& geometry, const KernelTable& kernels) {
+double im2colCost(const ConvGeometry& geometry, const PlanContext& context) {
+  const KernelTable& kernels = context.kernels;
   const double pixels = static_cast<double>(geometry.N * geometry.outH * geometry.outW);
   const double perRow = tileRowCost(kernels, static_cast<int64_t>(pixels), geometry.outputsPerGroup()) * geometry.attributes.groups;
   // Copying in and moving out, in vectors: measured as about two multiply-adds for each vector moved.

@@ -236,7 +236,8 @@ bool isWinograd(const ConvGeometry& geometry) {
 }
 
 template <int kOutputs>
-double winogradCost(const ConvGeometry& geometry, const KernelTable& kernels) {
+double winogradCost(const ConvGeometry& geometry, const PlanContext& context) {
+  const KernelTable& kernels = context.kernels;
   constexpr int points = (kOutputs + 2) * (kOutputs + 2);
   const int64_t tiles = tilesAlong(geometry.outH, kOutputs) * tilesAlong(geometry.outW, kOutputs) * geometry.N;
   const int64_t most = blockTiles(geometry.C, points, kernels.vectorLength);

@@ -1,0 +1,314 @@
+// Convolution in bfloat16, or in pairs of bfloat16 (`bfloat16x3`): dense taps, any kernel size, stride and dilation.
+//
+//     rows of float32 ── round ──▶ the same rows in bfloat16 [part][y][x][c] ── register tiles ──▶ bias, residual, clamp ──▶ float32
+//
+// Images stay float32 between steps. A block of output rows rounds what it reads into its own scratch memory and multiplies at once, while that is
+// in the cache of the core that will read it; the few rows that two blocks share are rounded twice. (One copy for all would be written by one core
+// and read by the other, and would leave the cache on large images.)
+//
+// In the copy, channels beyond C are zeros: rows of taps merge into one run whatever C is. Both kernels read the same packing
+// (kernels/bfloat16.h); of their steps only the length differs.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "ops/conv/dense.h"
+
+namespace repconv {
+namespace {
+
+// The rounded rows of a block take at most this share of the second-level cache; a panel of weights lies beside them.
+constexpr double kCacheShare = 0.4;
+constexpr int64_t kMinChannels = 32;
+
+int64_t roundedUp(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// The runs of an output pixel. `pixel` counts the channels of the copy's pixels.
+struct Runs {
+  int64_t pixel, count, length;
+  bool isMerged;
+
+  explicit Runs(const ConvGeometry& geometry) {
+    const ConvAttributes& attributes = geometry.attributes;
+    pixel = static_cast<int64_t>(roundUp(static_cast<size_t>(geometry.C), kChannelBlock));
+    isMerged = attributes.groups == 1 && attributes.dilation[1] == 1;
+    count = isMerged ? geometry.K : geometry.taps();
+    length = isMerged ? geometry.L * pixel : attributes.groups == 1 ? pixel : geometry.channelsPerGroup();
+  }
+  int64_t steps(const Bfloat16Kernels& kernels) const { return (length + kernels.stepLength - 1) / kernels.stepLength; }
+};
+
+// A row's result is the same for every way to cut rows into strips: sums never cross pixels.
+class Bfloat16Task : public Task {
+ public:
+  Bfloat16Task(const ConvPlan& plan, PackedConv packed)
+      : in_(plan.in), out_(plan.out), packed_(std::move(packed)), geometry_(plan.geometry), kernels_(*plan.context.bfloat16), runs_(plan.geometry) {
+    kernel = kernels_.name;
+    isSplit_ = plan.context.precision == Precision::bfloat16x3;
+    if (plan.residual != nullptr) residual_ = *plan.residual;
+    const ConvAttributes& attributes = geometry_.attributes;
+    const Border border = geometry_.border();
+    copyColumns_ = border.left + geometry_.W + border.right;
+    copyRow_ = copyColumns_ * runs_.pixel;
+    const bool isUnit = geometry_.taps() == 1 && attributes.stride[0] == 1 && attributes.stride[1] == 1 && border.isNone() && geometry_.outW == geometry_.W;
+    const bool isDense = out_.isDense() && (plan.residual == nullptr || residual_.isDense());
+    // Rows that fill their strips badly are gathered: the taps of a block's pixels as rows of one matrix (7×7 pixels are four strips, not seven).
+    const int64_t pixels = geometry_.outH * geometry_.outW, step = kernels_.pixelStep;
+    isGathered_ = isDense && !isUnit && 4 * roundedUp(pixels, step) < 3 * geometry_.outH * roundedUp(geometry_.outW, step);
+    isOneRow_ = isDense && (isUnit || isGathered_);
+    // Rows a multiple of 4 KB apart fall into the same cache sets.
+    if (!isUnit && copyRow_ % 2048 == 0) copyRow_ += 32;
+    for (int64_t u = 0; u < geometry_.K; u++) {
+      for (int64_t v = 0; v < (runs_.isMerged ? 1 : geometry_.L); v++) {
+        tapOffsets_.push_back(u * attributes.dilation[0] * copyRow_ + v * attributes.dilation[1] * runs_.pixel);
+      }
+    }
+    pixelStride_ = attributes.stride[1] * runs_.pixel;
+    offsets_ = tapOffsets_;
+    if (isGathered_) {
+      // A tap's channels of all groups together.
+      const int64_t length = attributes.groups == 1 ? runs_.length : runs_.pixel;
+      pixelStride_ = runs_.count * length;
+      for (int64_t r = 0; r < runs_.count; r++) offsets_[static_cast<size_t>(r)] = r * length;
+    }
+    split(plan.context.threads);
+  }
+
+  void run(const RunContext& context) const override {
+    const size_t panels = packed_.plan.panels.size();
+    if (split_.panelBlocks > 1) {
+      const size_t blocks = static_cast<size_t>(split_.panelBlocks);
+      context.team.parallelFor(blocks, [&](size_t item, int member) {
+        for (int64_t n = 0; n < geometry_.N; n++) computeBlock(context, n, 0, geometry_.outH, panels * item / blocks, panels * (item + 1) / blocks, member);
+      });
+      context.team.parallelFor(static_cast<size_t>(geometry_.N), [&](size_t n, int) { finish(context, static_cast<int64_t>(n), 0, geometry_.outH); });
+      return;
+    }
+    const int64_t blocks = split_.rowBlocks;
+    context.team.parallelFor(static_cast<size_t>(geometry_.N * blocks), [&](size_t item, int member) {
+      const int64_t n = static_cast<int64_t>(item) / blocks, block = static_cast<int64_t>(item) % blocks;
+      const int64_t begin = geometry_.outH * block / blocks, end = geometry_.outH * (block + 1) / blocks;
+      computeBlock(context, n, begin, end, 0, panels, member);
+      finish(context, n, begin, end);
+    });
+  }
+
+ private:
+  int64_t parts() const { return isSplit_ ? 2 : 1; }
+  int64_t copyRowsOf(int64_t rows) const { return (rows - 1) * geometry_.attributes.stride[0] + (geometry_.K - 1) * geometry_.attributes.dilation[0] + 1; }
+
+  void split(int threads) {
+    const size_t rowBytes = static_cast<size_t>(copyRow_ * parts()) * sizeof(uint16_t);
+    split_ = splitWork({geometry_.N, geometry_.outH, packed_.plan.panels.size(), packed_.plan.weightFloats * sizeof(float),
+                        static_cast<size_t>(copyRowsOf(geometry_.outH)) * rowBytes}, threads);
+    int64_t rows = geometry_.outH;
+    if (split_.panelBlocks == 1) {
+      const double most = kCacheShare * static_cast<double>(cpuInfo().l2Bytes);
+      const int64_t needed = static_cast<int64_t>(std::ceil(static_cast<double>(copyRowsOf(geometry_.outH)) * static_cast<double>(rowBytes) / most));
+      // Whole rounds: as many blocks for each thread as for the others.
+      if (needed > split_.rowBlocks) split_.rowBlocks = std::min<int64_t>((needed + threads - 1) / threads * threads, geometry_.outH);
+      rows = (geometry_.outH + split_.rowBlocks - 1) / std::max<int64_t>(split_.rowBlocks, 1);
+    }
+    // A strip is read as a whole, beyond its last pixel too.
+    const int64_t beyond = kernels_.pixelStep * pixelStride_ + runs_.length;
+    copySize_ = roundedUp(copyRowsOf(rows) * copyRow_ + (isGathered_ ? 0 : beyond), 32);
+    matrixSize_ = isGathered_ ? roundedUp(rows * geometry_.outW * pixelStride_ + beyond, 32) : 0;
+    memberScratchBytes = static_cast<size_t>((copySize_ + matrixSize_) * parts()) * sizeof(uint16_t);
+  }
+
+  // Output rows begin … end − 1 of image n, for some panels.
+  void computeBlock(const RunContext& context, int64_t n, int64_t begin, int64_t end, size_t panelBegin, size_t panelEnd, int member) const {
+    if (begin == end) return;
+    uint16_t* copy = context.scratch<uint16_t>(member);
+    const ConvAttributes& attributes = geometry_.attributes;
+    const int64_t top = begin * attributes.stride[0] - attributes.padding[0];
+    for (int64_t y = 0; y < copyRowsOf(end - begin); y++) narrowRow(in_.at(context.input(0), n, top + y, -attributes.padding[1]), copy + y * copyRow_);
+    uint16_t* matrix = copy + copySize_ * parts();
+    if (isGathered_) gather(copy, matrix, end - begin);
+    Bfloat16Work work;
+    kernels_.begin(work);
+    for (size_t index = panelBegin; index < panelEnd; index++) computePanel(context, n, begin, end, index, isGathered_ ? matrix : copy, work);
+    kernels_.end(work);
+  }
+
+  void gather(const uint16_t* copy, uint16_t* matrix, int64_t rows) const {
+    const ConvAttributes& attributes = geometry_.attributes;
+    const int64_t length = pixelStride_ / runs_.count;
+    for (int64_t part = 0; part < parts(); part++) {
+      uint16_t* to = matrix + part * matrixSize_;
+      for (int64_t y = 0; y < rows; y++) {
+        for (int64_t x = 0; x < geometry_.outW; x++) {
+          const uint16_t* from = copy + part * copySize_ + y * attributes.stride[0] * copyRow_ + x * attributes.stride[1] * runs_.pixel;
+          for (ptrdiff_t offset : tapOffsets_) to = std::copy_n(from + offset, length, to);
+        }
+      }
+    }
+  }
+
+  void narrowRow(const float* from, uint16_t* to) const {
+    uint16_t* low = isSplit_ ? to + copySize_ : nullptr;
+    if (in_.pixel == geometry_.C) {
+      kernels_.narrow(to, low, from, static_cast<size_t>(copyColumns_ * runs_.pixel));
+      return;
+    }
+    const size_t channels = static_cast<size_t>(geometry_.C), rest = static_cast<size_t>(runs_.pixel) - channels;
+    for (int64_t x = 0; x < copyColumns_; x++, from += in_.pixel, to += runs_.pixel) {
+      kernels_.narrow(to, low, from, channels);
+      std::memset(to + channels, 0, rest * sizeof(uint16_t));
+      if (low == nullptr) continue;
+      std::memset(low + channels, 0, rest * sizeof(uint16_t));
+      low += runs_.pixel;
+    }
+  }
+
+  void computePanel(const RunContext& context, int64_t n, int64_t begin, int64_t end, size_t index, const uint16_t* in, Bfloat16Work& work) const {
+    const ConvAttributes& attributes = geometry_.attributes;
+    const Panel& panel = packed_.plan.panels[index];
+    const auto weightsOf = [this](const Panel& of) { return reinterpret_cast<const uint16_t*>(packed_.packed + of.weightOffset); };
+    const bool isLast = index + 1 == packed_.plan.panels.size() && panel.firstChannel + panel.vectors * kBfloat16Lanes <= out_.pixel;
+    Bfloat16Tile tile{};
+    tile.pixelStride = pixelStride_;
+    tile.lowPlane = isGathered_ ? matrixSize_ : copySize_;
+    tile.runOffsets = offsets_.data();
+    tile.runCount = static_cast<int>(runs_.count);
+    tile.runLength = static_cast<int>(runs_.length);
+    tile.vectors = panel.vectors;
+    tile.weights = weightsOf(panel);
+    tile.bias = packed_.packed + packed_.plan.weightFloats + panel.biasOffset;
+    tile.outPixelStride = out_.pixel;
+    tile.residualPixelStride = residual_.pixel;
+    tile.lastLanes = isLast ? kBfloat16Lanes : panel.lastLanes(kBfloat16Lanes);
+    tile.low = attributes.epilogue.low();
+    tile.high = attributes.epilogue.high();
+    const int64_t rows = isOneRow_ ? 1 : end - begin, columns = isOneRow_ ? (end - begin) * geometry_.outW : geometry_.outW;
+    const int64_t most = kernels_.tilePixels[panel.vectors];
+    // Of nearly equal width, but for kernels that take a whole step's time anyway.
+    const int64_t strips = (columns + most - 1) / most;
+    const float* residual = context.inputs[3] != nullptr ? context.input(3) : nullptr;
+    // The next panel's weights, some with each tile.
+    const bool isLastPanel = index + 1 == packed_.plan.panels.size();
+    const uint16_t* const next = isLastPanel ? tile.weights : weightsOf(packed_.plan.panels[index + 1]);
+    const int64_t nextSize = isLastPanel ? 0 : packed_.plan.depth * 2 * kBfloat16Lanes * packed_.plan.panels[index + 1].vectors;
+    const int64_t perTile = runs_.count * runs_.steps(kernels_) * kernels_.prefetchLines * parts() * static_cast<int64_t>(kCacheLineBytes / sizeof(uint16_t));
+    int64_t fetched = 0;
+    int held = 0;
+    for (int64_t y = 0; y < rows; y++) {
+      for (int64_t s = 0; s < strips; s++) {
+        const int64_t x = kernels_.pixelStep > 1 ? s * most : columns * s / strips;
+        const int64_t xEnd = kernels_.pixelStep > 1 ? std::min(columns, x + most) : columns * (s + 1) / strips;
+        Bfloat16Tile::Strip& strip = tile.strips[held++];
+        strip.in = in + y * attributes.stride[0] * copyRow_ + x * tile.pixelStride + panel.group * geometry_.channelsPerGroup();
+        strip.out = out_.at(context.output(), n, begin + y, x) + panel.firstChannel;
+        strip.residual = residual == nullptr ? nullptr : residual_.at(residual, n, begin + y, x) + panel.firstChannel;
+        strip.pixels = static_cast<int>(xEnd - x);
+        if (held < kernels_.strips && !(y + 1 == rows && s + 1 == strips)) continue;
+        if (held < kBfloat16Strips) tile.strips[held].pixels = 0;
+        tile.prefetch = fetched < nextSize ? next + fetched : tile.weights;
+        fetched += perTile;
+        kernels_.multiply[isSplit_](work, tile);
+        held = 0;
+      }
+    }
+  }
+
+  void finish(const RunContext& context, int64_t n, int64_t begin, int64_t end) const {
+    activateRows(context.kernels, geometry_.attributes.epilogue, out_, context.output(), n, begin, end);
+    clearBorder(out_, context.output(), n, begin, end);
+  }
+
+  Image in_, out_, residual_;
+  PackedConv packed_;
+  ConvGeometry geometry_;
+  const Bfloat16Kernels& kernels_;
+  Runs runs_;
+  std::vector<ptrdiff_t> tapOffsets_, offsets_;  // of the runs: in the copy, and in what the kernel reads
+  WorkSplit split_;
+  bool isSplit_ = false, isGathered_ = false;
+  bool isOneRow_ = false;  // a block's pixels are one row, in `in` and in memory
+  int64_t copyColumns_ = 0, copyRow_ = 0, copySize_ = 0, matrixSize_ = 0, pixelStride_ = 0;
+};
+
+// To nearest even; a NaN stays one.
+uint16_t toBfloat16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+float toFloat(uint16_t value) { return std::bit_cast<float>(static_cast<uint32_t>(value) << 16); }
+
+// [panel][run][step][stepLength / 2][high, low][vectors · 16][2], then the biases.
+void packBfloat16(const ConvPlan& conv, const PanelPlan& plan, bool isSplit, float* packed) {
+  const ConvGeometry& geometry = conv.geometry;
+  const Runs runs(geometry);
+  const int64_t length = conv.context.bfloat16->stepLength, perGroup = geometry.channelsPerGroup(), taps = geometry.taps();
+  std::memset(packed, 0, plan.sizeBytes());
+  for (const Panel& panel : plan.panels) {
+    const int64_t partSize = panel.vectors * 2 * kBfloat16Lanes, row = partSize * (isSplit ? 2 : 1);
+    uint16_t* to = reinterpret_cast<uint16_t*>(packed + panel.weightOffset);
+    for (int64_t run = 0; run < runs.count; run++) {
+      for (int64_t step = 0; step < runs.steps(*conv.context.bfloat16); step++, to += length / 2 * row) {
+        const int64_t first = step * length, begin = std::min(first, runs.length - length);
+        for (int64_t k = first; k < begin + length; k++) {
+          const int64_t c = runs.isMerged ? k % runs.pixel : k, tap = runs.isMerged ? run * geometry.L + k / runs.pixel : run;
+          if (c >= perGroup) continue;
+          const float* weight = conv.weight + (panel.firstChannel * perGroup + c) * taps + tap;
+          uint16_t* at = to + (k - begin) / 2 * row + (k - begin) % 2;
+          for (int o = 0; o < panel.channels; o++, weight += perGroup * taps, at += 2) {
+            *at = toBfloat16(*weight);
+            if (isSplit && std::isfinite(toFloat(*at))) at[partSize] = toBfloat16(*weight - toFloat(*at));
+          }
+        }
+      }
+    }
+    if (conv.bias != nullptr) std::copy_n(conv.bias + panel.firstChannel, panel.channels, packed + plan.weightFloats + panel.biasOffset);
+  }
+}
+
+Result<std::unique_ptr<Task>> planBfloat16(const ConvPlan& plan) {
+  const ConvGeometry& geometry = plan.geometry;
+  const Bfloat16Kernels& kernels = *plan.context.bfloat16;
+  const bool isSplit = plan.context.precision == Precision::bfloat16x3;
+  const Runs runs(geometry);
+  PackedConv result;
+  // A pair of bfloat16 takes the room of one float.
+  const int64_t depth = runs.count * runs.steps(kernels) * kernels.stepLength / 2 * (isSplit ? 2 : 1);
+  result.plan = planPanels(kBfloat16Lanes, kernels.maxVectors, geometry.attributes.groups, geometry.outputsPerGroup(), depth);
+  Result<const void*> packed = plan.context.packed("bfloat16", result.plan.sizeBytes(), [&](void* to) { packBfloat16(plan, result.plan, isSplit, static_cast<float*>(to)); });
+  if (!packed.isOk()) return packed.status();
+  result.packed = static_cast<const float*>(packed.value());
+  return std::unique_ptr<Task>(new Bfloat16Task(plan, std::move(result)));
+}
+
+// Pairs of channels must not cross groups.
+bool isDense(const ConvGeometry& geometry) {
+  return geometry.channelsPerGroup() >= kMinChannels && (geometry.attributes.groups == 1 || geometry.channelsPerGroup() % 2 == 0);
+}
+
+template <bool kIsSplit>
+double bfloat16Cost(const ConvGeometry& geometry, const PlanContext& context) {
+  const Bfloat16Kernels& kernels = *context.bfloat16;
+  const ConvAttributes& attributes = geometry.attributes;
+  const Runs runs(geometry);
+  const int64_t vectors = (geometry.outputsPerGroup() + kBfloat16Lanes - 1) / kBfloat16Lanes;
+  const int64_t panelVectors = std::min<int64_t>(vectors, kernels.maxVectors), most = kernels.tilePixels[panelVectors];
+  const bool isOneRow = geometry.taps() == 1 && attributes.stride[0] == 1 && attributes.stride[1] == 1;
+  const int64_t columns = isOneRow ? geometry.outH * geometry.outW : geometry.outW, rows = isOneRow ? geometry.N : geometry.N * geometry.outH;
+  const int64_t strips = (columns + most - 1) / most;
+  // As in tileRowCost: fewer than eight sums at a time leave the unit waiting. A strip of less than a step takes as long as a step.
+  const double perStrip = kernels.pixelStep > 1 ? static_cast<double>(panelVectors * kernels.pixelStep)
+                                                : std::max(static_cast<double>(panelVectors * columns) / static_cast<double>(std::max<int64_t>(strips, 1)), 8.0) + 0.5 * static_cast<double>(panelVectors);
+  const double perStep = perStrip * static_cast<double>(strips * vectors) / static_cast<double>(panelVectors);
+  const double products = perStep * static_cast<double>(rows * attributes.groups * runs.count * runs.steps(kernels)) * kernels.stepCost * (kIsSplit ? 3 : 1);
+  // Rounding: as copying does in im2col, two multiply-adds' time for each vector.
+  const double moved = (kIsSplit ? 4.0 : 2.0) * static_cast<double>(geometry.N * geometry.H * geometry.W * geometry.C) / kBfloat16Lanes;
+  return std::max(products, weightCost(context.kernels, geometry.O * geometry.taps() * geometry.channelsPerGroup()) * (kIsSplit ? 1 : 0.5)) + moved;
+}
+
+}  // namespace
+
+const ConvAlgorithm kBfloat16Conv = {"bfloat16", isDense, bfloat16Cost<false>, planBfloat16, nullptr, Precision::bfloat16};
+const ConvAlgorithm kBfloat16x3Conv = {"bfloat16x3", isDense, bfloat16Cost<true>, planBfloat16, nullptr, Precision::bfloat16x3};
+
+}  // namespace repconv
