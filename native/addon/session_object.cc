@@ -37,7 +37,7 @@ Status choosePrecision(const std::string& name, SessionOptions* options) {
   if (options->bfloat16 != nullptr) {
     options->precision = name == "bfloat16x3" ? Precision::bfloat16x3 : Precision::bfloat16;
   } else if (!isFastest) {
-    return failure(Code::unsupported, "compile: precision %s expects a processor with AMX, or AMD's with AVX512_BF16; this one (%s) computes in float32, with %s%s", name.c_str(),
+    return failure(Code::unsupported, "session: precision %s expects a processor with AMX, or AMD's with AVX512_BF16; this one (%s) computes in float32, with %s%s", name.c_str(),
                    cpuInfo().model.c_str(), isaName(options->isa), options->isa < cpuInfo().isa ? " at most, as was asked for" : "");
   }
   return Status();

@@ -91,7 +91,18 @@ describe('compile', () => {
   });
 
   it.each<[string, object, string, string | RegExp]>([
-    ['a precision it does not have', { precision: 'bfloat16' }, 'ERR_UNSUPPORTED', 'compile: precision expects float32, got bfloat16'],
+    [
+      'a precision nobody has',
+      { precision: 'int8' },
+      'ERR_INPUT',
+      /^compile: precision expects one of float32, bfloat16x3, bfloat16, fastest, got int8/,
+    ],
+    [
+      'a precision this instruction set has not',
+      { precision: 'bfloat16', isa: 'scalar' },
+      'ERR_UNSUPPORTED',
+      /computes in float32, with scalar/,
+    ],
     ['maxBatch 0', { maxBatch: 0 }, 'ERR_INPUT', 'compile: maxBatch expects a whole number from 1 to 65536, got 0'],
     ['maxBatch 1.5', { maxBatch: 1.5 }, 'ERR_INPUT', /maxBatch expects a whole number/],
     ['threads 0', { threads: 0 }, 'ERR_INPUT', 'compile: threads expects a whole number from 1 to 64, got 0'],
@@ -129,10 +140,10 @@ describe('the environment', () => {
     Object.assign(process.env, { REPCONV_ISA: 'scalar', REPCONV_CONV: 'im2col', REPCONV_THREADS: '3' });
     const layer = new Conv2d(3, 40, 3);
     const session = compileSync(layer, { inputs: image });
-    expect(session.settings).toEqual({ isa: 'scalar', threads: 3 });
+    expect(session.settings).toEqual({ isa: 'scalar', threads: 3, precision: 'float32' });
     expect(session.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({ algorithm: 'im2col', why: 'forced' });
     const told = compileSync(layer, { inputs: image, threads: 1, conv: 'direct' });
-    expect(told.settings).toEqual({ isa: 'scalar', threads: 1 });
+    expect(told.settings).toEqual({ isa: 'scalar', threads: 1, precision: 'float32' });
     expect(told.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({ algorithm: 'direct', why: 'forced' });
   });
 
