@@ -66,7 +66,7 @@ export async function compareEngines(
     try {
       const [ours, theirs] = [() => session.runSync(images), peerSession.runner(images)];
       const firstMs = [await timed(ours), await timed(theirs)];
-      const precision = settledPrecision(session, options.precision);
+      const precision = settledPrecision(session);
       const equality = checkEqual(`${network}, repconv against ${engine.name}`, ours().output, await theirs(), precision);
       progress.stage('measuring');
       const turns = await takeTurns([ours, theirs], { ...options, runsPerTurn: await runsPerTurn([ours, theirs]), restMs }, progress);

@@ -51,10 +51,10 @@ export function measureLayers(session: Session, images: Tensor): LayerReport {
   return {
     peakGigaflopsPerSecond: peak * threads,
     profiles: profiles.length,
-    layers: profiles[0].map(({ label, operation, algorithm, why, macs }, i) => {
+    layers: profiles[0].map(({ label, operation, algorithm, kernel, why, macs }, i) => {
       const gigaflopsPerSecond = macs === 0 ? 0 : (2 * macs) / (1e6 * medians[i]);
       return {
-        ...{ label, operation, algorithm, why, macs, medianMs: medians[i], shareOfTime: medians[i] / total, gigaflopsPerSecond },
+        ...{ label, operation, algorithm, kernel, why, macs, medianMs: medians[i], shareOfTime: medians[i] / total, gigaflopsPerSecond },
         shareOfPeak: gigaflopsPerSecond / (peak * threads),
       };
     }),

@@ -75,7 +75,7 @@ export async function measureNetwork(
   options: MeasureOptions,
   progress: Progress,
 ): Promise<NetworkResult> {
-  const { batch, precision } = options;
+  const { batch } = options;
   const images = randn([batch, 3, resolution, resolution], { generator: new Random(seed + 1) });
   const forms: Form[] = [];
   try {
@@ -88,7 +88,7 @@ export async function measureNetwork(
       await pause();
       forms.push(await Form.compiled(form, source, foldBatchNorm, images, options));
     }
-    const settled = settledPrecision(forms[0].session, precision);
+    const settled = settledPrecision(forms[0].session);
     const expected = settled === 'float32' ? forms[0].output : await outputInFloat32(written, images, options);
     const [, folded, afterMerge] = forms.map(({ form, output }): Equality => checkEqual(`${network}, ${form}`, output, expected, settled));
     progress.stage('measuring');

@@ -7,13 +7,11 @@ export type PrecisionName = (typeof precisions)[number];
 export type SettledPrecision = Exclude<PrecisionName, 'fastest'>;
 
 /** As `compile` takes it, which refuses what it does not have (ERR_UNSUPPORTED). */
-export function precisionOption(name: PrecisionName): { readonly precision: NonNullable<CompileOptions['precision']> } {
-  return { precision: name as NonNullable<CompileOptions['precision']> };
+export function precisionOption(name: PrecisionName): Pick<CompileOptions, 'precision'> {
+  return { precision: name };
 }
 
 /** What a session computes in: what was asked for, or what `fastest` came to. */
-export function settledPrecision({ settings }: Session, asked: PrecisionName): SettledPrecision {
-  if (asked !== 'fastest') return asked;
-  const { precision } = settings as { precision?: SettledPrecision };
-  return precision ?? 'float32';
+export function settledPrecision({ settings }: Session): SettledPrecision {
+  return settings.precision;
 }

@@ -35,7 +35,7 @@ export interface NativeSettings {
   /** Threads that one run may use. */
   readonly threads: number;
   /** What convolutions may be computed in: `float32`, `bfloat16x3` or `bfloat16`. {@link StepDescription.algorithm} tells which of them are. */
-  readonly precision: string;
+  readonly precision: 'float32' | 'bfloat16x3' | 'bfloat16';
 }
 
 export interface NativeMemory {

@@ -37,8 +37,9 @@ Status choosePrecision(const std::string& name, SessionOptions* options) {
   if (options->bfloat16 != nullptr) {
     options->precision = name == "bfloat16x3" ? Precision::bfloat16x3 : Precision::bfloat16;
   } else if (!isFastest) {
+    const char* because = options->isa < cpuInfo().isa ? " at most, as was asked for" : cpuInfo().hasAmxBf16 ? "; it has AMX, but the operating system does not permit it" : "";
     return failure(Code::unsupported, "session: precision %s expects a processor with AMX, or AMD's with AVX512_BF16; this one (%s) computes in float32, with %s%s", name.c_str(),
-                   cpuInfo().model.c_str(), isaName(options->isa), options->isa < cpuInfo().isa ? " at most, as was asked for" : "");
+                   cpuInfo().model.c_str(), isaName(options->isa), because);
   }
   return Status();
 }

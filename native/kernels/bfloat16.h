@@ -1,8 +1,8 @@
-// The kernels of products in bfloat16, beside the tables of float32: the only ones that are written with intrinsics, since what the hardware has
-// here is no vector of the compiler's. Two kinds, behind one contract: AVX512_BF16's products of pairs (bfloat16_dot.cc) and AMX tiles (bfloat16_amx.cc).
+// The kernels of products in bfloat16, beside the tables of float32: the only ones written with intrinsics, since what the hardware has here is no
+// vector of the compiler's. Two kinds, behind one contract: AVX512_BF16's products of pairs (bfloat16_dot.cc) and AMX tiles (bfloat16_amx.cc).
 //
-// A value is one bfloat16, or the sum of two (`isSplit`): x = high + low, 16 bits of mantissa; products are then high·high + low·high + high·low. Sums
-// are float32 either way. Both instructions take denormal numbers for zero.
+// A value is one bfloat16, or the sum of two (`isSplit`): x = high + low, 16 bits of mantissa; products are then high·high + low·high + high·low.
+// Sums are float32 either way. Both instructions take denormal numbers for zero.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,7 @@ struct Bfloat16Tile {
     const uint16_t* in;
     float* out;
     const float* residual;  // or null
-    int pixels;             // 0: no strip
+    int pixels;  // 0: no strip
   };
   Strip strips[kBfloat16Strips];
   ptrdiff_t pixelStride;
@@ -44,7 +44,7 @@ struct Bfloat16Tile {
   ptrdiff_t outPixelStride;
   ptrdiff_t residualPixelStride;
   int lastLanes;  // channels of the last vector that are stored
-  float low;      // NaN passes the clamp
+  float low;  // NaN passes the clamp
   float high;
   const uint16_t* prefetch;  // weights that are wanted soon: each step fetches prefetchLines of their cache lines (twice as many if split)
 };

@@ -156,7 +156,8 @@ namespace repconv {
 const Bfloat16Kernels* bfloat16AmxKernels() {
   // 16 × 16 pixels and channels take 50 multiply-adds' time: 16 cycles at best, of which measured networks reached six to seven tenths.
   static const Bfloat16Kernels kernels = {
-      "amx", kStep, 2, {0, kRows, kRows, 0}, kRows, 2, kPrefetchLines, 50.0 / kRows, {multiply<false>, multiply<true>}, bfloat16DotKernels()->narrow, begin, end};
+      "amx", kStep, 2, {0, kRows, kRows, 0}, kRows, 2, kPrefetchLines, 50.0 / kRows, {multiply<false>, multiply<true>}, bfloat16DotKernels()->narrow,
+      begin, end};
   return &kernels;
 }
 }  // namespace repconv

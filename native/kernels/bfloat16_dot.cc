@@ -1,7 +1,7 @@
 // bfloat16 by AVX512_BF16: vdpbf16ps adds two products to each of 16 sums.
 //
-// Registers, as in body/gemm.inl: 24 sums (8 pixels × 3 vectors, 12 × 2), the vectors' weights, one broadcast pair of inputs; split, twice the weights
-// and one broadcast more: all 32.
+// Registers, as in body/gemm.inl: 24 sums (8 pixels × 3 vectors, 12 × 2), the vectors' weights, one broadcast pair of inputs; split, twice the
+// weights and one broadcast more: all 32.
 #include "kernels/bfloat16.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -141,8 +141,18 @@ void nothing(Bfloat16Work&) {}
 
 namespace repconv {
 const Bfloat16Kernels* bfloat16DotKernels() {
-  static constexpr Bfloat16Kernels kernels = {
-      "avx512-bf16", 2, kMaxPanelVectors, {0, kTilePixels[1], kTilePixels[2], kTilePixels[3]}, 1, 1, kPrefetchLines, 1.0, {multiply<false>, multiply<true>}, narrow, nothing, nothing};
+  static constexpr Bfloat16Kernels kernels = {"avx512-bf16",
+                                              2,
+                                              kMaxPanelVectors,
+                                              {0, kTilePixels[1], kTilePixels[2], kTilePixels[3]},
+                                              1,
+                                              1,
+                                              kPrefetchLines,
+                                              1.0,
+                                              {multiply<false>, multiply<true>},
+                                              narrow,
+                                              nothing,
+                                              nothing};
   return &kernels;
 }
 }  // namespace repconv

@@ -54,7 +54,8 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
   };
 
   // Each strip has a place of its own; a strip is read as a whole. Its low parts follow its high ones.
-  const size_t planeSize = static_cast<size_t>((kernels.pixelStep > 1 ? kernels.pixelStep - 1 : std::max(c.pixels[0], 1) - 1) * pixelStride + most - least + c.length);
+  const size_t planeSize =
+      static_cast<size_t>((kernels.pixelStep > 1 ? kernels.pixelStep - 1 : std::max(c.pixels[0], 1) - 1) * pixelStride + most - least + c.length);
   std::vector<Parts> inputs;
   std::vector<Guarded<uint16_t>> ins;
   std::vector<Guarded<float>> outs, residuals;
@@ -62,7 +63,8 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
   for (int pixels : c.pixels) {
     inputs.push_back(drawn(planeSize, c.isSplit, draw));
     const Parts& input = inputs.back();
-    ins.emplace_back(planeSize * static_cast<size_t>(parts), side, [&](size_t i) { return rounded(i < planeSize ? input.high[i] : input.low[i - planeSize]); });
+    ins.emplace_back(planeSize * static_cast<size_t>(parts), side,
+                     [&](size_t i) { return rounded(i < planeSize ? input.high[i] : input.low[i - planeSize]); });
     const ptrdiff_t last = std::max(pixels, 1) - 1;
     outs.emplace_back(static_cast<size_t>(last * outStride + stored), side, [](size_t) { return kUntouched; });
     residuals.emplace_back(static_cast<size_t>(last * residualStride + width), side, [&](size_t) { return smallInteger(random); });
@@ -84,7 +86,9 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
   }
 
   Bfloat16Tile tile{};
-  for (int s = 0; s < 2; s++) tile.strips[s] = {ins[static_cast<size_t>(s)].data() - least, outs[static_cast<size_t>(s)].data(), c.hasResidual ? residuals[static_cast<size_t>(s)].data() : nullptr, c.pixels[s]};
+  for (int s = 0; s < 2; s++)
+    tile.strips[s] = {ins[static_cast<size_t>(s)].data() - least, outs[static_cast<size_t>(s)].data(),
+                      c.hasResidual ? residuals[static_cast<size_t>(s)].data() : nullptr, c.pixels[s]};
   tile.pixelStride = pixelStride;
   tile.lowPlane = static_cast<ptrdiff_t>(planeSize);
   tile.runOffsets = offsets.data();
@@ -99,8 +103,8 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
   tile.low = c.isClamped ? -20.0f : -std::numeric_limits<float>::infinity();
   tile.high = c.isClamped ? 35.0f : std::numeric_limits<float>::infinity();
   tile.prefetch = packed.data();
-  note("%s: %d+%d pixels, %d vectors, lanes %d, %d runs of %d, split %d, residual %d, clamp %d", kernels.name, c.pixels[0], c.pixels[1], c.vectors, c.lastLanes, c.runs, c.length,
-       c.isSplit, c.hasResidual, c.isClamped);
+  note("%s: %d+%d pixels, %d vectors, lanes %d, %d runs of %d, split %d, residual %d, clamp %d", kernels.name, c.pixels[0], c.pixels[1], c.vectors,
+       c.lastLanes, c.runs, c.length, c.isSplit, c.hasResidual, c.isClamped);
   Bfloat16Work work;
   kernels.begin(work);
   kernels.multiply[c.isSplit](work, tile);
@@ -113,7 +117,8 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
         double sum = static_cast<double>(bias[static_cast<size_t>(o)]), magnitude = std::fabs(sum);
         for (int r = 0; r < c.runs; r++) {
           for (int k = 0; k < c.length; k++) {
-            const size_t x = static_cast<size_t>(p * pixelStride + offsets[static_cast<size_t>(r)] - least + k), w = static_cast<size_t>((r * c.length + k) * width + o);
+            const size_t x = static_cast<size_t>(p * pixelStride + offsets[static_cast<size_t>(r)] - least + k),
+                         w = static_cast<size_t>((r * c.length + k) * width + o);
             const double high = static_cast<double>(inputs[s].high[x]), low = static_cast<double>(inputs[s].low[x]);
             const double product = (high + low) * static_cast<double>(weights.high[w]) + high * static_cast<double>(weights.low[w]);
             sum += product;
@@ -123,7 +128,8 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
         const size_t at = static_cast<size_t>(p * outStride + o);
         if (c.hasResidual) sum += static_cast<double>(residuals[s][static_cast<size_t>(p * residualStride + o)]);
         expected[at] = clampOf(static_cast<float>(sum), tile.low, tile.high);
-        if (tolerance > 0 && std::fabs(static_cast<double>(outs[s][at] - expected[at])) <= static_cast<double>(tolerance) * magnitude) expected[at] = outs[s][at];
+        if (tolerance > 0 && std::fabs(static_cast<double>(outs[s][at] - expected[at])) <= static_cast<double>(tolerance) * magnitude)
+          expected[at] = outs[s][at];
       }
     }
     if (Difference difference = compareFloats("out", outs[s].data(), expected.data(), expected.size()); !difference.empty()) return difference;
@@ -210,10 +216,12 @@ TEST("rounding to bfloat16 is to nearest even, keeps NaN and infinity, and its s
           case 2:  // halfway between two
             return std::bit_cast<float>(static_cast<uint32_t>(random.between(0x3000, 0x4fff)) << 16 | 0x8000u);
           default:
-            return std::bit_cast<float>(static_cast<uint32_t>(random.next() % 0x60000000u + 0x10000000u) | static_cast<uint32_t>(random.next() & 0x80000000u));
+            return std::bit_cast<float>(static_cast<uint32_t>(random.next() % 0x60000000u + 0x10000000u) |
+                                        static_cast<uint32_t>(random.next() & 0x80000000u));
         }
       });
-      const Guarded<uint16_t> high(size, side, [](size_t) { return uint16_t{0}; }), low(size, side, [](size_t) { return uint16_t{0}; }), alone(size, side, [](size_t) { return uint16_t{0}; });
+      const Guarded<uint16_t> high(size, side, [](size_t) { return uint16_t{0}; }), low(size, side, [](size_t) { return uint16_t{0}; }),
+          alone(size, side, [](size_t) { return uint16_t{0}; });
       kernels->narrow(high.data(), low.data(), in.data(), size);
       kernels->narrow(alone.data(), nullptr, in.data(), size);
       for (size_t i = 0; i < size; i++) {
@@ -232,7 +240,8 @@ TEST("rounding to bfloat16 is to nearest even, keeps NaN and infinity, and its s
     const float tiny[2] = {0x1p-140f, -0x1p-130f};
     uint16_t zero[2], rest[2];
     kernels->narrow(zero, rest, tiny, 2);
-    CHECK(zero[0] == 0 && zero[1] == 0x8000 && (rest[0] & 0x7fff) == 0 && (rest[1] & 0x7fff) == 0, "denormal numbers are %04x and %04x", zero[0], zero[1]);
+    CHECK(zero[0] == 0 && zero[1] == 0x8000 && (rest[0] & 0x7fff) == 0 && (rest[1] & 0x7fff) == 0, "denormal numbers are %04x and %04x", zero[0],
+          zero[1]);
   }
 }
 

@@ -122,7 +122,8 @@ std::string compare(const Geometry& g, int seed, Random& random, const std::vect
   const int weight = d.constant({g.O, perGroup, g.K, g.L}, parts.weight);
   const int bias = parts.hasBias ? d.constant({g.O}, parts.bias) : kNoValue;
   const int residual = parts.hasResidual ? d.as(Layout::nhwc, d.input(outShape)) : kNoValue;
-  std::vector<Attribute> attributes = {numbers("stride", {double(g.stride[0]), double(g.stride[1])}), numbers("dilation", {double(g.dilation[0]), double(g.dilation[1])}),
+  std::vector<Attribute> attributes = {numbers("stride", {double(g.stride[0]), double(g.stride[1])}),
+                                       numbers("dilation", {double(g.dilation[0]), double(g.dilation[1])}),
                                        numbers("padding", {double(g.padding[0]), double(g.padding[1]), double(g.padding[2]), double(g.padding[3])}),
                                        numbers("groups", {double(g.groups)})};
   if (isClamped) attributes.push_back(word("activation", "relu6"));
@@ -133,11 +134,13 @@ std::string compare(const Geometry& g, int seed, Random& random, const std::vect
 
   for (const Way& way : ways) {
     Result<Outputs> result = runGuarded(d, way, inputs, seed % 2 == 0);
-    note("seed %d, %s, conv %s %s, %d threads: %.300s", seed, isaName(way.isa), way.conv.c_str(), way.bfloat16 != nullptr ? way.bfloat16->name : "", way.threads, d.show().c_str());
+    note("seed %d, %s, conv %s %s, %d threads: %.300s", seed, isaName(way.isa), way.conv.c_str(), way.bfloat16 != nullptr ? way.bfloat16->name : "",
+         way.threads, d.show().c_str());
     if (!result.isOk()) return result.status().message();
     const std::vector<float>& out = result.value()[0];
     for (size_t i = 0; i < expected.size(); i++) {
-      if (out[i] != expected[i]) return "element " + std::to_string(i) + " is " + std::to_string(out[i]) + ", expected " + std::to_string(expected[i]);
+      if (out[i] != expected[i])
+        return "element " + std::to_string(i) + " is " + std::to_string(out[i]) + ", expected " + std::to_string(expected[i]);
     }
   }
   return {};
@@ -169,7 +172,8 @@ TEST("bfloat16 convolutions are exact on whole numbers of 8 bits, of 16 in two p
     for (int seed = 1; seed <= repetitions(isEmulated ? 60 : 400); seed++) {
       Random random(static_cast<uint64_t>(seed) + 300000);
       const Geometry g = denseGeometry(random);
-      const Way single{Isa::avx512, g.threads, "bfloat16", Precision::bfloat16, one}, split{Isa::avx512, g.threads, "bfloat16x3", Precision::bfloat16x3, one};
+      const Way single{Isa::avx512, g.threads, "bfloat16", Precision::bfloat16, one},
+          split{Isa::avx512, g.threads, "bfloat16x3", Precision::bfloat16x3, one};
       std::string difference = compare(g, seed, random, {single});
       CHECK(difference.empty(), "%s", difference.c_str());
       // The product of the two low parts is left out: one of the factors has none.
@@ -183,7 +187,8 @@ TEST("bfloat16 convolutions are exact on whole numbers of 8 bits, of 16 in two p
     Random random(300001);
     const Geometry g = denseGeometry(random);
     CHECK(!compare(g, 1, random, {{Isa::avx512, 1, "bfloat16", Precision::bfloat16, &broken}}).empty(), "%s does not compute it", one->name);
-    CHECK(!compare(g, 1, random, {{Isa::avx512, 1, "bfloat16x3", Precision::bfloat16x3, &broken}}).empty(), "%s does not compute it in parts", one->name);
+    CHECK(!compare(g, 1, random, {{Isa::avx512, 1, "bfloat16x3", Precision::bfloat16x3, &broken}}).empty(), "%s does not compute it in parts",
+          one->name);
   }
 }
 

@@ -1,6 +1,6 @@
 // Convolution in bfloat16, or in pairs of bfloat16 (`bfloat16x3`): dense taps, any kernel size, stride and dilation.
 //
-//     rows of float32 ── round ──▶ the same rows in bfloat16 [part][y][x][c] ── register tiles ──▶ bias, residual, clamp ──▶ float32
+//     rows of float32 ── round ──▶ the same in bfloat16 [part][y][x][c] ── register tiles ──▶ bias, residual, clamp ──▶ float32
 //
 // Images stay float32 between steps. A block of output rows rounds what it reads into its own scratch memory and multiplies at once, while that is
 // in the cache of the core that will read it; the few rows that two blocks share are rounded twice. (One copy for all would be written by one core
@@ -51,7 +51,8 @@ class Bfloat16Task : public Task {
     const Border border = geometry_.border();
     copyColumns_ = border.left + geometry_.W + border.right;
     copyRow_ = copyColumns_ * runs_.pixel;
-    const bool isUnit = geometry_.taps() == 1 && attributes.stride[0] == 1 && attributes.stride[1] == 1 && border.isNone() && geometry_.outW == geometry_.W;
+    const bool isUnit =
+        geometry_.taps() == 1 && attributes.stride[0] == 1 && attributes.stride[1] == 1 && border.isNone() && geometry_.outW == geometry_.W;
     const bool isDense = out_.isDense() && (plan.residual == nullptr || residual_.isDense());
     // Rows that fill their strips badly are gathered: the taps of a block's pixels as rows of one matrix (7×7 pixels are four strips, not seven).
     const int64_t pixels = geometry_.outH * geometry_.outW, step = kernels_.pixelStep;
@@ -80,7 +81,8 @@ class Bfloat16Task : public Task {
     if (split_.panelBlocks > 1) {
       const size_t blocks = static_cast<size_t>(split_.panelBlocks);
       context.team.parallelFor(blocks, [&](size_t item, int member) {
-        for (int64_t n = 0; n < geometry_.N; n++) computeBlock(context, n, 0, geometry_.outH, panels * item / blocks, panels * (item + 1) / blocks, member);
+        for (int64_t n = 0; n < geometry_.N; n++)
+          computeBlock(context, n, 0, geometry_.outH, panels * item / blocks, panels * (item + 1) / blocks, member);
       });
       context.team.parallelFor(static_cast<size_t>(geometry_.N), [&](size_t n, int) { finish(context, static_cast<int64_t>(n), 0, geometry_.outH); });
       return;
@@ -96,12 +98,15 @@ class Bfloat16Task : public Task {
 
  private:
   int64_t parts() const { return isSplit_ ? 2 : 1; }
-  int64_t copyRowsOf(int64_t rows) const { return (rows - 1) * geometry_.attributes.stride[0] + (geometry_.K - 1) * geometry_.attributes.dilation[0] + 1; }
+  int64_t copyRowsOf(int64_t rows) const {
+    return (rows - 1) * geometry_.attributes.stride[0] + (geometry_.K - 1) * geometry_.attributes.dilation[0] + 1;
+  }
 
   void split(int threads) {
     const size_t rowBytes = static_cast<size_t>(copyRow_ * parts()) * sizeof(uint16_t);
     split_ = splitWork({geometry_.N, geometry_.outH, packed_.plan.panels.size(), packed_.plan.weightFloats * sizeof(float),
-                        static_cast<size_t>(copyRowsOf(geometry_.outH)) * rowBytes}, threads);
+                        static_cast<size_t>(copyRowsOf(geometry_.outH)) * rowBytes},
+                       threads);
     int64_t rows = geometry_.outH;
     if (split_.panelBlocks == 1) {
       const double most = kCacheShare * static_cast<double>(cpuInfo().l2Bytes);
@@ -123,7 +128,8 @@ class Bfloat16Task : public Task {
     uint16_t* copy = context.scratch<uint16_t>(member);
     const ConvAttributes& attributes = geometry_.attributes;
     const int64_t top = begin * attributes.stride[0] - attributes.padding[0];
-    for (int64_t y = 0; y < copyRowsOf(end - begin); y++) narrowRow(in_.at(context.input(0), n, top + y, -attributes.padding[1]), copy + y * copyRow_);
+    for (int64_t y = 0; y < copyRowsOf(end - begin); y++)
+      narrowRow(in_.at(context.input(0), n, top + y, -attributes.padding[1]), copy + y * copyRow_);
     uint16_t* matrix = copy + copySize_ * parts();
     if (isGathered_) gather(copy, matrix, end - begin);
     Bfloat16Work work;
@@ -190,7 +196,8 @@ class Bfloat16Task : public Task {
     const bool isLastPanel = index + 1 == packed_.plan.panels.size();
     const uint16_t* const next = isLastPanel ? tile.weights : weightsOf(packed_.plan.panels[index + 1]);
     const int64_t nextSize = isLastPanel ? 0 : packed_.plan.depth * 2 * kBfloat16Lanes * packed_.plan.panels[index + 1].vectors;
-    const int64_t perTile = runs_.count * runs_.steps(kernels_) * kernels_.prefetchLines * parts() * static_cast<int64_t>(kCacheLineBytes / sizeof(uint16_t));
+    const int64_t perTile =
+        runs_.count * runs_.steps(kernels_) * kernels_.prefetchLines * parts() * static_cast<int64_t>(kCacheLineBytes / sizeof(uint16_t));
     int64_t fetched = 0;
     int held = 0;
     for (int64_t y = 0; y < rows; y++) {
@@ -275,7 +282,8 @@ Result<std::unique_ptr<Task>> planBfloat16(const ConvPlan& plan) {
   // A pair of bfloat16 takes the room of one float.
   const int64_t depth = runs.count * runs.steps(kernels) * kernels.stepLength / 2 * (isSplit ? 2 : 1);
   result.plan = planPanels(kBfloat16Lanes, kernels.maxVectors, geometry.attributes.groups, geometry.outputsPerGroup(), depth);
-  Result<const void*> packed = plan.context.packed("bfloat16", result.plan.sizeBytes(), [&](void* to) { packBfloat16(plan, result.plan, isSplit, static_cast<float*>(to)); });
+  Result<const void*> packed =
+      plan.context.packed("bfloat16", result.plan.sizeBytes(), [&](void* to) { packBfloat16(plan, result.plan, isSplit, static_cast<float*>(to)); });
   if (!packed.isOk()) return packed.status();
   result.packed = static_cast<const float*>(packed.value());
   return std::unique_ptr<Task>(new Bfloat16Task(plan, std::move(result)));
@@ -297,10 +305,13 @@ double bfloat16Cost(const ConvGeometry& geometry, const PlanContext& context) {
   const int64_t columns = isOneRow ? geometry.outH * geometry.outW : geometry.outW, rows = isOneRow ? geometry.N : geometry.N * geometry.outH;
   const int64_t strips = (columns + most - 1) / most;
   // As in tileRowCost: fewer than eight sums at a time leave the unit waiting. A strip of less than a step takes as long as a step.
-  const double perStrip = kernels.pixelStep > 1 ? static_cast<double>(panelVectors * kernels.pixelStep)
-                                                : std::max(static_cast<double>(panelVectors * columns) / static_cast<double>(std::max<int64_t>(strips, 1)), 8.0) + 0.5 * static_cast<double>(panelVectors);
+  const double perStrip = kernels.pixelStep > 1
+                              ? static_cast<double>(panelVectors * kernels.pixelStep)
+                              : std::max(static_cast<double>(panelVectors * columns) / static_cast<double>(std::max<int64_t>(strips, 1)), 8.0) +
+                                    0.5 * static_cast<double>(panelVectors);
   const double perStep = perStrip * static_cast<double>(strips * vectors) / static_cast<double>(panelVectors);
-  const double products = perStep * static_cast<double>(rows * attributes.groups * runs.count * runs.steps(kernels)) * kernels.stepCost * (kIsSplit ? 3 : 1);
+  const double products =
+      perStep * static_cast<double>(rows * attributes.groups * runs.count * runs.steps(kernels)) * kernels.stepCost * (kIsSplit ? 3 : 1);
   // Rounding: as copying does in im2col, two multiply-adds' time for each vector.
   const double moved = (kIsSplit ? 4.0 : 2.0) * static_cast<double>(geometry.N * geometry.H * geometry.W * geometry.C) / kBfloat16Lanes;
   return std::max(products, weightCost(context.kernels, geometry.O * geometry.taps() * geometry.channelsPerGroup()) * (kIsSplit ? 1 : 0.5)) + moved;
