@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdio>
+#include <cstring>
 #include <limits>
 
 #include "bfloat16_ways.h"
@@ -199,6 +201,28 @@ TEST("AMX tiles run through the emulator where the processor has none") {
   const long before = AmxEmulator::executed();
   CHECK(compareTiles(*bfloat16AmxKernels(), 2, false, true, 1).empty(), "the tile is wrong");
   CHECK(AmxEmulator::executed() - before > 10, "%ld instructions", AmxEmulator::executed() - before);
+}
+
+TEST("what the processor has for bfloat16 is what the operating system says, and AMX is handed out only with its permission") {
+  CHECK(availableBfloat16(Isa::scalar) == nullptr && availableBfloat16(Isa::avx2) == nullptr, "kernels below AVX-512");
+  const Bfloat16Kernels* kernels = availableBfloat16(cpuInfo().isa);
+  const bool isAmx = kernels != nullptr && kernels == bfloat16AmxKernels();
+  CHECK(isAmx == (cpuInfo().hasAmxBf16 && permitAmx()), "AMX is handed out: %d, permitted: %d", isAmx, permitAmx());
+#if defined(__x86_64__) && defined(__linux__)
+  std::FILE* file = std::fopen("/proc/cpuinfo", "re");
+  if (file == nullptr) return skip("there is no /proc/cpuinfo");
+  char line[8192];
+  bool hasFlags = false, hasDot = false, hasAmx = false;
+  while (!hasFlags && std::fgets(line, sizeof line, file) != nullptr) {
+    hasFlags = std::strncmp(line, "flags", 5) == 0;
+    hasDot = std::strstr(line, " avx512_bf16") != nullptr;
+    hasAmx = std::strstr(line, " amx_bf16") != nullptr && std::strstr(line, " amx_tile") != nullptr;
+  }
+  std::fclose(file);
+  if (!hasFlags) return;
+  CHECK(cpuInfo().hasBf16Dot == (hasDot && cpuInfo().isa == Isa::avx512), "AVX512_BF16: found %d, expected %d", cpuInfo().hasBf16Dot, hasDot);
+  CHECK(cpuInfo().hasAmxBf16 == (hasAmx && cpuInfo().hasBf16Dot), "AMX: found %d, expected %d", cpuInfo().hasAmxBf16, hasAmx);
+#endif
 }
 
 TEST("rounding to bfloat16 is to nearest even, keeps NaN and infinity, and its second part holds the rest") {
