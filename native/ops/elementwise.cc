@@ -132,7 +132,7 @@ class BinaryOperation : public Operation {
                                 b->shape[2] == 1 && b->shape[3] == 1;
       isRight = isRight && out->shape.size() == 4 && a->shape == out->shape && (b->shape == out->shape || isPerChannel);
     } else {
-      isRight = isRight && epilogue_.activation == Activation::none && broadcasts(*a, *out) && broadcasts(*b, *out);
+      isRight = isRight && epilogue_.activation == Activation::none && broadcasts(*a, *out) && broadcasts(*b, *out) && isReached(*a, *b, *out);
     }
     return isRight ? Status() : failure(Code::shape, "%s: %s and %s do not make %s", nameOf(kind_), showShape(a->shape).c_str(), showShape(b->shape).c_str(), showShape(out->shape).c_str());
   }
@@ -153,6 +153,15 @@ class BinaryOperation : public Operation {
     for (size_t i = 0; i < from.shape.size(); i++) {
       const int64_t extent = from.shape[from.shape.size() - 1 - i];
       if (extent != 1 && extent != to.shape[to.shape.size() - 1 - i]) return false;
+    }
+    return true;
+  }
+
+  // Every extent of the output is that of an input: where both broadcast, there is nothing to walk along.
+  static bool isReached(const ValueType& a, const ValueType& b, const ValueType& out) {
+    const auto extent = [](const ValueType& type, size_t fromEnd) { return fromEnd < type.shape.size() ? type.shape[type.shape.size() - 1 - fromEnd] : 1; };
+    for (size_t i = 0; i < out.shape.size(); i++) {
+      if (extent(out, i) != extent(a, i) && extent(out, i) != extent(b, i)) return false;
     }
     return true;
   }
