@@ -1,8 +1,8 @@
 /** What sessions compute in, as the command line names it. */
-import type { CompileOptions } from '../session/compile.js';
+import { type CompileOptions, precisions } from '../session/compile.js';
 import type { Session } from '../session/session.js';
 
-export const precisions = ['float32', 'bfloat16x3', 'bfloat16', 'fastest'] as const;
+export { precisions };
 export type PrecisionName = (typeof precisions)[number];
 export type SettledPrecision = Exclude<PrecisionName, 'fastest'>;
 

@@ -21,7 +21,8 @@ import { type Shape, showShape } from '../tensor/shape.js';
 import { lower } from './lower.js';
 import { Session } from './session.js';
 
-const precisions: readonly unknown[] = ['float32', 'bfloat16x3', 'bfloat16', 'fastest'];
+/** What {@link CompileOptions.precision} may be. */
+export const precisions = ['float32', 'bfloat16x3', 'bfloat16', 'fastest'] as const;
 
 /** What {@link compile} makes the session for. */
 export interface CompileOptions {
@@ -43,7 +44,7 @@ export interface CompileOptions {
    * {@link Session.settings} the precision. In both bfloat16 precisions numbers below 2⁻¹²⁶ count as zero, and an infinite input may give NaN. They
    * need AMX (Intel, Linux) or AVX512_BF16 (AMD).
    */
-  readonly precision?: 'float32' | 'bfloat16x3' | 'bfloat16' | 'fastest';
+  readonly precision?: (typeof precisions)[number];
   /** Threads that one run may use; default: as many as this process may (affinity, container quota), or `REPCONV_THREADS`. */
   readonly threads?: number;
   /** The largest batch that runs will bring: algorithms are chosen for it, so that an image's result never depends on its company. Default 8. */
@@ -79,7 +80,7 @@ function translate(
   options: CompileOptions,
 ): { native: NativeSession; graph: Graph; origins: readonly BuilderValue[]; maxBatch: number } {
   const { precision = 'float32', maxBatch = 8 } = options;
-  if (!precisions.includes(precision))
+  if (!(precisions as readonly unknown[]).includes(precision))
     throw new RepconvError('ERR_INPUT', `compile: precision expects one of ${precisions.join(', ')}, got ${String(precision)}`);
   if (!Number.isInteger(maxBatch) || maxBatch < 1 || maxBatch > 65536)
     throw new RepconvError('ERR_INPUT', `compile: maxBatch expects a whole number from 1 to 65536, got ${maxBatch}`);

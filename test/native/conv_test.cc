@@ -192,4 +192,40 @@ TEST("bfloat16 convolutions are exact on whole numbers of 8 bits, of 16 in two p
   }
 }
 
+TEST("on AMX both bfloat16 precisions are estimated to be faster than Winograd, strided layers included") {
+  if (cpuInfo().isa < Isa::avx512) return skip("this processor has no avx512: what is chosen beside AMX is not tested here");
+  if (bfloat16AmxKernels() == nullptr) return skip("this build has no AMX kernels");
+  struct Layer {
+    int64_t channels, size, outputs;
+    double stride;
+  };
+  // Planning only: nothing is run.
+  for (const Layer& layer : {Layer{48, 56, 48, 1}, Layer{96, 28, 96, 1}, Layer{192, 14, 192, 1}, Layer{48, 112, 48, 2}, Layer{192, 14, 1280, 2}}) {
+    const int64_t size = layer.stride > 1 ? (layer.size + 1) / 2 : layer.size;
+    Description d;
+    const int image = d.as(Layout::nhwc, d.input({1, layer.channels, layer.size, layer.size}));
+    const int weight = d.constant({layer.outputs, layer.channels, 3, 3}, std::vector<float>(static_cast<size_t>(layer.outputs * layer.channels * 9)));
+    const std::vector<Attribute> attributes = {numbers("stride", {layer.stride, layer.stride}), numbers("padding", {1, 1, 1, 1})};
+    d.outputs = {
+        d.as(Layout::plain, d.step("conv2d", {image, weight, kNoValue, kNoValue}, {1, layer.outputs, size, size}, Layout::nhwc, attributes))};
+    for (Precision precision : {Precision::bfloat16, Precision::bfloat16x3}) {
+      const std::string expected = precision == Precision::bfloat16 ? "bfloat16" : "bfloat16x3";
+      note("%s of %s", expected.c_str(), d.show().c_str());
+      Result<Program> program = d.read();
+      Result<std::shared_ptr<Session>> session =
+          Session::make(std::move(program.value()), {Isa::avx512, 1, "", false, precision, bfloat16AmxKernels()});
+      Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(d.shapes(), d.shapes());
+      CHECK(plan.isOk(), "%s", plan.status().message().c_str());
+      if (!plan.isOk()) continue;
+      bool isChosen = false;
+      std::string why;
+      for (const Plan::Step& step : plan.value()->steps()) {
+        isChosen = isChosen || expected == step.task->algorithm;
+        why += step.task->why;
+      }
+      CHECK(isChosen, "%s", why.c_str());
+    }
+  }
+}
+
 }  // namespace repconv::test
