@@ -50,6 +50,7 @@ REPCONV_INLINE void winogradOutputLine(vf* d, int step) {
   }
 }
 
+// Fetching the next tile's pixels meanwhile was tried, and gained nothing.
 template <int kOutputs>
 static void winogradInput(const WinogradInput& tile) {
   constexpr int t = kOutputs + 2;
