@@ -63,7 +63,7 @@ function printCases(results: readonly NetworkResult[]): void {
       }),
     ),
   );
-  print(colors.dim('  medians in ms; images/s, speed-up and memory with branches merged; forms took turns'));
+  print(colors.dim('  medians in ms; images/s, speed-up and memory: of the merged form'));
 }
 
 /** Cases of one network on our engine and another: a row for each. */

@@ -77,12 +77,14 @@ const layerColumns: readonly Column[] = [
 ];
 
 /** @param of which case these are of */
-export function printLayers(of: string, { peakGigaflopsPerSecond, profiles, layers }: LayerReport): void {
+export function printLayers(of: string, report: LayerReport): void {
+  const { peakGigaflopsPerSecond, profiles, layers } = report;
   print();
-  print(`  layers, ${of}; peak ${rounded(peakGigaflopsPerSecond)} GFLOP/s`);
+  print(`  layers, ${of}`);
+  print(`  kernels ${kernelNames(report)}; peak ${rounded(peakGigaflopsPerSecond)} GFLOP/s`);
   print(table(layerColumns, layers.map(layerRow)));
-  print(colors.dim(`  medians of ${profiles} runs; work counted as a direct convolution's: Winograd, which`));
-  print(colors.dim('  multiplies less, can exceed the peak (float32 multiply-adds, measured just now)'));
+  print(colors.dim(`  medians of ${profiles} runs; work counted as a direct convolution's, so Winograd, which`));
+  print(colors.dim('  multiplies less, can exceed the peak, that of float32 multiply-adds'));
 }
 
 /** The cells of one layer, as text. */
@@ -96,6 +98,11 @@ export function layerRow({ label, operation, algorithm, medianMs, shareOfTime, g
     hasWork ? rounded(gigaflopsPerSecond) : '',
     hasWork ? percent(shareOfPeak) : '',
   ];
+}
+
+/** Which kernels layers ran on: `avx512`, or `avx512 and amx`. */
+export function kernelNames({ layers }: LayerReport): string {
+  return [...new Set(layers.map(({ kernel }) => kernel))].filter((kernel) => kernel !== '').join(' and ');
 }
 
 /** `12 %` */

@@ -2,7 +2,7 @@
 
 import type { Comparison } from './compare.js';
 import { type Environment, environmentLine } from './environment.js';
-import { type LayerReport, layerRow, percent } from './layers.js';
+import { kernelNames, type LayerReport, layerRow, percent } from './layers.js';
 import type { CaseResult, NetworkResult } from './measure.js';
 import { differenceText, rounded } from './output.js';
 import type { Chart, Page, Section } from './page.js';
@@ -128,7 +128,8 @@ function layerSections(results: readonly CaseResult[]): Section[] {
   );
 }
 
-function layerSection(heading: string, { peakGigaflopsPerSecond, profiles, layers }: LayerReport): Section {
+function layerSection(heading: string, report: LayerReport): Section {
+  const { peakGigaflopsPerSecond, profiles, layers } = report;
   const names = layers.map(({ label, operation }) => label || `(${operation})`);
   const algorithms = [...new Set(layers.map(algorithmOf))];
   const byAlgorithm = (title: string, values: string, of: (layer: LayerReport['layers'][number]) => number): Chart => ({
@@ -141,7 +142,7 @@ function layerSection(heading: string, { peakGigaflopsPerSecond, profiles, layer
   return {
     heading,
     text:
-      `Medians of ${profiles} runs. The peak, ${rounded(peakGigaflopsPerSecond)} GFLOP/s, is that of float32 multiply-adds, measured on the spot. Work is ` +
+      `Medians of ${profiles} runs; kernels ${kernelNames(report)}. The peak, ${rounded(peakGigaflopsPerSecond)} GFLOP/s, is that of float32 multiply-adds, measured on the spot. Work is ` +
       'counted as a direct convolution’s: Winograd’s algorithms multiply less and can exceed the peak.',
     charts: [
       byAlgorithm('Time', 'ms', ({ medianMs }) => medianMs),

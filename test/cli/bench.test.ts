@@ -1,7 +1,7 @@
 /** `repconv bench` with as little measuring as it does: that its rows are there and agree with each other, not how fast anything is. */
 import { describe, expect, it } from 'vitest';
 import type { NetworkResult } from '../../lib/cli/measure.js';
-import { quantile } from '../../lib/cli/turns.js';
+import { quantile, ratiosOf, takeTurns, timesOf } from '../../lib/cli/turns.js';
 import { repconv, repconvUntilOutput } from './command.js';
 
 const little = ['--resolution', '32', '--rounds', '2', '--threads', '1'];
@@ -58,6 +58,61 @@ describe('repconv bench', () => {
     );
     expect(code).toBe(130);
   }, 120_000);
+
+  it('has a row for each of several cases', () => {
+    const { code, stdout } = repconv([
+      'bench',
+      'mobileone-s0',
+      '--resolution',
+      '32',
+      '--rounds',
+      '1',
+      '--threads',
+      '1,2',
+      '--batch',
+      '1,3',
+    ]);
+    expect(code).toBe(0);
+    const rows = stdout.slice(stdout.indexOf('  batch')).split('\n').slice(0, 5);
+    expect(rows[0]).toMatch(/^ {2}batch +threads +as written +folded +merged +images\/s +speed-up +memory$/);
+    const cases = rows.slice(1).map((row) => row.trim().split(/ +/).slice(0, 2).join('×'));
+    expect(cases).toEqual(['1×1', '1×2', '3×1', '3×2']);
+    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  }, 120_000);
+
+  it('lets contenders take turns, each round beginning with another, and does not count the first run of a turn', async () => {
+    const calls: string[] = [];
+    const contender = (name: string, promise?: Promise<void>) => () => {
+      calls.push(name);
+      return promise;
+    };
+    const options = { rounds: 3, seconds: 100, runsPerTurn: 2, restMs: 0 };
+    const done: number[] = [];
+    const progress = { stage: () => {}, measured: (share: number) => done.push(share) };
+    const turns = await takeTurns([contender('a'), contender('b', Promise.resolve())], options, progress);
+    expect(calls.join('')).toBe('aaabbb bbbaaa aaabbb'.replaceAll(' ', ''));
+    expect(turns.map((rounds) => rounds.map((runs) => runs.length))).toEqual([
+      [2, 2, 2],
+      [2, 2, 2],
+    ]);
+    expect(done).toEqual([0, 1 / 3, 2 / 3, 1]);
+  });
+
+  it('sums times up by median, p95 and quartiles, and ratios round by round', () => {
+    // A machine that was ten times slower in the second round: the ratio does not notice.
+    const [ours, theirs] = [
+      [
+        [1, 3],
+        [10, 30],
+      ],
+      [
+        [4, 4],
+        [40, 40],
+      ],
+    ];
+    expect(ratiosOf(theirs, ours)).toEqual([2, 2]);
+    expect(timesOf(ours)).toMatchObject({ medianMs: 6.5, samplesMs: [1, 3, 10, 30], spread: (15 - 2.5) / 6.5 });
+  });
 
   it('takes quantiles between samples as NumPy does', () => {
     // numpy.quantile([4, 1, 3, 2], [0, 0.25, 0.5, 0.95, 1])
