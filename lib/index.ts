@@ -8,8 +8,15 @@ export { type BlockReport, type RepconvOptions, type Report, repconv } from './r
 
 // Compiling and running
 
+export type { SessionInput, SessionInputs, SessionOutputs } from './session/arguments.js';
 export { type CompileOptions, compile, compileSync } from './session/compile.js';
-export { type RunOptions, Session, type SessionInputs, type SessionOutputs, type StepProfile } from './session/session.js';
+export type { PreprocessOptions, PreprocessSpec } from './session/preprocess.js';
+export {
+  type RunOptions,
+  type RunSyncOptions,
+  Session,
+  type StepProfile,
+} from './session/session.js';
 
 // Networks and blocks
 

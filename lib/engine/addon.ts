@@ -42,20 +42,21 @@ export interface NativeMemory {
   readonly packedBytes: number;
   readonly constantBytes: number;
   readonly arenaBytes: number;
+  readonly stagingBytes: number;
 }
 
-type FloatArray = Float32Array | Float64Array;
+type Numbers = Float32Array | Float64Array | Uint8Array;
 type Shapes = readonly (readonly number[])[];
 
 /** native/addon/session_object.h */
 export interface NativeSession {
   prepare(shapes: Shapes, largest: Shapes): number;
-  /** {@link prepare} on the pool. Before: `keepConstants(true)`; until it is settled nothing else may be asked of the session. */
+  /** {@link prepare} on the pool. Before: `keepConstants(true)`; until it is settled `keepConstants` may not be called again. */
   prepareAsync(shapes: Shapes, largest: Shapes): Promise<number>;
   forget(plan: number): void;
   keepConstants(all: boolean): void;
-  runSync(plan: number, inputs: readonly FloatArray[], outputs: readonly FloatArray[], nanoseconds?: Float64Array): void;
-  run(plan: number, inputs: readonly FloatArray[], outputs: readonly FloatArray[]): { id: number; promise: Promise<readonly FloatArray[]> };
+  runSync(plan: number, inputs: readonly Numbers[], outputs: readonly Numbers[], nanoseconds?: Float64Array): void;
+  run(plan: number, inputs: readonly Numbers[], outputs: readonly Numbers[]): { id: number; promise: Promise<readonly Numbers[]> };
   describe(plan: number): StepDescription[];
   settings(): NativeSettings;
   memory(): NativeMemory;
@@ -64,7 +65,7 @@ export interface NativeSession {
 
 export interface NativeAddon {
   Session: new (program: Program, options: NativeOptions) => NativeSession;
-  execute(program: Program, shapes: Shapes, inputs: readonly FloatArray[], outputs: readonly FloatArray[], options: NativeOptions): void;
+  execute(program: Program, shapes: Shapes, inputs: readonly Numbers[], outputs: readonly Numbers[], options: NativeOptions): void;
   cancel(id: number): void;
   /** `bfloat16`: the kernels of that precision, `amx` or `avx512-bf16`; empty where the processor has none that are faster than float32. */
   info(): { model: string; isa: string; bfloat16: string; l2Bytes: number; affinity: number; quota: number; threads: number };

@@ -8,7 +8,8 @@
 export type Layout = 'plain' | 'nhwc';
 
 export interface ProgramValue {
-  readonly dtype: 'float32' | 'float64';
+  /** `uint8`: decoded images, as an input. */
+  readonly dtype: 'float32' | 'float64' | 'uint8';
   readonly layout: Layout;
   /** Of a constant; the shapes of other values come with each plan. */
   readonly shape?: readonly number[];

@@ -6,8 +6,8 @@
  */
 import { RepconvError } from '../errors.js';
 import type { Operator, TensorType } from '../ops/operator.js';
-import { isConcrete, sameShape } from '../tensor/shape.js';
-import type { AnyTensor } from '../tensor/tensor.js';
+import { isConcrete, type Shape, sameShape } from '../tensor/shape.js';
+import type { AnyTensor, Tensor } from '../tensor/tensor.js';
 import type { Layout, Program, ProgramStep, ProgramValue } from './program.js';
 
 /** What the builder needs to know of a value; values of a graph are such. */
@@ -15,6 +15,14 @@ export interface BuilderValue {
   readonly type: TensorType;
   /** Set for a constant: float32, or float64 for the arithmetic of folding. */
   readonly constant?: AnyTensor | undefined;
+  /** Set for an input of bytes: the image [N, C, H, W] that becomes of them. Their own shape is its, with channels last. */
+  readonly image?: BuilderValue | undefined;
+}
+
+/** What becomes of a byte x of channel c: (x / 255 − mean[c]) / std[c], rounded to float32 after each operation. */
+export interface Normalization {
+  readonly mean: Tensor;
+  readonly std: Tensor;
 }
 
 /** What is done to a step's result on its way to memory. */
@@ -48,6 +56,14 @@ export class ProgramBuilder {
   /** Declares an input of the program. */
   input(value: BuilderValue): void {
     this.#inputs.push(this.write(value, 'plain'));
+  }
+
+  /** Declares an input of bytes [N, H, W, C], of which the image `value` is made. */
+  byteInput(value: BuilderValue, { mean, std }: Normalization, label: string): void {
+    const bytes = this.#declare({ type: { dtype: 'uint8', shape: channelsLast(value.type.shape) }, image: value }, 'plain');
+    this.#inputs.push(bytes);
+    const parameters = [mean, std].map((constant) => this.read({ type: constant, constant }, 'plain'));
+    this.step('normalizeBytes', label, [bytes, ...parameters], [this.write(value, 'nhwc')]);
   }
 
   /** Declares an output: memory of its own, whatever else the value is. */
@@ -111,7 +127,7 @@ export class ProgramBuilder {
   }
 
   #declare(value: BuilderValue, layout: Layout): number {
-    this.#values.push({ dtype: value.type.dtype === 'float64' ? 'float64' : 'float32', layout });
+    this.#values.push({ dtype: nativeDType(value.type.dtype), layout });
     this.#origins.push(value);
     return this.#values.length - 1;
   }
@@ -123,6 +139,11 @@ export class ProgramBuilder {
     this.#values[index] = { ...this.#values[index], shape: native.shape, data: native.data as Float32Array | Float64Array };
     return index;
   }
+}
+
+/** Arithmetic is in float32, but for folding; bytes stay bytes. */
+function nativeDType(dtype: TensorType['dtype']): ProgramValue['dtype'] {
+  return dtype === 'float64' || dtype === 'uint8' ? dtype : 'float32';
 }
 
 type Emitter = (builder: ProgramBuilder, application: Application) => void;
@@ -277,8 +298,13 @@ function numbersOf(attributes: object): ProgramStep['attributes'] {
 /** Shapes of all values of a program, in their order, for a plan. @throws ERR_SHAPE when one is not known */
 export function concreteShapes(origins: readonly BuilderValue[], shapeOf: (value: BuilderValue) => TensorType['shape']): number[][] {
   return origins.map((origin) => {
-    const shape = shapeOf(origin);
+    const shape = origin.image === undefined ? shapeOf(origin) : channelsLast(shapeOf(origin.image));
     if (!isConcrete(shape)) throw new RepconvError('ERR_SHAPE', `program: shape [${shape.join(',')}] is not known`);
     return [...shape];
   });
+}
+
+/** [N, C, H, W] → [N, H, W, C] */
+export function channelsLast([N, C, H, W]: Shape): Shape {
+  return [N, H, W, C];
 }

@@ -9,7 +9,6 @@
 import { debugLog } from '../debug.js';
 import { callNative, type NativeSession } from '../engine/addon.js';
 import { nativeOptions } from '../engine/eager.js';
-import type { BuilderValue } from '../engine/programBuilder.js';
 import { RepconvError } from '../errors.js';
 import { Graph } from '../graph/graph.js';
 import { foldBatchNorm } from '../graph/passes/foldBatchNorm.js';
@@ -19,7 +18,8 @@ import { type InputSpec, trace } from '../graph/record.js';
 import type { Traceable } from '../ops/traceable.js';
 import { type Shape, showShape } from '../tensor/shape.js';
 import { lower } from './lower.js';
-import { Session } from './session.js';
+import { checkedPreprocess, type PreprocessSpec } from './preprocess.js';
+import { Session, type SessionParts } from './session.js';
 
 /** What {@link CompileOptions.precision} may be. */
 export const precisions = ['float32', 'bfloat16x3', 'bfloat16', 'fastest'] as const;
@@ -49,6 +49,13 @@ export interface CompileOptions {
   readonly threads?: number;
   /** The largest batch that runs will bring: algorithms are chosen for it, so that an image's result never depends on its company. Default 8. */
   readonly maxBatch?: number;
+  /** Inputs that come as decoded images, by name; the model's input stays [N, C, H, W] in `inputs`, runs bring bytes [N, H, W, C]. */
+  readonly preprocess?: PreprocessSpec;
+  /**
+   * Runs that may wait or compute at a time; one more is refused with ERR_BUSY. Default 1024: enough for any burst that is meant, and an end for one that is
+   * not, since each holds a copy of its inputs and outputs. Services set it to what they can answer in time.
+   */
+  readonly maxQueue?: number;
   /** Default true. Benches turn it off to show what it saves. */
   readonly foldBatchNorm?: boolean;
   /** The most the kernels may use: `scalar`, `avx2`, `avx512`. Default: what the processor has, or `REPCONV_ISA`. */
@@ -64,26 +71,23 @@ export interface CompileOptions {
  * precision this processor has no kernels for (the message says what it has), or an operator there is no native code for; ERR_OOM; ERR_NATIVE where the addon cannot be loaded
  */
 export async function compile(model: Traceable | Graph, options: CompileOptions): Promise<Session> {
-  const { native, graph, origins, maxBatch } = translate(model, options);
-  return Session.open(native, graph, origins, maxBatch);
+  return Session.open(translate(model, options));
 }
 
 /** {@link compile}, done when it returns: for scripts and workers. */
 export function compileSync(model: Traceable | Graph, options: CompileOptions): Session {
-  const { native, graph, origins, maxBatch } = translate(model, options);
-  return Session.openSync(native, graph, origins, maxBatch);
+  return Session.openSync(translate(model, options));
 }
 
 /** All but the planning: a program in native hands. */
-function translate(
-  model: Traceable | Graph,
-  options: CompileOptions,
-): { native: NativeSession; graph: Graph; origins: readonly BuilderValue[]; maxBatch: number } {
-  const { precision = 'float32', maxBatch = 8 } = options;
+function translate(model: Traceable | Graph, options: CompileOptions): SessionParts {
+  const { precision = 'float32', maxBatch = 8, maxQueue = 1024 } = options;
   if (!(precisions as readonly unknown[]).includes(precision))
     throw new RepconvError('ERR_INPUT', `compile: precision expects one of ${precisions.join(', ')}, got ${String(precision)}`);
   if (!Number.isInteger(maxBatch) || maxBatch < 1 || maxBatch > 65536)
     throw new RepconvError('ERR_INPUT', `compile: maxBatch expects a whole number from 1 to 65536, got ${maxBatch}`);
+  if (!Number.isInteger(maxQueue) || maxQueue < 1 || maxQueue > 65536)
+    throw new RepconvError('ERR_INPUT', `compile: maxQueue expects a whole number from 1 to 65536, got ${String(maxQueue)}`);
   if (options.threads !== undefined && !(Number.isInteger(options.threads) && options.threads >= 1 && options.threads <= 64))
     throw new RepconvError('ERR_INPUT', `compile: threads expects a whole number from 1 to 64, got ${String(options.threads)}`);
   const recorded = model instanceof Graph ? checkedGraph(model, options) : trace(model, options.inputs, options.outputs);
@@ -93,7 +97,8 @@ function translate(
     debugLog(2, () => `after ${pass.name}\n${printGraph(next)}`);
     return next;
   }, recorded);
-  const { program, origins } = lower(graph);
+  const preprocess = checkedPreprocess(options.preprocess, graph.inputs);
+  const { program, origins } = lower(graph, preprocess);
   const settings = nativeOptions({
     precision,
     ...(options.isa === undefined ? {} : { isa: options.isa }),
@@ -101,7 +106,7 @@ function translate(
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   });
   const native: NativeSession = callNative((addon) => new addon.Session(program, settings));
-  return { native, graph, origins, maxBatch };
+  return { native, graph, origins, maxBatch, maxQueue, byteInputs: new Set(preprocess.keys()) };
 }
 
 /** A graph has its inputs and outputs already; a caller who states others means another graph. */

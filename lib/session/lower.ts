@@ -10,7 +10,14 @@
  */
 
 import type { Program } from '../engine/program.js';
-import { type BuilderValue, epilogueOperators, isActivation, isPerChannel, ProgramBuilder } from '../engine/programBuilder.js';
+import {
+  type BuilderValue,
+  epilogueOperators,
+  isActivation,
+  isPerChannel,
+  type Normalization,
+  ProgramBuilder,
+} from '../engine/programBuilder.js';
 import type { Graph, Node, Value } from '../graph/graph.js';
 import { sameShape } from '../tensor/shape.js';
 
@@ -20,9 +27,14 @@ export interface Lowered {
   readonly origins: readonly BuilderValue[];
 }
 
-export function lower(graph: Graph): Lowered {
+/** @param preprocess inputs that come as bytes, by name */
+export function lower(graph: Graph, preprocess: ReadonlyMap<string, Normalization> = new Map()): Lowered {
   const builder = new ProgramBuilder();
-  for (const input of graph.inputs) builder.input(input);
+  for (const input of graph.inputs) {
+    const normalization = preprocess.get(input.name);
+    if (normalization === undefined) builder.input(input);
+    else builder.byteInput(input, normalization, input.name);
+  }
   const groups = groupEpilogues(graph);
   for (const node of graph.nodes) {
     const group = groups.get(node);

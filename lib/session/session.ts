@@ -4,7 +4,6 @@
  * Weights were packed when it was made: changing the model afterwards changes nothing here. Shapes that the inputs leave open are bound by each run;
  * a plan is made for each set of shapes and kept, the least recently used going first.
  */
-import { debugLog, debugSettings } from '../debug.js';
 import {
   callNative,
   type NativeMemory,
@@ -14,22 +13,34 @@ import {
   nativeError,
   type StepDescription,
 } from '../engine/addon.js';
-import { type BuilderValue, concreteShapes } from '../engine/programBuilder.js';
+import { type BuilderValue, channelsLast } from '../engine/programBuilder.js';
 import { RepconvError } from '../errors.js';
-import { type Graph, inferTypes, type Value } from '../graph/graph.js';
-import type { TensorType } from '../ops/operator.js';
-import { sizeOf } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
+import type { Graph } from '../graph/graph.js';
+import type { Shape } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
+import {
+  checkedInputs,
+  checkedOutputs,
+  type DeclaredInput,
+  type GivenInput,
+  type SessionInputs,
+  type SessionOutputs,
+} from './arguments.js';
 import { InputShapes } from './inputShapes.js';
+import { type Plan, Plans } from './plans.js';
 
-/** Tensors by input name; a model of one input also takes its tensor bare. */
-export type SessionInputs = Tensor | Readonly<Record<string, Tensor>>;
-/** Tensors by output name. */
-export type SessionOutputs = Record<string, Tensor>;
+/** Of one {@link Session.runSync}. */
+export interface RunSyncOptions {
+  /**
+   * Tensors to write outputs into, by name; a model of one output also takes its tensor bare. float32, of the output's shape, and sharing memory neither
+   * with an input nor with each other. Outputs that are not named come as fresh tensors.
+   */
+  readonly out?: Tensor | Readonly<Record<string, Tensor>>;
+}
 
-/** Of one {@link Session.run}. */
-export interface RunOptions {
-  /** Ends the run: at once if it waits, after the layer it is in if it computes. The promise rejects with an AbortError. */
+/** Of one {@link Session.run}. The tensors of `out` are written when the run has ended well, and not at all otherwise; until then they may be read. */
+export interface RunOptions extends RunSyncOptions {
+  /** Ends the run: at once if it waits, after the layer it is in if it computes. The promise rejects with what the signal gives as reason, an AbortError. */
   readonly signal?: AbortSignal;
 }
 
@@ -40,62 +51,69 @@ export interface StepProfile extends StepDescription {
   readonly gigaflopsPerSecond: number;
 }
 
-/** Shapes for which plans are kept. */
-const maxPlans = 16;
-
-interface Plan {
-  readonly id: number;
-  readonly outputs: readonly (readonly [string, readonly number[]])[];
+/** What a session is made of. */
+export interface SessionParts {
+  readonly native: NativeSession;
+  readonly graph: Graph;
+  readonly origins: readonly BuilderValue[];
+  readonly maxBatch: number;
+  readonly maxQueue: number;
+  /** Names of the inputs that come as bytes. */
+  readonly byteInputs: ReadonlySet<string>;
 }
 
 /** A compiled model; made by {@link compile}. Any number of runs may be under way at once. Give its memory back with {@link dispose}. */
 export class Session {
   #native: NativeSession | null;
-  readonly #plans = new Map<string, Plan>();
+  #queueDepth = 0;
+  /** Runs whose plan is being made. */
+  #planning = 0;
+  readonly #plans: Plans;
   readonly #shapes: InputShapes;
+  readonly #declared: readonly DeclaredInput[];
+  readonly #maxQueue: number;
 
   /** Use {@link compile}. */
-  private constructor(
-    native: NativeSession,
-    private readonly graph: Graph,
-    private readonly origins: readonly BuilderValue[],
-    maxBatch: number,
-  ) {
+  private constructor({ native, graph, origins, maxBatch, maxQueue, byteInputs }: SessionParts) {
     this.#native = native;
-    this.#shapes = new InputShapes(
-      graph.inputs.map(({ name, type }) => ({ name, shape: type.shape })),
-      maxBatch,
+    this.#maxQueue = maxQueue;
+    this.#plans = new Plans(native, graph, origins);
+    this.#declared = graph.inputs.map(({ name, type }) =>
+      byteInputs.has(name) ? { name, dtype: 'uint8', shape: channelsLast(type.shape) } : { name, dtype: 'float32', shape: type.shape },
     );
+    this.#shapes = new InputShapes(this.#declared, maxBatch);
   }
 
   /** Plans what is known now: weights are packed, and what cannot run is refused. After that nothing outside is read any more. */
-  static openSync(native: NativeSession, graph: Graph, origins: readonly BuilderValue[], maxBatch: number): Session {
-    const session = new Session(native, graph, origins, maxBatch);
+  static openSync(parts: SessionParts): Session {
+    const session = new Session(parts);
     const known = session.#shapes.onlyOpenBatch;
-    if (known !== null) session.#plan(known);
-    callNative(() => native.keepConstants(known === null));
+    if (known !== null) session.#plans.make(session.#planFor(known));
+    callNative(() => parts.native.keepConstants(known === null));
     return session;
   }
 
   /** {@link openSync} with the packing on the pool: the constants are copied as they are now, and those that were packed are let go of in the end. */
-  static async open(native: NativeSession, graph: Graph, origins: readonly BuilderValue[], maxBatch: number): Promise<Session> {
-    const session = new Session(native, graph, origins, maxBatch);
+  static async open(parts: SessionParts): Promise<Session> {
+    const session = new Session(parts);
     const known = session.#shapes.onlyOpenBatch;
-    callNative(() => native.keepConstants(true));
+    callNative(() => parts.native.keepConstants(true));
     if (known === null) return session;
-    const { shapes, largest, outputs } = session.#planRequest(known);
-    try {
-      session.#keepPlan(known, { id: await native.prepareAsync(shapes, largest), outputs });
-    } catch (error) {
-      throw nativeError(error);
-    }
-    callNative(() => native.keepConstants(false));
+    const plan = session.#planFor(known);
+    await session.#plans.makeAsync(plan);
+    session.#plans.release(plan);
+    callNative(() => parts.native.keepConstants(false));
     return session;
   }
 
-  /** Names and shapes of the inputs; letters are open extents. */
-  get inputs(): Readonly<Record<string, TensorType['shape']>> {
-    return Object.fromEntries(this.graph.inputs.map(({ name, type }) => [name, type.shape]));
+  /** Names and shapes of what runs take, bytes with channels last; letters are open extents. */
+  get inputs(): Readonly<Record<string, Shape>> {
+    return Object.fromEntries(this.#declared.map(({ name, shape }) => [name, shape]));
+  }
+
+  /** Runs that wait or compute, {@link runSync} not among them; at most `maxQueue`. */
+  get queueDepth(): number {
+    return this.#queueDepth;
   }
 
   /**
@@ -107,63 +125,47 @@ export class Session {
   }
 
   /**
-   * Computes on threads of the pool; the JavaScript thread stays free. The inputs are copied before the call returns, shared memory as it is then;
-   * the outputs are fresh tensors.
-   * @throws ERR_INPUT for missing, unknown or detached inputs, ERR_SHAPE for shapes other than declared, ERR_DISPOSED, ERR_OOM; what the signal says when it
-   * aborts (an AbortError unless told otherwise)
+   * Computes on threads of the pool; the JavaScript thread stays free, also where the shapes are new and a plan has to be made. A lone run uses as many
+   * threads as it may, as many runs as threads use one each. The inputs are copied before the call returns, shared memory as it is then; the outputs are
+   * fresh tensors, but for those of `out`.
+   * @throws ERR_INPUT for missing, unknown or detached inputs or tensors of `out`, ERR_SHAPE for shapes other than declared, ERR_BUSY when `maxQueue` runs
+   * wait or compute, ERR_DISPOSED, ERR_OOM; what the signal says when it aborts (an AbortError unless told otherwise)
    */
-  async run(inputs: SessionInputs, { signal }: RunOptions = {}): Promise<SessionOutputs> {
+  async run(inputs: SessionInputs, { signal, out }: RunOptions = {}): Promise<SessionOutputs> {
     signal?.throwIfAborted();
-    const { plan, data, outputs } = this.#prepare(inputs, 'run');
     const native = this.#alive('run');
-    const { id, promise } = callNative(() =>
-      native.run(
-        plan.id,
-        data,
-        Object.values(outputs).map((output) => output.data),
-      ),
-    );
-    const abort = (): void => nativeAddon().cancel(id);
-    signal?.addEventListener('abort', abort, { once: true });
+    if (this.#queueDepth >= this.#maxQueue)
+      throw new RepconvError(
+        'ERR_BUSY',
+        `run: expects at most ${this.#maxQueue} runs waiting or computing (maxQueue), and there are ${this.#queueDepth}`,
+      );
+    const given = this.#checkedInputs(inputs, 'run');
+    const plan = this.#planFor(given.map(({ shape }) => shape));
+    const outputs = checkedOutputs(out, plan.outputs, 'run');
+    this.#queueDepth++;
     try {
-      await promise;
+      const data = given.map((input) => input.data);
+      const begun =
+        plan.id !== null ? this.#begin(native, plan, data, outputs) : await this.#beginPlanned(native, plan, data, outputs, signal);
+      await settled(begun, signal);
       return outputs;
-    } catch (error) {
-      if ((error as { code?: string }).code === 'ABORT_ERR') throw signal?.reason ?? error;
-      throw nativeError(error);
     } finally {
-      signal?.removeEventListener('abort', abort);
+      this.#queueDepth--;
     }
   }
 
-  /** {@link run} on the calling thread (and the pool's others), done when it returns: for workers and scripts. @throws as {@link run}, but for aborts */
-  runSync(inputs: SessionInputs): SessionOutputs {
-    const { plan, data, outputs } = this.#prepare(inputs, 'runSync');
-    const native = this.#alive('runSync');
-    callNative(() =>
-      native.runSync(
-        plan.id,
-        data,
-        Object.values(outputs).map((output) => output.data),
-      ),
-    );
-    return outputs;
+  /**
+   * {@link run} on the calling thread (and the pool's others), done when it returns: for workers and scripts. Reads the inputs and writes the outputs where
+   * they lie.
+   * @throws as {@link run}, but for aborts and ERR_BUSY
+   */
+  runSync(inputs: SessionInputs, { out }: RunSyncOptions = {}): SessionOutputs {
+    return this.#runHere(inputs, out, 'runSync').outputs;
   }
 
   /** Runs once, on the calling thread, and tells what each step took. @throws as {@link runSync} */
   profile(inputs: SessionInputs): StepProfile[] {
-    const { plan, data, outputs } = this.#prepare(inputs, 'profile');
-    const native = this.#alive('profile');
-    const steps = native.describe(plan.id);
-    const nanoseconds = new Float64Array(steps.length);
-    callNative(() =>
-      native.runSync(
-        plan.id,
-        data,
-        Object.values(outputs).map((output) => output.data),
-        nanoseconds,
-      ),
-    );
+    const { steps, nanoseconds } = this.#runHere(inputs, undefined, 'profile');
     return steps.map((step, i) => ({
       ...step,
       milliseconds: nanoseconds[i] / 1e6,
@@ -179,19 +181,21 @@ export class Session {
   describe(inputs?: SessionInputs): StepDescription[] {
     const native = this.#alive('describe');
     const largest = this.#shapes.onlyOpenBatch;
-    const plan =
-      inputs !== undefined
-        ? this.#planFor(this.#checkInputs(inputs, 'describe').map(({ shape }) => shape))
-        : largest !== null
-          ? this.#planFor(largest)
-          : [...this.#plans.values()].at(-1);
-    return plan === undefined ? [] : native.describe(plan.id);
+    if (inputs === undefined && largest === null) {
+      const { latest } = this.#plans;
+      return latest === undefined ? [] : native.describe(latest.id as number);
+    }
+    const shapes = inputs === undefined ? (largest as number[][]) : this.#checkedInputs(inputs, 'describe').map(({ shape }) => shape);
+    return native.describe(this.#plans.make(this.#planFor(shapes)));
   }
 
-  /** Bytes held outside the JavaScript heap: packed weights, constants, and one arena for each run at a time so far. */
+  /**
+   * Bytes held outside the JavaScript heap: packed weights, constants, one arena for each run at a time so far, and the copies of inputs and outputs of
+   * runs that wait or compute (some are kept for the next ones). What only larger shapes needed goes when their plans go.
+   */
   memory(): NativeMemory & { readonly totalBytes: number } {
-    const memory = this.#native?.memory() ?? { packedBytes: 0, constantBytes: 0, arenaBytes: 0 };
-    return { ...memory, totalBytes: memory.packedBytes + memory.constantBytes + memory.arenaBytes };
+    const memory = this.#native?.memory() ?? { packedBytes: 0, constantBytes: 0, arenaBytes: 0, stagingBytes: 0 };
+    return { ...memory, totalBytes: memory.packedBytes + memory.constantBytes + memory.arenaBytes + memory.stagingBytes };
   }
 
   /** Gives the memory back. Runs under way end well; new ones are refused. A second call does nothing. */
@@ -200,13 +204,20 @@ export class Session {
   }
 
   [Symbol.dispose](): void {
-    this.#native?.dispose();
+    const native = this.#native;
     this.#native = null;
-    this.#plans.clear();
+    if (native !== null) this.#giveBack(native);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this[Symbol.dispose]();
+  }
+
+  /** Once disposed, and as soon as no run waits for a plan. */
+  #giveBack(native: NativeSession): void {
+    if (this.#native !== null || this.#planning > 0) return;
+    native.dispose();
+    this.#plans.clear();
   }
 
   #alive(operation: string): NativeSession {
@@ -214,94 +225,99 @@ export class Session {
     return this.#native;
   }
 
-  #prepare(given: SessionInputs, operation: string): { plan: Plan; data: Float32Array[]; outputs: SessionOutputs } {
-    this.#alive(operation);
-    const tensors = this.#checkInputs(given, operation);
-    const plan = this.#planFor(tensors.map(({ shape }) => shape));
-    return {
-      plan,
-      data: tensors.map(({ data }) => data),
-      outputs: Object.fromEntries(plan.outputs.map(([name, shape]) => [name, new Tensor('float32', shape)])),
-    };
+  #begin(
+    native: NativeSession,
+    plan: Plan,
+    data: readonly GivenInput['data'][],
+    outputs: SessionOutputs,
+  ): ReturnType<NativeSession['run']> {
+    return callNative(() => native.run(plan.id as number, data, dataOf(outputs)));
   }
 
-  #checkInputs(given: SessionInputs, operation: string): Tensor[] {
-    const names = this.graph.inputs.map(({ name }) => name);
-    const record: Readonly<Record<string, unknown>> =
-      given instanceof Tensor && names.length === 1 ? { [names[0]]: given } : (given as Record<string, Tensor>);
-    const isRecord = typeof record === 'object' && record !== null && !(record instanceof Tensor);
-    const unknown = isRecord ? Object.keys(record).filter((name) => !names.includes(name)) : [];
-    if (!isRecord || unknown.length > 0)
-      throw new RepconvError(
-        'ERR_INPUT',
-        `${operation}: expects the inputs ${names.join(', ')}${unknown.length > 0 ? `, got also ${unknown.join(', ')}` : ''}`,
-      );
-    const tensors = names.map((name) => {
-      const tensor = record[name];
-      if (!(tensor instanceof Tensor))
-        throw new RepconvError('ERR_INPUT', `${operation}: input ${name} expects a Tensor, got ${typeof tensor}`);
-      if (tensor.dtype !== 'float32')
-        throw new RepconvError('ERR_INPUT', `${operation}: input ${name} expects float32, got ${tensor.dtype}`);
-      const size = sizeOf(tensor.shape);
-      if (tensor.data.length !== size) {
-        throw new RepconvError(
-          'ERR_INPUT',
-          `${operation}: input ${name} expects ${size} elements, got ${tensor.data.length}: its buffer was detached or resized`,
-        );
-      }
-      return tensor as Tensor;
-    });
+  /** {@link #begin} after the plan was made on the pool. The inputs wait as copies: they are read as they are now. */
+  async #beginPlanned(
+    native: NativeSession,
+    plan: Plan,
+    data: readonly GivenInput['data'][],
+    outputs: SessionOutputs,
+    signal: AbortSignal | undefined,
+  ): Promise<ReturnType<NativeSession['run']>> {
+    const copies = data.map((numbers) => numbers.slice());
+    this.#planning++;
+    try {
+      await unlessAborted(this.#plans.makeAsync(plan), signal);
+      return this.#begin(native, plan, copies, outputs);
+    } finally {
+      this.#plans.release(plan);
+      this.#planning--;
+      this.#giveBack(native);
+    }
+  }
+
+  #runHere(
+    inputs: SessionInputs,
+    out: RunSyncOptions['out'],
+    operation: 'runSync' | 'profile',
+  ): { outputs: SessionOutputs; steps: StepDescription[]; nanoseconds: Float64Array } {
+    const native = this.#alive(operation);
+    const given = this.#checkedInputs(inputs, operation);
+    const plan = this.#planFor(given.map(({ shape }) => shape));
+    const outputs = checkedOutputs(out, plan.outputs, operation);
+    const id = this.#plans.make(plan);
+    const steps = operation === 'profile' ? native.describe(id) : [];
+    const nanoseconds = new Float64Array(steps.length);
+    const data = given.map((input) => input.data);
+    callNative(() => native.runSync(id, data, dataOf(outputs), ...(operation === 'profile' ? [nanoseconds] : [])));
+    return { outputs, steps, nanoseconds };
+  }
+
+  #checkedInputs(given: SessionInputs, operation: string): GivenInput[] {
+    const inputs = checkedInputs(given, this.#declared, operation);
     this.#shapes.check(
-      tensors.map(({ shape }) => shape),
+      inputs.map(({ shape }) => shape),
       operation,
     );
-    return tensors;
+    return inputs;
   }
 
-  /** The plan for these shapes, made now or kept; it counts as the most recently used. */
+  /** The plan for inputs of these shapes; it counts as the most recently used. */
   #planFor(shapes: readonly (readonly number[])[]): Plan {
-    const plan = this.#plans.get(shapes.join(' ')) ?? this.#plan(shapes);
-    // Most recently used last.
-    this.#plans.delete(shapes.join(' '));
-    this.#plans.set(shapes.join(' '), plan);
-    return plan;
+    const graphShapes = (given: readonly (readonly number[])[]): (readonly number[])[] =>
+      given.map((shape, i) => (this.#declared[i].dtype === 'uint8' ? [shape[0], shape[3], shape[1], shape[2]] : shape));
+    return this.#plans.find(graphShapes(shapes), graphShapes(this.#shapes.withLargestBatch(shapes)));
   }
+}
 
-  #plan(given: readonly (readonly number[])[]): Plan {
-    const native = this.#alive('plan');
-    const { shapes, largest, outputs } = this.#planRequest(given);
-    return this.#keepPlan(given, { id: callNative(() => native.prepare(shapes, largest)), outputs });
+function dataOf(outputs: SessionOutputs): Float32Array[] {
+  return Object.values(outputs).map(({ data }) => data);
+}
+
+/** Waits for a run; the signal ends it. */
+async function settled({ id, promise }: ReturnType<NativeSession['run']>, signal: AbortSignal | undefined): Promise<void> {
+  const abort = (): void => nativeAddon().cancel(id);
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    await promise;
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ABORT_ERR') throw signal?.reason ?? error;
+    throw nativeError(error);
+  } finally {
+    signal?.removeEventListener('abort', abort);
   }
+}
 
-  /** Shapes of all values of the program for inputs of these shapes, and with the largest batch; and the shapes of the outputs. */
-  #planRequest(given: readonly (readonly number[])[]): { shapes: number[][]; largest: number[][]; outputs: Plan['outputs'] } {
-    const types = this.#typesFor(given);
-    const shapesOf = (all: ReadonlyMap<Value, TensorType>): number[][] =>
-      concreteShapes(this.origins, (value) => (all.get(value as Value) ?? value.type).shape);
-    const outputs = [...this.graph.outputs].map(
-      ([name, value]) => [name, (types.get(value) ?? value.type).shape as readonly number[]] as const,
-    );
-    return { shapes: shapesOf(types), largest: shapesOf(this.#typesFor(this.#shapes.withLargestBatch(given))), outputs };
-  }
-
-  #keepPlan(given: readonly (readonly number[])[], plan: Plan): Plan {
-    const native = this.#alive('plan');
-    this.#plans.set(given.join(' '), plan);
-    if (debugSettings().level >= 1)
-      for (const step of native.describe(plan.id))
-        debugLog(1, () => `${step.label || step.operation}: ${step.algorithm || '–'} ${step.why}`);
-    const [oldest] = this.#plans;
-    if (this.#plans.size > maxPlans && oldest !== undefined) {
-      native.forget(oldest[1].id);
-      this.#plans.delete(oldest[0]);
-    }
-    return plan;
-  }
-
-  #typesFor(shapes: readonly (readonly number[])[]): ReadonlyMap<Value, TensorType> {
-    return inferTypes(
-      this.graph,
-      shapes.map((shape) => ({ dtype: 'float32', shape })),
-    );
+/** Waits for what others may wait for too: the signal ends the waiting alone. */
+async function unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return promise;
+  let abort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  try {
+    await Promise.race([promise, aborted]);
+    signal.throwIfAborted();
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }

@@ -140,14 +140,14 @@ Status readShapes(Napi::Value value, std::vector<std::vector<int64_t>>* shapes) 
   return Status();
 }
 
-bool readFloatArray(Napi::Value value, ArrayView* view) {
+bool readTypedArray(Napi::Value value, ArrayView* view) {
   if (!value.IsTypedArray()) return false;
   napi_typedarray_type type;
   napi_value buffer;
   size_t offset;
   if (napi_get_typedarray_info(value.Env(), value, &type, &view->length, &view->data, &buffer, &offset) != napi_ok) return false;
-  view->elementBytes = type == napi_float64_array ? 8 : 4;
-  return type == napi_float64_array || type == napi_float32_array;
+  view->elementBytes = type == napi_float64_array ? 8 : type == napi_uint8_array ? 1 : 4;
+  return type == napi_float64_array || type == napi_float32_array || type == napi_uint8_array;
 }
 
 }  // namespace repconv

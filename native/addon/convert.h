@@ -48,7 +48,7 @@ struct ArrayView {
   size_t elementBytes = 0;
 };
 
-// The memory of a Float32Array or Float64Array as it is now (a detached one has length 0).
-bool readFloatArray(Napi::Value value, ArrayView* view);
+// The memory of a Float32Array, Float64Array or Uint8Array as it is now (a detached one has length 0).
+bool readTypedArray(Napi::Value value, ArrayView* view);
 
 }  // namespace repconv

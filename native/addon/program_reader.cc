@@ -6,9 +6,9 @@ namespace {
 Status readValue(const Napi::Object& object, ProgramValue* value) {
   ObjectReader reader(object, "program value");
   const std::string dtype = reader.text("dtype"), layout = reader.text("layout");
-  if (dtype != "float32" && dtype != "float64") reader.fail("dtype", "float32 or float64");
+  if (dtype != "float32" && dtype != "float64" && dtype != "uint8") reader.fail("dtype", "float32, float64 or uint8");
   if (layout != "plain" && layout != "nhwc") reader.fail("layout", "plain or nhwc");
-  value->dtype = dtype == "float64" ? DType::float64 : DType::float32;
+  value->dtype = dtype == "float64" ? DType::float64 : dtype == "uint8" ? DType::uint8 : DType::float32;
   value->layout = layout == "nhwc" ? Layout::nhwc : Layout::plain;
   const Napi::Value data = reader.value("data");
   if (data.IsUndefined()) return reader.status();
@@ -19,7 +19,7 @@ Status readValue(const Napi::Object& object, ProgramValue* value) {
   if (Status status = checkShape(value->shape); !status.isOk()) return status;
   for (int64_t extent : value->shape) size *= extent;
   ArrayView view;
-  const bool isRight = readFloatArray(data, &view) && view.elementBytes == elementBytes(value->dtype) && view.length == static_cast<size_t>(size);
+  const bool isRight = readTypedArray(data, &view) && view.elementBytes == elementBytes(value->dtype) && view.length == static_cast<size_t>(size);
   if (!isRight) reader.fail("data", "a typed array of the value's dtype and size (has it been detached?)");
   static const double nothing = 0;
   value->constant = view.data != nullptr ? view.data : &nothing;

@@ -1,5 +1,6 @@
 #include "addon/session_object.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -72,7 +73,7 @@ Status readArrays(Napi::Value value, const char* what, const Plan& plan, const s
   if (!value.IsArray() || value.As<Napi::Array>().Length() != values.size()) return failure(Code::input, "run: expects %zu %ss", values.size(), what);
   for (size_t i = 0; i < values.size(); i++) {
     ArrayView view;
-    const bool isArray = readFloatArray(value.As<Napi::Array>().Get(static_cast<uint32_t>(i)), &view);
+    const bool isArray = readTypedArray(value.As<Napi::Array>().Get(static_cast<uint32_t>(i)), &view);
     const ValueType& type = plan.type(values[i]);
     if (!isArray || view.elementBytes != elementBytes(type.dtype) || view.length != static_cast<size_t>(type.size())) {
       return failure(Code::input, "run: %s %zu expects %lld elements of %s, got %zu", what, i, static_cast<long long>(type.size()), showShape(type.shape).c_str(), isArray ? view.length : 0);
@@ -82,28 +83,65 @@ Status readArrays(Napi::Value value, const char* what, const Plan& plan, const s
   return Status();
 }
 
+// Outputs are written while inputs are still to be read, or by several steps at once: none may lie in the memory of another array.
+Status checkApart(const Plan& plan, const Program& program, const std::vector<void*>& inputs, const std::vector<void*>& outputs) {
+  const auto overlap = [&plan](const void* a, int valueA, const void* b, int valueB) {
+    const uintptr_t from = reinterpret_cast<uintptr_t>(a), other = reinterpret_cast<uintptr_t>(b);
+    return from < other + plan.sizeBytes(valueB) && other < from + plan.sizeBytes(valueA);
+  };
+  for (size_t o = 0; o < outputs.size(); o++) {
+    for (size_t i = 0; i < inputs.size(); i++) {
+      if (overlap(outputs[o], program.outputs[o], inputs[i], program.inputs[i])) return failure(Code::input, "run: output %zu and input %zu share memory", o, i);
+    }
+    for (size_t p = 0; p < o; p++) {
+      if (overlap(outputs[o], program.outputs[o], outputs[p], program.outputs[p])) return failure(Code::input, "run: outputs %zu and %zu share memory", p, o);
+    }
+  }
+  return Status();
+}
+
+Status readMemory(Napi::Value inputs, Napi::Value outputs, const Plan& plan, const Program& program, std::vector<void*>* from, std::vector<void*>* to) {
+  if (Status status = readArrays(inputs, "input", plan, program.inputs, from); !status.isOk()) return status;
+  if (Status status = readArrays(outputs, "output", plan, program.outputs, to); !status.isOk()) return status;
+  return checkApart(plan, program, *from, *to);
+}
+
+// Where an input or output lies in the memory of a run: on a cache line of its own.
+size_t stagedBytes(const Plan& plan, int value) { return roundUp(plan.sizeBytes(value), kCacheLineBytes) + kCacheLineBytes; }
+
+size_t stagedBytes(const Plan& plan, const Program& program) {
+  size_t bytes = 0;
+  for (const std::vector<int>* values : {&program.inputs, &program.outputs}) {
+    for (int value : *values) bytes += stagedBytes(plan, value);
+  }
+  return bytes;
+}
+
 class SessionRun : public AsyncRun {
  public:
   SessionRun(Napi::Env env, std::shared_ptr<Session> session, std::shared_ptr<const Plan> plan) : AsyncRun(env), session_(std::move(session)), plan_(std::move(plan)) {}
+  ~SessionRun() override {
+    if (staging_) session_->staging().give(std::move(staging_));
+  }
 
   // Copies the inputs as they are now, and remembers where the outputs go.
   Status take(Napi::Value inputs, Napi::Array outputs) {
     const Program& program = session_->program();
     std::vector<void*> from, to;
-    if (Status status = readArrays(inputs, "input", *plan_, program.inputs, &from); !status.isOk()) return status;
-    if (Status status = readArrays(outputs, "output", *plan_, program.outputs, &to); !status.isOk()) return status;
-    size_t bytes = 0;
-    for (const std::vector<int>* values : {&program.inputs, &program.outputs}) {
-      for (int value : *values) bytes += roundUp(plan_->sizeBytes(value), kCacheLineBytes) + kCacheLineBytes;
-    }
-    staging_ = Block::allocate(bytes);
+    if (Status status = readMemory(inputs, outputs, *plan_, program, &from, &to); !status.isOk()) return status;
+    const size_t bytes = stagedBytes(*plan_, program);
+    staging_ = session_->staging().take(bytes);
     if (!staging_) return failure(Code::outOfMemory, "run: no memory for %zu bytes of inputs and outputs", bytes);
     char* at = staging_.as<char>();
-    for (size_t i = 0; i < program.inputs.size(); i++, at += roundUp(plan_->sizeBytes(program.inputs[i - 1]), kCacheLineBytes) + kCacheLineBytes) {
+    for (size_t i = 0; i < program.inputs.size(); i++) {
       if (plan_->sizeBytes(program.inputs[i]) > 0) std::memcpy(at, from[i], plan_->sizeBytes(program.inputs[i]));
       inputs_.push_back(at);
+      at += stagedBytes(*plan_, program.inputs[i]);
     }
-    for (size_t i = 0; i < program.outputs.size(); i++, at += roundUp(plan_->sizeBytes(program.outputs[i - 1]), kCacheLineBytes) + kCacheLineBytes) outputs_.push_back(at);
+    for (int output : program.outputs) {
+      outputs_.push_back(at);
+      at += stagedBytes(*plan_, output);
+    }
     destination_ = Napi::Persistent(outputs);
     return Status();
   }
@@ -157,7 +195,10 @@ SessionObject::SessionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
   });
 }
 
-SessionObject::~SessionObject() = default;
+// Collected, perhaps without dispose: what was told of it is taken back.
+SessionObject::~SessionObject() {
+  if (accountedBytes_ != 0) Napi::MemoryManagement::AdjustExternalMemory(Env(), -accountedBytes_);
+}
 
 // Planning, packing included, on the pool.
 class SessionObject::Preparation : public AsyncRun {
@@ -167,15 +208,17 @@ class SessionObject::Preparation : public AsyncRun {
 
  protected:
   Status compute(ThreadPool&) override {
-    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes_, largest_);
+    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes_, largest_, isCancelled());
     if (plan.isOk()) plan_ = std::move(plan.value());
     return plan.status();
   }
 
   Napi::Value deliver(Napi::Env env) override {
-    object_->plans_.push_back(std::move(plan_));
-    object_->account(env);
-    return Napi::Number::New(env, static_cast<double>(object_->plans_.size()) - 1);
+    if (object_->session_ == nullptr) {
+      toError(env, Status(Code::disposed, "session: disposed")).ThrowAsJavaScriptException();
+      return env.Undefined();
+    }
+    return Napi::Number::New(env, object_->keep(std::move(plan_)));
   }
 
  private:
@@ -202,6 +245,7 @@ Napi::Value SessionObject::prepareAsync(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionObject::prepare(const Napi::CallbackInfo& info) {
+  uint32_t id = 0;
   guarded(info.Env(), [&]() -> Status {
     if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
     std::vector<std::vector<int64_t>> shapes, largest;
@@ -209,21 +253,32 @@ Napi::Value SessionObject::prepare(const Napi::CallbackInfo& info) {
     if (Status status = readShapes(info[1], &largest); !status.isOk()) return status;
     Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes, largest);
     if (!plan.isOk()) return plan.status();
-    plans_.push_back(std::move(plan.value()));
-    account(info.Env());
+    id = keep(std::move(plan.value()));
     return Status();
   });
-  return Napi::Number::New(info.Env(), static_cast<double>(plans_.size()) - 1);
+  return Napi::Number::New(info.Env(), id);
+}
+
+uint32_t SessionObject::keep(std::shared_ptr<const Plan> plan) {
+  plans_.emplace(nextPlan_, std::move(plan));
+  account(Env());
+  return nextPlan_++;
 }
 
 std::shared_ptr<const Plan> SessionObject::planOf(const Napi::CallbackInfo& info) {
-  const double index = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
-  if (!(index >= 0 && index < static_cast<double>(plans_.size()))) return nullptr;
-  return plans_[static_cast<size_t>(index)];
+  const auto found = info[0].IsNumber() ? plans_.find(info[0].As<Napi::Number>().Uint32Value()) : plans_.end();
+  return found == plans_.end() ? nullptr : found->second;
 }
 
 void SessionObject::forget(const Napi::CallbackInfo& info) {
-  if (planOf(info) != nullptr) plans_[info[0].As<Napi::Number>().Uint32Value()] = nullptr;
+  if (session_ == nullptr || !info[0].IsNumber() || plans_.erase(info[0].As<Napi::Number>().Uint32Value()) == 0) return;
+  size_t arenaBytes = 0, staging = 0;
+  for (const auto& [id, plan] : plans_) {
+    arenaBytes = std::max(arenaBytes, plan->arenaBytes());
+    staging = std::max(staging, stagedBytes(*plan, session_->program()));
+  }
+  session_->trim(arenaBytes, staging);
+  account(info.Env());
 }
 
 void SessionObject::keepConstants(const Napi::CallbackInfo& info) {
@@ -241,11 +296,10 @@ void SessionObject::runSync(const Napi::CallbackInfo& info) {
     const std::shared_ptr<const Plan> plan = planOf(info);
     if (session == nullptr || plan == nullptr) return Status(Code::disposed, "runSync: the session or plan is disposed");
     std::vector<void*> inputs, outputs;
-    if (Status status = readArrays(info[1], "input", *plan, session->program().inputs, &inputs); !status.isOk()) return status;
-    if (Status status = readArrays(info[2], "output", *plan, session->program().outputs, &outputs); !status.isOk()) return status;
+    if (Status status = readMemory(info[1], info[2], *plan, session->program(), &inputs, &outputs); !status.isOk()) return status;
     ArrayView times;
     std::vector<double> nanoseconds;
-    const bool isTimed = readFloatArray(info[3], &times) && times.elementBytes == 8 && times.length == plan->steps().size();
+    const bool isTimed = readTypedArray(info[3], &times) && times.elementBytes == 8 && times.length == plan->steps().size();
     Status status = session->run(Environment::of(info.Env()).pool(), *plan, inputs.data(), outputs.data(), nullptr, isTimed ? &nanoseconds : nullptr);
     for (size_t i = 0; i < nanoseconds.size(); i++) static_cast<double*>(times.data)[i] = nanoseconds[i];
     account(info.Env());
@@ -262,6 +316,8 @@ Napi::Value SessionObject::run(const Napi::CallbackInfo& info) {
     if (!info[2].IsArray()) return failure(Code::input, "run: expects outputs");
     auto run = std::make_unique<SessionRun>(env, session_, plan);
     if (Status status = run->take(info[1], info[2].As<Napi::Array>()); !status.isOk()) return status;
+    // Also of what runs before this one took on the pool.
+    account(env);
     result.Set("promise", run->promise());
     result.Set("id", Napi::Number::New(env, Environment::of(env).start(std::move(run))));
     return Status();
@@ -300,10 +356,11 @@ Napi::Value SessionObject::settings(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionObject::memory(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(info.Env());
-  const Session::Memory memory = session_ != nullptr ? session_->memory() : Session::Memory{0, 0, 0};
+  const Session::Memory memory = session_ != nullptr ? session_->memory() : Session::Memory{};
   result.Set("packedBytes", static_cast<double>(memory.packedBytes));
   result.Set("constantBytes", static_cast<double>(memory.constantBytes));
   result.Set("arenaBytes", static_cast<double>(memory.arenaBytes));
+  result.Set("stagingBytes", static_cast<double>(memory.stagingBytes));
   return result;
 }
 
@@ -315,9 +372,9 @@ void SessionObject::dispose(const Napi::CallbackInfo& info) {
 
 // What the session holds outside the JavaScript heap, told to the garbage collector.
 void SessionObject::account(Napi::Env env) {
-  const Session::Memory memory = session_ != nullptr ? session_->memory() : Session::Memory{0, 0, 0};
-  const int64_t bytes = static_cast<int64_t>(memory.packedBytes + memory.constantBytes + memory.arenaBytes);
-  Napi::MemoryManagement::AdjustExternalMemory(env, bytes - accountedBytes_);
+  const Session::Memory memory = session_ != nullptr ? session_->memory() : Session::Memory{};
+  const int64_t bytes = static_cast<int64_t>(memory.totalBytes());
+  if (bytes != accountedBytes_) Napi::MemoryManagement::AdjustExternalMemory(env, bytes - accountedBytes_);
   accountedBytes_ = bytes;
 }
 

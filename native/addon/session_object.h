@@ -1,6 +1,8 @@
 // The session as JavaScript holds it (lib/engine/addon.ts has the types).
 #pragma once
 
+#include <unordered_map>
+
 #include "addon/convert.h"
 #include "executor/session.h"
 
@@ -19,15 +21,16 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
 
   // prepare(shapes, largest) → number of the plan
   Napi::Value prepare(const Napi::CallbackInfo& info);
-  // forget(plan): runs under way keep it
+  // forget(plan): frees it, and memory of runs that only it needed; runs under way keep theirs
   void forget(const Napi::CallbackInfo& info);
-  // prepareAsync(shapes, largest) → a promise of prepare's number; the session is not to be touched before it is settled, and has its own constants
+  // prepareAsync(shapes, largest) → a promise of prepare's number. The session must have its own constants, and keepConstants waits until it is settled
   Napi::Value prepareAsync(const Napi::CallbackInfo& info);
   // keepConstants(all)
   void keepConstants(const Napi::CallbackInfo& info);
   // runSync(plan, inputs, outputs, times?)
   void runSync(const Napi::CallbackInfo& info);
-  // run(plan, inputs, outputs) → { id, promise }; the inputs are read before it returns, the outputs written when the promise settles
+  // run(plan, inputs, outputs) → { id, promise }; the inputs are read before it returns; the outputs, which share no memory with
+  // them or each other, are written when the promise settles
   Napi::Value run(const Napi::CallbackInfo& info);
   // describe(plan) → per step { label, operation, algorithm, why, macs }
   Napi::Value describe(const Napi::CallbackInfo& info);
@@ -37,10 +40,12 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void dispose(const Napi::CallbackInfo& info);
 
   std::shared_ptr<const Plan> planOf(const Napi::CallbackInfo& info);
+  uint32_t keep(std::shared_ptr<const Plan> plan);
   void account(Napi::Env env);
 
   std::shared_ptr<Session> session_;
-  std::vector<std::shared_ptr<const Plan>> plans_;
+  std::unordered_map<uint32_t, std::shared_ptr<const Plan>> plans_;
+  uint32_t nextPlan_ = 0;
   int64_t accountedBytes_ = 0;
 };
 

@@ -11,13 +11,22 @@
 
 namespace repconv {
 
+namespace {
+
+size_t alignmentFor(size_t sizeBytes) { return sizeBytes >= kHugePageBytes ? kHugePageBytes : kCacheLineBytes; }
+
+}  // namespace
+
+size_t Block::roundedSize(size_t sizeBytes) {
+  // One cache line more, so that a vector load that begins at the last element stays inside.
+  const size_t wanted = sizeBytes + kCacheLineBytes, rounded = roundUp(wanted, alignmentFor(wanted));
+  return rounded < sizeBytes ? 0 : rounded;
+}
+
 Block Block::allocate(size_t sizeBytes) {
   Block block;
-  // One cache line more, so that a vector load that begins at the last element stays inside.
-  const size_t wanted = sizeBytes + kCacheLineBytes;
-  const size_t alignment = wanted >= kHugePageBytes ? kHugePageBytes : kCacheLineBytes;
-  const size_t rounded = roundUp(wanted, alignment);
-  if (rounded < sizeBytes) return block;
+  const size_t rounded = roundedSize(sizeBytes), alignment = alignmentFor(rounded);
+  if (rounded == 0) return block;
 #if defined(_WIN32)
   block.data_ = _aligned_malloc(rounded, alignment);
 #else

@@ -27,6 +27,8 @@ class Block {
   ~Block();
 
   static Block allocate(size_t sizeBytes);
+  // The sizeBytes() of a block allocated for so many; 0 when there can be none.
+  static size_t roundedSize(size_t sizeBytes);
 
   explicit operator bool() const { return data_ != nullptr; }
   size_t sizeBytes() const { return sizeBytes_; }

@@ -77,6 +77,7 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request) {
 
   size_t scratchBytes = 0;
   for (size_t s = 0; s < program.steps.size(); s++) {
+    if (request.isCancelled != nullptr && request.isCancelled->load(std::memory_order_relaxed)) return Status(Code::aborted, "plan: aborted");
     const ProgramStep& step = program.steps[s];
     const StepTypes stepTypes = typesOf(step, plan->types_), largestTypes = typesOf(step, largest.value());
     PlanContext context{request.kernels, request.threads, &stepTypes, &largestTypes, {}, {}, {}, request.forcedConv, request.runsOnce, {}, request.precision, request.bfloat16};

@@ -22,6 +22,8 @@ struct PlanRequest {
   const std::vector<std::vector<int64_t>>& shapes;
   const std::vector<std::vector<int64_t>>& largest;
   std::function<Result<const void*>(size_t step, const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)> packed;
+  // Looked at between steps (null: never).
+  const std::atomic<bool>* isCancelled = nullptr;
 };
 
 // What one run at a time needs; kept and used again, so that a run allocates nothing.

@@ -9,6 +9,7 @@ Status Program::check() const {
   for (size_t v = 0; v < values.size(); v++) {
     isMade[v] = values[v].constant != nullptr;
     if (isMade[v] && values[v].layout != Layout::plain) return failure(Code::input, "program: constant %zu expects the plain layout", v);
+    if (values[v].dtype == DType::uint8 && isMade[v]) return failure(Code::input, "program: value %zu of uint8 is no input", v);
   }
   const auto make = [&](int value) {
     if (value < 0 || value >= count || isMade[static_cast<size_t>(value)]) return false;
@@ -19,13 +20,18 @@ Status Program::check() const {
     if (!make(input) || values[static_cast<size_t>(input)].layout != Layout::plain) return failure(Code::input, "program: input %d is no plain value of its own", input);
   }
   for (size_t s = 0; s < steps.size(); s++) {
-    for (int input : steps[s].inputs) {
+    for (size_t i = 0; i < steps[s].inputs.size(); i++) {
+      const int input = steps[s].inputs[i];
       if (input != kNoValue && (input < 0 || input >= count || !isMade[static_cast<size_t>(input)])) {
         return failure(Code::input, "program: step %zu (%s) reads value %d before it is made", s, steps[s].name.c_str(), input);
+      }
+      if (input != kNoValue && values[static_cast<size_t>(input)].dtype == DType::uint8 && !steps[s].operation->readsBytes(i)) {
+        return failure(Code::input, "program: step %zu (%s) reads bytes", s, steps[s].name.c_str());
       }
     }
     for (int output : steps[s].outputs) {
       if (!make(output)) return failure(Code::input, "program: step %zu (%s) makes value %d, which is not free", s, steps[s].name.c_str(), output);
+      if (values[static_cast<size_t>(output)].dtype == DType::uint8) return failure(Code::input, "program: value %d of uint8 is no input", output);
     }
   }
   // An output has memory of its own: it is the result of a step, named once.

@@ -9,9 +9,11 @@ Result<std::shared_ptr<Session>> Session::make(Program program, const SessionOpt
   return std::shared_ptr<Session>(new Session(std::move(program), options));
 }
 
-Result<std::shared_ptr<const Plan>> Session::prepare(const std::vector<std::vector<int64_t>>& shapes, const std::vector<std::vector<int64_t>>& largest) {
+Result<std::shared_ptr<const Plan>> Session::prepare(const std::vector<std::vector<int64_t>>& shapes, const std::vector<std::vector<int64_t>>& largest,
+                                                     const std::atomic<bool>* isCancelled) {
   const auto packed = [this](size_t step, const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill) -> Result<const void*> {
     const std::string name = std::to_string(step) + " " + key;
+    std::lock_guard<std::mutex> packing(packing_);
     const auto found = packed_.find(name);
     if (found != packed_.end()) return found->second.as<const void>();
     Block block = Block::allocate(sizeBytes);
@@ -23,7 +25,7 @@ Result<std::shared_ptr<const Plan>> Session::prepare(const std::vector<std::vect
     }
     return packed_.emplace(name, std::move(block)).first->second.as<const void>();
   };
-  Result<std::unique_ptr<Plan>> plan = Plan::make({program_, kernels_, options_.threads, options_.conv, options_.runsOnce, options_.precision, options_.bfloat16, shapes, largest, packed});
+  Result<std::unique_ptr<Plan>> plan = Plan::make({program_, kernels_, options_.threads, options_.conv, options_.runsOnce, options_.precision, options_.bfloat16, shapes, largest, packed, isCancelled});
   if (!plan.isOk()) return plan.status();
   return std::shared_ptr<const Plan>(std::move(plan.value()));
 }
@@ -73,27 +75,27 @@ Status Session::run(ThreadPool& pool, const Plan& plan, const void* const* input
     }
   }
   if (workspace == nullptr) workspace = std::make_unique<Workspace>();
-  if (workspace->arena.sizeBytes() < plan.arenaBytes()) {
-    Block arena = Block::allocate(plan.arenaBytes());
-    if (!arena) return failure(Code::outOfMemory, "run: no memory for an arena of %zu bytes", plan.arenaBytes());
-    std::lock_guard<std::mutex> lock(mutex_);
-    arenaBytes_ += arena.sizeBytes() - workspace->arena.sizeBytes();
-    workspace->arena = std::move(arena);
-  }
+  workspace->arena = arenas_.take(plan.arenaBytes());
+  if (!workspace->arena) return failure(Code::outOfMemory, "run: no memory for an arena of %zu bytes", plan.arenaBytes());
   Status status;
   {
     Team team(pool, options_.threads);
     status = plan.run(program_, kernels_, team, inputs, outputs, *workspace, isCancelled, nanoseconds);
   }
+  arenas_.give(std::move(workspace->arena));
   std::lock_guard<std::mutex> lock(mutex_);
-  // Runs at once are at most the pool's threads and the callers of runSync: so are the workspaces that are kept.
   idle_.push_back(std::move(workspace));
   return status;
 }
 
 Session::Memory Session::memory() {
   std::lock_guard<std::mutex> lock(mutex_);
-  return {packedBytes_, constantBytes_, arenaBytes_};
+  return {packedBytes_, constantBytes_, arenas_.sizeBytes(), staging_.sizeBytes()};
+}
+
+void Session::trim(size_t arenaBytes, size_t stagingBytes) {
+  arenas_.trim(arenaBytes);
+  staging_.trim(stagingBytes);
 }
 
 }  // namespace repconv

@@ -13,6 +13,7 @@ Result<std::unique_ptr<Operation>> makeConv2d(const Attributes&);
 Result<std::unique_ptr<Operation>> makeConvTranspose2d(const Attributes&);
 Result<std::unique_ptr<Operation>> makeLinear(const Attributes&);
 Result<std::unique_ptr<Operation>> makeMul(const Attributes&);
+Result<std::unique_ptr<Operation>> makeNormalizeBytes(const Attributes&);
 Result<std::unique_ptr<Operation>> makePad(const Attributes&);
 Result<std::unique_ptr<Operation>> makePlaceTaps(const Attributes&);
 Result<std::unique_ptr<Operation>> makePool(const Attributes&);
@@ -41,6 +42,7 @@ constexpr Row kOperations[] = {
     {"convTranspose2d", makeConvTranspose2d},
     {"linear", makeLinear},
     {"mul", makeMul},
+    {"normalizeBytes", makeNormalizeBytes},
     {"pad", makePad},
     {"placeTaps", makePlaceTaps},
     {"pool", makePool},

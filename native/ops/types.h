@@ -10,7 +10,8 @@
 
 namespace repconv {
 
-enum class DType { float32, float64 };
+// uint8: a decoded image, as an input of a program only.
+enum class DType { float32, float64, uint8 };
 
 // plain: dense, row-major. nhwc: an image [N, C, H, W] stored pixel by pixel, see Image.
 enum class Layout { plain, nhwc };

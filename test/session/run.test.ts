@@ -4,8 +4,9 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
+import type { SessionInputs } from '../../lib/session/arguments.js';
 import { compileSync } from '../../lib/session/compile.js';
-import type { Session, SessionInputs } from '../../lib/session/session.js';
+import type { Session } from '../../lib/session/session.js';
 import { isIdentical } from '../../lib/tensor/compare.js';
 import { manualSeed, Random, randn } from '../../lib/tensor/random.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
@@ -210,7 +211,7 @@ describe('disposing', () => {
       expectRefusal(() => session.describe(), 'ERR_DISPOSED', 'describe: the session has been disposed');
       expectRefusal(() => session.settings, 'ERR_DISPOSED', 'settings: the session has been disposed');
       await expect(session.run(image())).rejects.toMatchObject({ code: 'ERR_DISPOSED', message: 'run: the session has been disposed' });
-      expect(session.memory()).toEqual({ packedBytes: 0, constantBytes: 0, arenaBytes: 0, totalBytes: 0 });
+      expect(session.memory()).toEqual({ packedBytes: 0, constantBytes: 0, arenaBytes: 0, stagingBytes: 0, totalBytes: 0 });
       expect(session.inputs).toEqual({ x: ['N', 2, 5, 6] });
     }
   });

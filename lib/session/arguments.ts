@@ -1,0 +1,100 @@
+/** What callers hand to a run: checked, and put in the order of the program. */
+import { RepconvError } from '../errors.js';
+import { type Shape, showShape, sizeOf } from '../tensor/shape.js';
+import { Tensor } from '../tensor/tensor.js';
+
+/** What one input takes: a tensor; of an input that `preprocess` makes from bytes, a uint8 tensor [N, H, W, C] or the bytes bare. */
+export type SessionInput = Tensor<'float32' | 'uint8'> | Uint8Array;
+/** Inputs by name; a model of one input also takes its own bare. */
+export type SessionInputs = SessionInput | Readonly<Record<string, SessionInput>>;
+/** Tensors by output name. */
+export type SessionOutputs = Record<string, Tensor>;
+
+/** One input, as runs bring it: bytes [N, H, W, C] where `preprocess` says so. */
+export interface DeclaredInput {
+  readonly name: string;
+  readonly dtype: 'float32' | 'uint8';
+  readonly shape: Shape;
+}
+
+/** An input as it was given: its memory and its shape. */
+export interface GivenInput {
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Uint8Array;
+}
+
+/** The inputs by name, or the only one bare, in their order. Shapes are looked at by InputShapes. @throws ERR_INPUT, ERR_SHAPE for bytes without a shape */
+export function checkedInputs(given: SessionInputs, declared: readonly DeclaredInput[], operation: string): GivenInput[] {
+  const names = declared.map(({ name }) => name);
+  const isBare = (given instanceof Tensor || given instanceof Uint8Array) && names.length === 1;
+  const record = (isBare ? { [names[0]]: given } : given) as Readonly<Record<string, unknown>>;
+  const isRecord = typeof record === 'object' && record !== null && !(record instanceof Tensor) && !ArrayBuffer.isView(record);
+  const unknown = isRecord ? Object.keys(record).filter((name) => !names.includes(name)) : [];
+  if (!isRecord || unknown.length > 0)
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: expects the inputs ${names.join(', ')}${unknown.length > 0 ? `, got also ${unknown.join(', ')}` : ''}`,
+    );
+  return declared.map((input) => {
+    const value = record[input.name];
+    if (value instanceof Uint8Array && input.dtype === 'uint8') return { shape: shapeOfBytes(value.length, input, operation), data: value };
+    const what = `${operation}: input ${input.name}`;
+    if (!(value instanceof Tensor)) {
+      const expected = input.dtype === 'uint8' ? 'a Tensor or Uint8Array' : 'a Tensor';
+      throw new RepconvError('ERR_INPUT', `${what} expects ${expected}, got ${typeof value}`);
+    }
+    if (value.dtype !== input.dtype) throw new RepconvError('ERR_INPUT', `${what} expects ${input.dtype}, got ${value.dtype}`);
+    checkMemory(value, what);
+    return value as GivenInput;
+  });
+}
+
+/** Bare bytes have the declared shape; how many images they are tells their length. */
+function shapeOfBytes(length: number, { name, shape }: DeclaredInput, operation: string): number[] {
+  const [batch, ...image] = shape;
+  if (!image.every((extent) => typeof extent === 'number'))
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `${operation}: input ${name} expects a uint8 Tensor, whose shape tells the extents that ${showShape(shape)} leaves open; got a Uint8Array`,
+    );
+  const images = length / sizeOf(image as number[]);
+  if (!Number.isInteger(images) || images === 0 || (typeof batch === 'number' && images !== batch))
+    throw new RepconvError('ERR_SHAPE', `${operation}: input ${name} expects the bytes of ${showShape(shape)}, got ${length}`);
+  return [images, ...(image as number[])];
+}
+
+/** The tensors that a run writes into: those given, and fresh ones for the rest. @throws ERR_INPUT, ERR_SHAPE */
+export function checkedOutputs(
+  out: Tensor | Readonly<Record<string, Tensor>> | undefined,
+  outputs: readonly (readonly [string, readonly number[]])[],
+  operation: string,
+): SessionOutputs {
+  const names = outputs.map(([name]) => name);
+  const isRecord = out === undefined || (typeof out === 'object' && out !== null && !(out instanceof Tensor));
+  const record = out instanceof Tensor && names.length === 1 ? { [names[0]]: out } : isRecord ? (out ?? {}) : null;
+  const unknown = Object.keys(record ?? {}).filter((name) => !names.includes(name));
+  if (record === null || unknown.length > 0)
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: out expects tensors for the outputs ${names.join(', ')}${unknown.length > 0 ? `, got also ${unknown.join(', ')}` : ''}`,
+    );
+  return Object.fromEntries(
+    outputs.map(([name, shape]) => {
+      if (!Object.hasOwn(record, name)) return [name, new Tensor('float32', shape)];
+      const value: unknown = record[name];
+      const what = `${operation}: out.${name}`;
+      if (!(value instanceof Tensor)) throw new RepconvError('ERR_INPUT', `${what} expects a Tensor, got ${typeof value}`);
+      if (value.dtype !== 'float32') throw new RepconvError('ERR_INPUT', `${what} expects float32, got ${value.dtype}`);
+      if (showShape(value.shape) !== showShape(shape))
+        throw new RepconvError('ERR_SHAPE', `${what} expects ${showShape(shape)}, got ${showShape(value.shape)}`);
+      checkMemory(value, what);
+      return [name, value as Tensor];
+    }),
+  );
+}
+
+function checkMemory({ shape, data }: { readonly shape: readonly number[]; readonly data: ArrayLike<unknown> }, what: string): void {
+  const size = sizeOf(shape);
+  if (data.length !== size)
+    throw new RepconvError('ERR_INPUT', `${what} expects ${size} elements, got ${data.length}: its buffer was detached or resized`);
+}

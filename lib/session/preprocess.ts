@@ -1,0 +1,59 @@
+/**
+ * Preprocessing that `compile` builds into a session: decoded images go in as bytes.
+ *
+ * A byte x of channel c becomes (x / 255 − mean[c]) / std[c], rounded to float32 after each operation: the numbers, to the last bit, that torchvision's
+ * ToTensor and Normalize give (mean and std are theirs, in units of the range 0 … 1). It is done natively, by the step that lays the image out for
+ * the first layer.
+ */
+import type { Normalization } from '../engine/programBuilder.js';
+import { RepconvError } from '../errors.js';
+import type { Value } from '../graph/graph.js';
+import { showShape } from '../tensor/shape.js';
+import { Tensor } from '../tensor/tensor.js';
+
+/** How one input is made from what runs bring. */
+export interface PreprocessOptions {
+  /** What runs bring: bytes [N, H, W, C], as image decoders give them, for the model's input [N, C, H, W]. */
+  readonly from: 'uint8-nhwc';
+  /** Per channel, in units of the range 0 … 1, as torchvision's Normalize takes them: a byte x becomes (x / 255 − mean) / std. Default 0. */
+  readonly mean?: readonly number[];
+  /** Per channel; not 0. Default 1. */
+  readonly std?: readonly number[];
+}
+
+/** Inputs by name that are made from something else. */
+export type PreprocessSpec = Readonly<Record<string, PreprocessOptions>>;
+
+/** The normalization of each input that comes as bytes, by name. @throws ERR_INPUT, ERR_SHAPE for an input that is no image */
+export function checkedPreprocess(spec: PreprocessSpec | undefined, inputs: readonly Value[]): ReadonlyMap<string, Normalization> {
+  const refuse = (text: string): RepconvError => new RepconvError('ERR_INPUT', `compile: preprocess${text}`);
+  if (spec !== undefined && (typeof spec !== 'object' || spec === null)) throw refuse(` expects an object, got ${String(spec)}`);
+  return new Map(
+    Object.entries(spec ?? {}).map(([name, options]) => {
+      const input = inputs.find((candidate) => candidate.name === name);
+      if (input === undefined) throw refuse(` expects names of inputs (${inputs.map((value) => value.name).join(', ')}), got ${name}`);
+      const { from } = options ?? {};
+      if (from !== 'uint8-nhwc') throw refuse(`.${name}.from expects uint8-nhwc, got ${String(from)}`);
+      const { shape } = input.type;
+      const channels = shape[1];
+      if (shape.length !== 4 || typeof channels !== 'number')
+        throw new RepconvError(
+          'ERR_SHAPE',
+          `compile: preprocess.${name} expects an input [N,C,H,W] whose channels are known, got ${showShape(shape)}`,
+        );
+      const perChannel = (what: 'mean' | 'std', fallback: number): Tensor => {
+        const numbers: unknown = options[what] ?? new Array<number>(channels).fill(fallback);
+        const isRight =
+          Array.isArray(numbers) && numbers.length === channels && numbers.every((value) => Number.isFinite(Math.fround(value as number)));
+        if (!isRight)
+          throw refuse(
+            `.${name}.${what} expects ${channels} finite numbers, one per channel, got ${Array.isArray(numbers) ? `[${numbers}]` : String(numbers)}`,
+          );
+        return new Tensor('float32', [channels], Float32Array.from(numbers as number[]));
+      };
+      const [mean, std] = [perChannel('mean', 0), perChannel('std', 1)];
+      if (std.data.includes(0)) throw refuse(`.${name}.std expects numbers other than 0, got [${options.std}]`);
+      return [name, { mean, std }];
+    }),
+  );
+}
