@@ -18,6 +18,7 @@ import { RepconvError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { onAbort } from './abort.js';
 import {
   checkedInputs,
   checkedOutputs,
@@ -294,30 +295,28 @@ function dataOf(outputs: SessionOutputs): Float32Array[] {
 
 /** Waits for a run; the signal ends it. */
 async function settled({ id, promise }: ReturnType<NativeSession['run']>, signal: AbortSignal | undefined): Promise<void> {
-  const abort = (): void => nativeAddon().cancel(id);
-  signal?.addEventListener('abort', abort, { once: true });
+  const stop = signal === undefined ? undefined : onAbort(signal, () => nativeAddon().cancel(id));
   try {
     await promise;
   } catch (error) {
     if ((error as { code?: string }).code === 'ABORT_ERR') throw signal?.reason ?? error;
     throw nativeError(error);
   } finally {
-    signal?.removeEventListener('abort', abort);
+    stop?.();
   }
 }
 
 /** Waits for what others may wait for too: the signal ends the waiting alone. */
 async function unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   if (signal === undefined) return promise;
-  let abort = (): void => undefined;
+  let stop: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
+    stop = onAbort(signal, () => reject(signal.reason));
   });
   try {
     await Promise.race([promise, aborted]);
     signal.throwIfAborted();
   } finally {
-    signal.removeEventListener('abort', abort);
+    stop?.();
   }
 }
