@@ -49,7 +49,8 @@ int failEach(const char* what, const Attempt& attempt) {
       return n - 1;
     }
     // Some failures cost only speed or threads; an error must say what it is.
-    CHECK(status.isOk() || status.code() == Code::outOfMemory, "%s, allocation %d: code %d, %s", what, n, static_cast<int>(status.code()), status.message().c_str());
+    CHECK(status.isOk() || status.code() == Code::outOfMemory, "%s, allocation %d: code %d, %s", what, n, static_cast<int>(status.code()),
+          status.message().c_str());
   }
   CHECK(false, "%s allocates without end", what);
   return 0;
@@ -102,7 +103,8 @@ TEST("every allocation of making, planning and running a session fails once: a c
     });
     for (size_t i = 0; i < memory.outputs.size(); i++) {
       const std::vector<float>&got = memory.outputs[i], &wanted = expected.value()[i];
-      CHECK(got.size() == wanted.size() && std::memcmp(got.data(), wanted.data(), got.size() * sizeof(float)) == 0, "output %zu differs after the failures", i);
+      CHECK(got.size() == wanted.size() && std::memcmp(got.data(), wanted.data(), got.size() * sizeof(float)) == 0,
+            "output %zu differs after the failures", i);
     }
   }
   note("in all");
@@ -146,7 +148,8 @@ TEST("constants that cannot be kept for want of memory leave the session as it w
     const bool hasFailed = stopFailing();
     note("allocation %d", n);
     Result<std::shared_ptr<const Plan>> again = session.value()->prepare(d.shapes(), d.shapes());
-    CHECK(again.isOk() && session.value()->run(pool, *again.value(), memory.from.data(), memory.to.data(), nullptr, nullptr).isOk(), "the session is lost");
+    CHECK(again.isOk() && session.value()->run(pool, *again.value(), memory.from.data(), memory.to.data(), nullptr, nullptr).isOk(),
+          "the session is lost");
     for (float x : memory.outputs[0]) CHECK(x == 6.0f, "3 · 2 is %g", static_cast<double>(x));
     if (!hasFailed) {
       CHECK(status.isOk(), "%s", status.message().c_str());

@@ -38,7 +38,8 @@ Program randomSteps(Random& random, int count) {
   for (int s = 0; s < count; s++) {
     ProgramStep step;
     step.name = "step";
-    for (int i = random.between(0, 3); i > 0; i--) step.inputs.push_back(random.chance(10) ? kNoValue : random.chance(60) ? made.back() : random.of(made));
+    for (int i = random.between(0, 3); i > 0; i--)
+      step.inputs.push_back(random.chance(10) ? kNoValue : random.chance(60) ? made.back() : random.of(made));
     for (int i = random.chance(85) ? 1 : 2; i > 0; i--) step.outputs.push_back(declare());
     // Operations that work in place have one output.
     step.operation = std::make_unique<Placeholder>(step.outputs.size() == 1 && random.chance(40));
@@ -66,7 +67,8 @@ TEST("values that live at the same time never overlap in the arena, and one take
     // In place means: the same memory, so no larger than what is there.
     for (const ProgramStep& step : program.steps) {
       if (!step.operation->isInPlace(0) || step.inputs.empty() || step.inputs[0] == kNoValue) continue;
-      for (int output : step.outputs) bytes[static_cast<size_t>(output)] = std::min(bytes[static_cast<size_t>(output)], bytes[static_cast<size_t>(step.inputs[0])]);
+      for (int output : step.outputs)
+        bytes[static_cast<size_t>(output)] = std::min(bytes[static_cast<size_t>(output)], bytes[static_cast<size_t>(step.inputs[0])]);
     }
     const ArenaPlan plan = planArena(program, bytes);
 
@@ -91,8 +93,8 @@ TEST("values that live at the same time never overlap in the arena, and one take
     const auto isTakenOver = [&](size_t a, size_t b) {
       if (makers[b] >= program.steps.size()) return false;
       const ProgramStep& step = program.steps[makers[b]];
-      return step.operation->isInPlace(0) && !step.inputs.empty() && step.inputs[0] == static_cast<int>(a) && lives[a].to == static_cast<int>(makers[b]) &&
-             plan.offsets[a] == plan.offsets[b];
+      return step.operation->isInPlace(0) && !step.inputs.empty() && step.inputs[0] == static_cast<int>(a) &&
+             lives[a].to == static_cast<int>(makers[b]) && plan.offsets[a] == plan.offsets[b];
     };
     size_t sum = 0;
     for (size_t a = 0; a < count; a++) {
@@ -105,7 +107,8 @@ TEST("values that live at the same time never overlap in the arena, and one take
       sum += roundUp(bytes[a], kCacheLineBytes) + kCacheLineBytes;
       for (size_t b = 0; b < a; b++) {
         if (isOutside[b] || lives[a].from > lives[b].to || lives[b].from > lives[a].to) continue;
-        const bool isApart = plan.offsets[a] + bytes[a] + kCacheLineBytes <= plan.offsets[b] || plan.offsets[b] + bytes[b] + kCacheLineBytes <= plan.offsets[a];
+        const bool isApart =
+            plan.offsets[a] + bytes[a] + kCacheLineBytes <= plan.offsets[b] || plan.offsets[b] + bytes[b] + kCacheLineBytes <= plan.offsets[a];
         CHECK(isApart || isTakenOver(a, b) || isTakenOver(b, a), "values %zu and %zu live together and overlap", b, a);
       }
     }

@@ -14,7 +14,8 @@ TEST("a status carries its code and a message that is cut, not overrun") {
   const Status status = failure(Code::shape, "%s has %d axes", "input", 3);
   CHECK(!status.isOk() && status.code() == Code::shape && status.message() == "input has 3 axes", "%s", status.message().c_str());
   const std::string text(5000, 'x');
-  CHECK(failure(Code::input, "%s", text.c_str()).message().size() == 511, "%zu characters", failure(Code::input, "%s", text.c_str()).message().size());
+  CHECK(failure(Code::input, "%s", text.c_str()).message().size() == 511, "%zu characters",
+        failure(Code::input, "%s", text.c_str()).message().size());
   Result<int> value(7);
   CHECK(value.isOk() && value.value() == 7, "a result lost its value");
   const Result<int> none(failure(Code::busy, "no"));
@@ -22,7 +23,8 @@ TEST("a status carries its code and a message that is cut, not overrun") {
 }
 
 TEST("a block is aligned, has room for one cache line more than asked, and moves without copying") {
-  for (size_t bytes : {size_t{0}, size_t{1}, size_t{63}, size_t{64}, size_t{65}, size_t{4096}, kHugePageBytes - 64, kHugePageBytes, 3 * kHugePageBytes + 5}) {
+  for (size_t bytes :
+       {size_t{0}, size_t{1}, size_t{63}, size_t{64}, size_t{65}, size_t{4096}, kHugePageBytes - 64, kHugePageBytes, 3 * kHugePageBytes + 5}) {
     Block block = Block::allocate(bytes);
     note("%zu bytes", bytes);
     CHECK(static_cast<bool>(block), "no memory");
@@ -60,7 +62,8 @@ TEST("instruction sets have names that are read back, and nothing else is read")
 TEST("the thread budget is at least one and at most what the affinity mask allows") {
   const ThreadBudget budget = threadBudget();
   CHECK(budget.affinity >= 1 && budget.threads() >= 1 && budget.threads() <= budget.affinity, "%d of %d", budget.threads(), budget.affinity);
-  CHECK((ThreadBudget{8, 0}.threads()) == 8 && (ThreadBudget{8, 3}.threads()) == 3 && (ThreadBudget{2, 3}.threads()) == 2, "the smaller does not win");
+  CHECK((ThreadBudget{8, 0}.threads()) == 8 && (ThreadBudget{8, 3}.threads()) == 3 && (ThreadBudget{2, 3}.threads()) == 2,
+        "the smaller does not win");
 }
 
 }  // namespace repconv::test

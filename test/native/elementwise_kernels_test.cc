@@ -35,7 +35,8 @@ Difference compareBinary(const KernelTable& kernels, Side side) {
   for (size_t size = 0; size <= kLargestRun; size++) {
     const auto integer = [&](size_t) { return smallInteger(random); };
     const Guarded<float> a(size, side, integer), b(size, side, integer), out(size, side, [](size_t) { return kUntouched; });
-    const float low = size % 2 == 0 ? -std::numeric_limits<float>::infinity() : -5.0f, high = size % 3 == 0 ? std::numeric_limits<float>::infinity() : 11.0f;
+    const float low = size % 2 == 0 ? -std::numeric_limits<float>::infinity() : -5.0f,
+                high = size % 3 == 0 ? std::numeric_limits<float>::infinity() : 11.0f;
     (kIsAdd ? kernels.add : kernels.multiply)(out.data(), a.data(), b.data(), size, low, high);
     std::vector<float> expected;
     for (size_t i = 0; i < size; i++) expected.push_back(clampOf(kIsAdd ? a[i] + b[i] : a[i] * b[i], low, high));
@@ -89,7 +90,9 @@ struct Meaning {
 const Meaning kMeanings[] = {
     {Activation::none, [](double x) { return x; }, 0},
     {Activation::relu, [](double x) { return x < 0 ? 0 : x; }, 0},
-    {Activation::relu6, [](double x) { return x < 0 ? 0 : x > 6 ? 6 : x; }, 0},
+    {Activation::relu6, [](double x) { return x < 0   ? 0
+                                              : x > 6 ? 6
+                                                      : x; }, 0},
     {Activation::leakyRelu, [](double x) { return x < 0 ? 0.25 * x : x; }, 0},
     {Activation::sigmoid, sigmoidOf, 4},
     {Activation::silu, [](double x) { return x * sigmoidOf(x); }, 4},
@@ -113,7 +116,8 @@ Difference compareActivations(const KernelTable& kernels, Side side) {
           const double y = meaning.of(before[i]), bound = meaning.units * 0x1p-24 * std::fmax(1, std::fabs(y));
           if (std::fabs(to[i] - y) <= bound) continue;
           char text[160];
-          std::snprintf(text, sizeof text, "activation %d of %.9g is %.9g, expected %.9g ± %.2g", static_cast<int>(meaning.activation), before[i], to[i], y, bound);
+          std::snprintf(text, sizeof text, "activation %d of %.9g is %.9g, expected %.9g ± %.2g", static_cast<int>(meaning.activation), before[i],
+                        to[i], y, bound);
           return text;
         }
       }
@@ -167,9 +171,11 @@ Difference comparePeak(const KernelTable& kernels, Side side) {
 
 const KernelRegistration registrations[] = {
     KernelRegistration({"add", compareBinary<true>, [](KernelTable& k) { k.add = [](float*, const float*, const float*, size_t, float, float) {}; }}),
-    KernelRegistration({"multiply", compareBinary<false>, [](KernelTable& k) { k.multiply = [](float*, const float*, const float*, size_t, float, float) {}; }}),
+    KernelRegistration(
+        {"multiply", compareBinary<false>, [](KernelTable& k) { k.multiply = [](float*, const float*, const float*, size_t, float, float) {}; }}),
     KernelRegistration({"clampRow", compareClamp, [](KernelTable& k) { k.clampRow = [](float*, const float*, size_t, float, float) {}; }}),
-    KernelRegistration({"affinePlane", compareAffinePlane, [](KernelTable& k) { k.affinePlane = [](float*, const float*, size_t, float, float) {}; }}),
+    KernelRegistration(
+        {"affinePlane", compareAffinePlane, [](KernelTable& k) { k.affinePlane = [](float*, const float*, size_t, float, float) {}; }}),
     KernelRegistration({"affine", compareAffine, [](KernelTable& k) { k.affine = [](const AffineRow&) {}; }}),
     KernelRegistration({"activate", compareActivations, [](KernelTable& k) { k.activate = [](Activation, float, float*, const float*, size_t) {}; }}),
     KernelRegistration({"softmax", compareSoftmax, [](KernelTable& k) { k.softmax = [](float*, const float*, size_t) {}; }}),

@@ -78,7 +78,8 @@ TEST("scaleChannels multiplies the kernel of each output, or of each input chann
 TEST("placeTaps adds each tap of a kernel at its place in a larger one, groups spread over fewer") {
   for (uint64_t seed = 1; seed <= static_cast<uint64_t>(repetitions(60)); seed++) {
     Random random(seed + 400000);
-    const int64_t groups = random.between(1, 3), kernelGroups = groups * random.between(1, 3), J = random.between(1, 5), S = random.between(1, 4), T = S + random.between(0, 6);
+    const int64_t groups = random.between(1, 3), kernelGroups = groups * random.between(1, 3), J = random.between(1, 5), S = random.between(1, 4),
+                  T = S + random.between(0, 6);
     const int64_t O = kernelGroups * random.between(1, 12), I = J * kernelGroups / groups;
     const bool hasBase = random.chance(70);
     std::vector<double> taps;
@@ -89,10 +90,13 @@ TEST("placeTaps adds each tap of a kernel at its place in a larger one, groups s
       for (int64_t j = 0; j < J; j++) {
         const int64_t channel = o / (O / kernelGroups) * J + j;  // among all inputs
         const int64_t i = channel - o / (O / groups) * I;
-        for (int64_t s = 0; s < S; s++) expected[static_cast<size_t>((o * I + i) * T + static_cast<int64_t>(taps[static_cast<size_t>(s)]))] += kernel[static_cast<size_t>((o * J + j) * S + s)];
+        for (int64_t s = 0; s < S; s++)
+          expected[static_cast<size_t>((o * I + i) * T + static_cast<int64_t>(taps[static_cast<size_t>(s)]))] +=
+              kernel[static_cast<size_t>((o * J + j) * S + s)];
       }
     }
-    const std::vector<Attribute> attributes = {numbers("taps", taps), numbers("kernelGroups", {static_cast<double>(kernelGroups)}), numbers("groups", {static_cast<double>(groups)})};
+    const std::vector<Attribute> attributes = {numbers("taps", taps), numbers("kernelGroups", {static_cast<double>(kernelGroups)}),
+                                               numbers("groups", {static_cast<double>(groups)})};
     if (hasBase) {
       expectExact("placeTaps", {{O, I, T}, {O, J, S}}, {base, kernel}, {O, I, T}, attributes, expected, seed);
     } else {
@@ -104,7 +108,8 @@ TEST("placeTaps adds each tap of a kernel at its place in a larger one, groups s
 TEST("contractChannels sums over the channels between two kernels, group by group") {
   for (uint64_t seed = 1; seed <= static_cast<uint64_t>(repetitions(60)); seed++) {
     Random random(seed + 500000);
-    const int64_t groups = random.between(1, 3), M = random.between(1, 12), I = random.between(1, 9), S = random.between(1, 9), T = random.chance(50) ? 1 : random.between(2, 9);
+    const int64_t groups = random.between(1, 3), M = random.between(1, 12), I = random.between(1, 9), S = random.between(1, 9),
+                  T = random.chance(50) ? 1 : random.between(2, 9);
     const int64_t O = groups * random.between(1, 20);
     std::vector<double> second(static_cast<size_t>(O * M * T)), first(static_cast<size_t>(groups * M * I * S));
     for (std::vector<double>* list : {&second, &first}) {
@@ -123,7 +128,8 @@ TEST("contractChannels sums over the channels between two kernels, group by grou
         }
       }
     }
-    expectExact("contractChannels", {{O, M, T}, {groups * M, I, S}}, {second, first}, {O, I, T * S}, {numbers("groups", {static_cast<double>(groups)})}, expected, seed);
+    expectExact("contractChannels", {{O, M, T}, {groups * M, I, S}}, {second, first}, {O, I, T * S},
+                {numbers("groups", {static_cast<double>(groups)})}, expected, seed);
   }
 }
 

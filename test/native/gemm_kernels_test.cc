@@ -47,14 +47,16 @@ Difference compareTile(const KernelTable& kernels, Side side, int vectors, int p
       float sum = bias[static_cast<size_t>(c)];
       for (int r = 0; r < runs; r++) {
         for (int k = 0; k < length; k++) {
-          sum += in[static_cast<size_t>(p * pixelStride + offsets[static_cast<size_t>(r)] - least + k)] * weights[static_cast<size_t>((r * length + k) * width + c)];
+          sum += in[static_cast<size_t>(p * pixelStride + offsets[static_cast<size_t>(r)] - least + k)] *
+                 weights[static_cast<size_t>((r * length + k) * width + c)];
         }
       }
       if (hasResidual) sum += residual[static_cast<size_t>(p * residualStride + c)];
       expected[static_cast<size_t>(p * outStride + c)] = clampOf(sum, tile.low, tile.high);
     }
   }
-  note("%s gemm %dx%d: lanes %d, %d runs of %d, residual %d, clamp %d", kernels.name, pixels, vectors, lastLanes, runs, length, hasResidual, isClamped);
+  note("%s gemm %dx%d: lanes %d, %d runs of %d, residual %d, clamp %d", kernels.name, pixels, vectors, lastLanes, runs, length, hasResidual,
+       isClamped);
   kernels.gemm[vectors][pixels](tile);
   return compareFloats("out", out.data(), expected.data(), expected.size());
 }
@@ -104,8 +106,21 @@ TEST("NaN and infinity pass through the tile and its clamp, and minus zero stays
     for (float value : {std::numeric_limits<float>::quiet_NaN(), infinity, -infinity, -0.0f}) {
       for (bool isClamped : {false, true}) {
         std::vector<float> out(VL);
-        const GemmTile tile{&value, 1, &offset, 1, 1, weights.data(), bias.data(), out.data(), 0, static_cast<int>(VL), nullptr, 0,
-                            isClamped ? 0.0f : -infinity, isClamped ? 6.0f : infinity, weights.data()};
+        const GemmTile tile{&value,
+                            1,
+                            &offset,
+                            1,
+                            1,
+                            weights.data(),
+                            bias.data(),
+                            out.data(),
+                            0,
+                            static_cast<int>(VL),
+                            nullptr,
+                            0,
+                            isClamped ? 0.0f : -infinity,
+                            isClamped ? 6.0f : infinity,
+                            weights.data()};
         kernels.gemm[1][1](tile);
         const std::vector<float> expected(VL, isClamped ? clampOf(value, 0.0f, 6.0f) : value);
         const Difference difference = compareFloats("out", out.data(), expected.data(), VL);

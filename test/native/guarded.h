@@ -34,7 +34,8 @@ class Guarded {
   Guarded(size_t size, Side side, const Fill& fill) : Guarded(size, side) {
     for (size_t i = 0; i < size; i++) data_[i] = fill(i);
   }
-  Guarded(Guarded&& other) noexcept : mapped_(std::exchange(other.mapped_, nullptr)), mappedBytes_(other.mappedBytes_), data_(other.data_), size_(other.size_) {}
+  Guarded(Guarded&& other) noexcept
+      : mapped_(std::exchange(other.mapped_, nullptr)), mappedBytes_(other.mappedBytes_), data_(other.data_), size_(other.size_) {}
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;
   ~Guarded() {

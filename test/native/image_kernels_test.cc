@@ -13,7 +13,8 @@ Difference compareDepthwise(const KernelTable& kernels, Side side) {
     const int VL = kernels.vectorLength;
     const int64_t channels = VL * random.between(1, 3), pixels = random.between(0, 21);
     const int taps = random.between(1, 9);
-    const ptrdiff_t inStride = channels * random.between(1, 3), outStride = channels + random.between(0, 5), residualStride = channels + random.between(0, 5);
+    const ptrdiff_t inStride = channels * random.between(1, 3), outStride = channels + random.between(0, 5),
+                    residualStride = channels + random.between(0, 5);
     const ptrdiff_t weightStride = channels + random.between(0, 5);
     std::vector<ptrdiff_t> offsets;
     for (int t = 0; t < taps; t++) offsets.push_back(random.between(-20, 40));
@@ -31,7 +32,8 @@ Difference compareDepthwise(const KernelTable& kernels, Side side) {
       for (int64_t c = 0; c < channels; c++) {
         float sum = bias[static_cast<size_t>(c)];
         for (int t = 0; t < taps; t++) {
-          sum += in[static_cast<size_t>(p * inStride + offsets[static_cast<size_t>(t)] - least + c)] * weights[static_cast<size_t>(t * weightStride + c)];
+          sum += in[static_cast<size_t>(p * inStride + offsets[static_cast<size_t>(t)] - least + c)] *
+                 weights[static_cast<size_t>(t * weightStride + c)];
         }
         if (hasResidual) sum += residual[static_cast<size_t>(p * residualStride + c)];
         expected[static_cast<size_t>(p * outStride + c)] = clampOf(sum, -40.0f, 60.0f);
@@ -52,9 +54,8 @@ Difference comparePool(const KernelTable& kernels, Side side) {
     const bool hasNaN = kIsMax && random.chance(20);
     const Guarded<ptrdiff_t> taps(static_cast<size_t>(tapCount), side, [&](size_t) { return static_cast<ptrdiff_t>(random.between(0, 50)); });
     const ptrdiff_t most = tapCount == 0 ? 0 : *std::max_element(taps.begin(), taps.end());
-    const Guarded<float> in(static_cast<size_t>(most + channels), side, [&](size_t) {
-      return hasNaN && random.chance(10) ? std::numeric_limits<float>::quiet_NaN() : smallInteger(random);
-    });
+    const Guarded<float> in(static_cast<size_t>(most + channels), side,
+                            [&](size_t) { return hasNaN && random.chance(10) ? std::numeric_limits<float>::quiet_NaN() : smallInteger(random); });
     const Guarded<float> out(static_cast<size_t>(channels), side, [](size_t) { return kUntouched; });
     const float divisor = static_cast<float>(random.between(1, 9));
     std::vector<float> expected;
@@ -87,7 +88,8 @@ Difference compareLayout(const KernelTable& kernels, Side side) {
   for (int64_t channels = 1; channels <= 37; channels++) {
     for (int64_t pixels : {1, 2, 7, 16, 19}) {
       const ptrdiff_t plane = pixels + random.between(0, 3), pixel = channels + random.between(0, 3);
-      const size_t planeFloats = static_cast<size_t>((channels - 1) * plane + pixels), pixelFloats = static_cast<size_t>((pixels - 1) * pixel + channels);
+      const size_t planeFloats = static_cast<size_t>((channels - 1) * plane + pixels),
+                   pixelFloats = static_cast<size_t>((pixels - 1) * pixel + channels);
       const Guarded<float> in(kToPixels ? planeFloats : pixelFloats, side, [&](size_t) { return smallInteger(random); });
       const Guarded<float> out(kToPixels ? pixelFloats : planeFloats, side, [](size_t) { return kUntouched; });
       std::vector<float> expected(out.begin(), out.end());
@@ -110,10 +112,14 @@ Difference compareLayout(const KernelTable& kernels, Side side) {
 
 const KernelRegistration registrations[] = {
     KernelRegistration({"depthwise", compareDepthwise, [](KernelTable& k) { k.depthwise = [](const DepthwiseRow&) {}; }}),
-    KernelRegistration({"poolMax", comparePool<true>, [](KernelTable& k) { k.poolMax = [](float*, const float*, const ptrdiff_t*, int64_t, int64_t) {}; }}),
-    KernelRegistration({"poolMean", comparePool<false>, [](KernelTable& k) { k.poolMean = [](float*, const float*, const ptrdiff_t*, int64_t, int64_t, float) {}; }}),
-    KernelRegistration({"interleave", compareLayout<true>, [](KernelTable& k) { k.interleave = [](float*, ptrdiff_t, const float*, ptrdiff_t, int64_t, int64_t) {}; }}),
-    KernelRegistration({"deinterleave", compareLayout<false>, [](KernelTable& k) { k.deinterleave = [](float*, ptrdiff_t, const float*, ptrdiff_t, int64_t, int64_t) {}; }}),
+    KernelRegistration(
+        {"poolMax", comparePool<true>, [](KernelTable& k) { k.poolMax = [](float*, const float*, const ptrdiff_t*, int64_t, int64_t) {}; }}),
+    KernelRegistration({"poolMean", comparePool<false>,
+                        [](KernelTable& k) { k.poolMean = [](float*, const float*, const ptrdiff_t*, int64_t, int64_t, float) {}; }}),
+    KernelRegistration({"interleave", compareLayout<true>,
+                        [](KernelTable& k) { k.interleave = [](float*, ptrdiff_t, const float*, ptrdiff_t, int64_t, int64_t) {}; }}),
+    KernelRegistration({"deinterleave", compareLayout<false>,
+                        [](KernelTable& k) { k.deinterleave = [](float*, ptrdiff_t, const float*, ptrdiff_t, int64_t, int64_t) {}; }}),
 };
 
 }  // namespace

@@ -18,7 +18,8 @@ Difference compareFloats(const char* what, const float* got, const float* expect
   for (size_t i = 0; i < size; i++) {
     if (std::memcmp(got + i, expected + i, sizeof(float)) == 0 || (got[i] != got[i] && expected[i] != expected[i])) continue;
     char text[200];
-    std::snprintf(text, sizeof text, "%s[%zu] of %zu is %.9g, expected %.9g", what, i, size, static_cast<double>(got[i]), static_cast<double>(expected[i]));
+    std::snprintf(text, sizeof text, "%s[%zu] of %zu is %.9g, expected %.9g", what, i, size, static_cast<double>(got[i]),
+                  static_cast<double>(expected[i]));
     return text;
   }
   return {};

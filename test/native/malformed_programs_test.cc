@@ -15,17 +15,29 @@ int wrongIndex(const Description& d, Random& random) {
 }
 
 int64_t wrongExtent(Random& random) {
-  return random.of<int64_t>({0, 1, 2, 3, 5, 16, 17, 100, 65536, 0x7fffffff, 0x80000000, -1, INT64_MIN, INT64_MAX, int64_t{1} << 40, random.between(1, 12)});
+  return random.of<int64_t>(
+      {0, 1, 2, 3, 5, 16, 17, 100, 65536, 0x7fffffff, 0x80000000, -1, INT64_MIN, INT64_MAX, int64_t{1} << 40, random.between(1, 12)});
 }
 
 double wrongNumber(Random& random) {
-  return random.of<double>({0, 1, 2, 3, 4, 7, -1, 0.5, 16777216, 16777217, 1e300, -1e300, std::nan(""), INFINITY, -INFINITY, 2147483648.0, double(random.between(0, 9))});
+  return random.of<double>(
+      {0, 1, 2, 3, 4, 7, -1, 0.5, 16777216, 16777217, 1e300, -1e300, std::nan(""), INFINITY, -INFINITY, 2147483648.0, double(random.between(0, 9))});
 }
 
-const std::vector<const char*> kOperations = {"activation", "add", "batchNorm", "batchNormTraining", "concat", "contractChannels", "conv2d", "convTranspose2d", "linear", "mul", "pad",
-                                              "placeTaps", "pool", "prelu", "reshape", "scaleChannels", "softmax", "toNhwc", "toPlain", "", "Conv2d", "none"};
-const std::vector<const char*> kAttributes = {"stride", "padding", "dilation", "groups", "activation", "alpha", "kind", "adaptive", "kernelSize", "ceilMode", "countIncludePad",
-                                              "axis", "mode", "value", "eps", "momentum", "taps", "kernelGroups", "input", "outputPadding", "unknown"};
+const std::vector<const char*> kOperations = {"activation", "add",
+                                              "batchNorm",  "batchNormTraining",
+                                              "concat",     "contractChannels",
+                                              "conv2d",     "convTranspose2d",
+                                              "linear",     "mul",
+                                              "pad",        "placeTaps",
+                                              "pool",       "prelu",
+                                              "reshape",    "scaleChannels",
+                                              "softmax",    "toNhwc",
+                                              "toPlain",    "",
+                                              "Conv2d",     "none"};
+const std::vector<const char*> kAttributes = {"stride",   "padding",    "dilation", "groups",          "activation", "alpha",         "kind",
+                                              "adaptive", "kernelSize", "ceilMode", "countIncludePad", "axis",       "mode",          "value",
+                                              "eps",      "momentum",   "taps",     "kernelGroups",    "input",      "outputPadding", "unknown"};
 
 void changeShape(DescribedValue& value, Random& random) {
   if (value.shape.empty() || random.chance(15)) {
@@ -165,7 +177,8 @@ TEST("a changed program is refused with a code and a message, or runs; it never 
     CHECK(status.isOk() || (status.code() != Code::ok && !status.message().empty() && status.message().size() < 512), "refused without words");
   }
   note("in all");
-  CHECK(refused > accepted / 4 && accepted > refused / 20, "%d refused and %d accepted: the changes are too mild or too wild to test anything", refused, accepted);
+  CHECK(refused > accepted / 4 && accepted > refused / 20, "%d refused and %d accepted: the changes are too mild or too wild to test anything",
+        refused, accepted);
 }
 
 TEST("what every program must keep is refused by name when it does not") {
@@ -182,10 +195,12 @@ TEST("what every program must keep is refused by name when it does not") {
     spoil(d);
     const Status status = tryProgram(d, 1, pool);
     note("%s", what);
-    CHECK(status.code() == code && status.message().find(text) != std::string::npos, "code %d: %s", static_cast<int>(status.code()), status.message().c_str());
+    CHECK(status.code() == code && status.message().find(text) != std::string::npos, "code %d: %s", static_cast<int>(status.code()),
+          status.message().c_str());
   };
   expect("an unknown operation", Code::unsupported, "unknown operation", [](Description& d) { d.steps[0].operation = "relu"; });
-  expect("an unknown activation", Code::unsupported, "unknown activation", [](Description& d) { d.steps[0].attributes = {word("activation", "swish")}; });
+  expect("an unknown activation", Code::unsupported, "unknown activation",
+         [](Description& d) { d.steps[0].attributes = {word("activation", "swish")}; });
   expect("a value read before it is made", Code::input, "before it is made", [](Description& d) { d.steps[0].inputs = {1}; });
   expect("a value made twice", Code::input, "not free", [](Description& d) { d.steps[0].outputs = {0}; });
   expect("an input that is not there", Code::input, "input 9", [](Description& d) { d.inputs = {9}; });

@@ -7,7 +7,9 @@ namespace repconv::test {
 Result<Program> Description::read() const {
   Program program;
   for (const DescribedValue& value : values) {
-    const void* constant = value.floats != nullptr ? static_cast<const void*>(value.floats->data()) : value.doubles != nullptr ? value.doubles->data() : nullptr;
+    const void* constant = value.floats != nullptr    ? static_cast<const void*>(value.floats->data())
+                           : value.doubles != nullptr ? value.doubles->data()
+                                                      : nullptr;
     program.values.push_back({value.dtype, value.layout, constant, value.shape});
   }
   for (const DescribedStep& step : steps) {
@@ -84,7 +86,8 @@ int Description::as(Layout layout, int value) {
 
 namespace {
 
-const std::vector<const char*> kActivations = {"none", "relu", "relu6", "leakyRelu", "sigmoid", "silu", "hardSigmoid", "hardSwish", "gelu", "geluTanh", "tanh"};
+const std::vector<const char*> kActivations = {"none",        "relu",      "relu6", "leakyRelu", "sigmoid", "silu",
+                                               "hardSigmoid", "hardSwish", "gelu",  "geluTanh",  "tanh"};
 
 // Grows one program; `pick` takes any value made so far.
 class Grower {
@@ -146,7 +149,8 @@ class Grower {
       case 5: {
         const Layout layout = random_.chance(50) ? Layout::nhwc : Layout::plain;
         const int from = d_.as(layout, pick());
-        made_.push_back(d_.step("activation", {from}, shapeOf(from), layout, {word("activation", random_.of(kActivations)), numbers("alpha", {0.25})}));
+        made_.push_back(
+            d_.step("activation", {from}, shapeOf(from), layout, {word("activation", random_.of(kActivations)), numbers("alpha", {0.25})}));
         return;
       }
       case 6: {
@@ -189,7 +193,8 @@ class Grower {
       dilation[axis] = random_.between(1, 2);
       padding[axis] = random_.between(0, 3);
       padding[axis + 2] = random_.between(0, 3);
-      const int64_t spare = in[static_cast<size_t>(axis) + 2] + static_cast<int64_t>(padding[axis] + padding[axis + 2] - dilation[axis] * static_cast<double>(kernel[axis] - 1)) - 1;
+      const int64_t spare = in[static_cast<size_t>(axis) + 2] +
+                            static_cast<int64_t>(padding[axis] + padding[axis + 2] - dilation[axis] * static_cast<double>(kernel[axis] - 1)) - 1;
       if (spare < 0) return;
       out[axis] = spare / static_cast<int64_t>(stride[axis]) + 1;
     }
@@ -236,7 +241,8 @@ class Grower {
     const Layout layout = random_.chance(70) ? Layout::nhwc : Layout::plain;
     const std::vector<int64_t> shape = shapeOf(a);
     const int first = d_.as(layout, a), second = d_.as(layout, b);
-    made_.push_back(d_.step(random_.chance(70) ? "add" : "mul", {first, second}, shape, layout, layout == Layout::nhwc ? activation() : std::vector<Attribute>{}));
+    made_.push_back(d_.step(random_.chance(70) ? "add" : "mul", {first, second}, shape, layout,
+                            layout == Layout::nhwc ? activation() : std::vector<Attribute>{}));
   }
 
   Random& random_;

@@ -20,7 +20,8 @@ size_t sizeOf(const std::vector<int64_t>& shape) {
 Result<Outputs> runSession(const Description& description, const Way& way, const std::vector<std::vector<float>>& inputs) {
   Result<Program> program = description.read();
   if (!program.isOk()) return program.status();
-  Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {way.isa, way.threads, way.conv, false, way.precision, way.bfloat16});
+  Result<std::shared_ptr<Session>> session =
+      Session::make(std::move(program.value()), {way.isa, way.threads, way.conv, false, way.precision, way.bfloat16});
   if (!session.isOk()) return session.status();
   Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(description.shapes(), description.shapes());
   if (!plan.isOk()) return plan.status();
@@ -111,7 +112,8 @@ class GuardedRun {
       memory_.push_back(place(isOutside[v] || isConstant ? bytes : roundUp(bytes, kCacheLineBytes) + kCacheLineBytes));
       if (isConstant) std::memcpy(memory_[v], program.values[v].constant, bytes);
     }
-    for (size_t i = 0; i < inputs.size(); i++) std::memcpy(memory_[static_cast<size_t>(program.inputs[i])], inputs[i].data(), inputs[i].size() * sizeof(float));
+    for (size_t i = 0; i < inputs.size(); i++)
+      std::memcpy(memory_[static_cast<size_t>(program.inputs[i])], inputs[i].data(), inputs[i].size() * sizeof(float));
   }
 
   Status runStep(const Program& program, size_t index, ThreadPool& pool) {

@@ -63,9 +63,9 @@ class Random {
 #define REPCONV_JOIN_AGAIN(a, b) a##b
 #define REPCONV_JOIN(a, b) REPCONV_JOIN_AGAIN(a, b)
 
-#define TEST(name)                                                                                                                \
-  static void REPCONV_JOIN(test, __LINE__)();                                                                                     \
-  static const ::repconv::test::Registration REPCONV_JOIN(registration, __LINE__)(name, REPCONV_JOIN(test, __LINE__));            \
+#define TEST(name)                                                                                                     \
+  static void REPCONV_JOIN(test, __LINE__)();                                                                          \
+  static const ::repconv::test::Registration REPCONV_JOIN(registration, __LINE__)(name, REPCONV_JOIN(test, __LINE__)); \
   static void REPCONV_JOIN(test, __LINE__)()
 
 #define CHECK(condition, ...) ((condition) ? static_cast<void>(0) : ::repconv::test::fail(__FILE__, __LINE__, __VA_ARGS__))

@@ -231,8 +231,10 @@ TEST("a pool for which there is no memory says so, and works once there is") {
     failAllocation(n);
     const Status status = pool.ensureThreads(3);
     const bool hasFailed = stopFailing();
-    CHECK(status.isOk() == !hasFailed && (status.isOk() || status.code() == Code::outOfMemory), "allocation %lld: %s", static_cast<long long>(n), status.message().c_str());
-    CHECK(pool.ensureThreads(3).isOk() && pool.threadCount() == 3, "%d threads after allocation %lld had failed", pool.threadCount(), static_cast<long long>(n));
+    CHECK(status.isOk() == !hasFailed && (status.isOk() || status.code() == Code::outOfMemory), "allocation %lld: %s", static_cast<long long>(n),
+          status.message().c_str());
+    CHECK(pool.ensureThreads(3).isOk() && pool.threadCount() == 3, "%d threads after allocation %lld had failed", pool.threadCount(),
+          static_cast<long long>(n));
     Team team(pool, 3);
     Counts counts(30);
     team.parallelFor(30, [&](size_t item, int) { counts.counts[item]++; });
