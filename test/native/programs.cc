@@ -1,6 +1,7 @@
 #include "programs.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace repconv::test {
 
@@ -61,6 +62,13 @@ int Description::input(std::vector<int64_t> shape) {
   return inputs.back();
 }
 
+int Description::byteImage(std::vector<int64_t> shape, std::vector<float> mean, std::vector<float> deviation) {
+  const int bytes = input(shape);
+  values.back().dtype = DType::uint8;
+  const int from = constant({shape[3]}, std::move(mean)), by = constant({shape[3]}, std::move(deviation));
+  return step("normalizeBytes", {bytes, from, by}, {shape[0], shape[3], shape[1], shape[2]}, Layout::nhwc);
+}
+
 int Description::constant(std::vector<int64_t> shape, std::vector<float> data) {
   values.push_back({DType::float32, Layout::plain, std::move(shape), std::make_shared<std::vector<float>>(std::move(data)), nullptr});
   return static_cast<int>(values.size()) - 1;
@@ -96,7 +104,13 @@ class Grower {
 
   void grow(int steps) {
     for (int i = random_.between(1, 2); i > 0; i--) {
-      made_.push_back(d_.input({random_.between(1, 3), random_.between(1, 20), random_.between(1, 9), random_.between(1, 9)}));
+      const std::vector<int64_t> shape = {random_.between(1, 3), random_.between(1, 20), random_.between(1, 9), random_.between(1, 9)};
+      if (random_.chance(75)) {
+        made_.push_back(d_.input(shape));
+      } else {
+        // Deviations that leave whole numbers over 255: far from exact, but the same everywhere.
+        made_.push_back(d_.byteImage(shape, integers(shape[3], 2), std::vector<float>(static_cast<size_t>(shape[3]), 0.5f)));
+      }
     }
     while (steps-- > 0) growStep();
     // Outputs are plain results of steps, each named once.
@@ -264,10 +278,18 @@ std::vector<std::vector<float>> randomInputs(const Description& description, Ran
     int64_t size = 1;
     for (int64_t extent : description.values[static_cast<size_t>(input)].shape) size *= extent;
     std::vector<float> data(static_cast<size_t>(size));
-    for (float& x : data) x = static_cast<float>(random.between(-8, 8));
+    const bool isBytes = description.values[static_cast<size_t>(input)].dtype == DType::uint8;
+    for (float& x : data) x = static_cast<float>(isBytes ? random.between(0, 255) : random.between(-8, 8));
     result.push_back(std::move(data));
   }
   return result;
+}
+
+std::vector<unsigned char> memoryOf(const Description& description, size_t index, const std::vector<float>& numbers) {
+  if (description.values[static_cast<size_t>(description.inputs[index])].dtype == DType::uint8) return {numbers.begin(), numbers.end()};
+  std::vector<unsigned char> memory(numbers.size() * sizeof(float));
+  if (!numbers.empty()) std::memcpy(memory.data(), numbers.data(), memory.size());
+  return memory;
 }
 
 std::vector<Isa> usableIsas() {

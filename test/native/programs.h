@@ -37,6 +37,8 @@ struct Description {
   std::string show() const;
 
   int input(std::vector<int64_t> shape);
+  // Bytes [N, H, W, C] and the step that makes an image of them; its output.
+  int byteImage(std::vector<int64_t> shape, std::vector<float> mean, std::vector<float> deviation);
   int constant(std::vector<int64_t> shape, std::vector<float> data);
   int constant64(std::vector<int64_t> shape, std::vector<double> data);
   // Appends a step and returns its output.
@@ -52,7 +54,11 @@ inline Attribute word(std::string name, std::string value) { return {std::move(n
 // layout changes, reshapes, batch norms, concatenations; values read several times and not at all. Whole numbers for data.
 Description randomProgram(Random& random, int steps);
 
+// Elements as numbers, whatever the dtype: bytes are whole ones from 0 to 255.
 std::vector<std::vector<float>> randomInputs(const Description& description, Random& random);
+
+// The memory of input `index` as the program reads it: of bytes, where it has bytes.
+std::vector<unsigned char> memoryOf(const Description& description, size_t index, const std::vector<float>& numbers);
 
 using Outputs = std::vector<std::vector<float>>;
 
