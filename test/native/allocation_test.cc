@@ -19,20 +19,21 @@ Status guarded(const Body& body) {
 }
 
 struct Memory {
-  std::vector<std::vector<float>> inputs, outputs;
+  std::vector<std::vector<unsigned char>> inputs;
+  std::vector<std::vector<float>> outputs;
   std::vector<const void*> from;
   std::vector<void*> to;
 };
 
 Memory memoryOf(const Description& d, const std::vector<std::vector<float>>& inputs) {
   Memory memory;
-  memory.inputs = inputs;
+  for (size_t i = 0; i < inputs.size(); i++) memory.inputs.push_back(memoryOf(d, i, inputs[i]));
   for (int output : d.outputs) {
     size_t size = 1;
     for (int64_t extent : d.values[static_cast<size_t>(output)].shape) size *= static_cast<size_t>(extent);
     memory.outputs.emplace_back(size, -1.0f);
   }
-  for (const std::vector<float>& input : memory.inputs) memory.from.push_back(input.data());
+  for (const std::vector<unsigned char>& input : memory.inputs) memory.from.push_back(input.data());
   for (std::vector<float>& output : memory.outputs) memory.to.push_back(output.data());
   return memory;
 }

@@ -24,17 +24,11 @@ double wrongNumber(Random& random) {
       {0, 1, 2, 3, 4, 7, -1, 0.5, 16777216, 16777217, 1e300, -1e300, std::nan(""), INFINITY, -INFINITY, 2147483648.0, double(random.between(0, 9))});
 }
 
-const std::vector<const char*> kOperations = {"activation", "add",
-                                              "batchNorm",  "batchNormTraining",
-                                              "concat",     "contractChannels",
-                                              "conv2d",     "convTranspose2d",
-                                              "linear",     "mul",
-                                              "pad",        "placeTaps",
-                                              "pool",       "prelu",
-                                              "reshape",    "scaleChannels",
-                                              "softmax",    "toNhwc",
-                                              "toPlain",    "",
-                                              "Conv2d",     "none"};
+const std::vector<const char*> kOperations = {
+    "activation",      "add",     "batchNorm",     "batchNormTraining", "concat", "contractChannels", "conv2d",
+    "convTranspose2d", "linear",  "mul",           "normalizeBytes",    "pad",    "placeTaps",        "pool",
+    "prelu",           "reshape", "scaleChannels", "softmax",           "toNhwc", "toPlain",          "",
+    "Conv2d",          "none"};
 const std::vector<const char*> kAttributes = {"stride",   "padding",    "dilation", "groups",          "activation", "alpha",         "kind",
                                               "adaptive", "kernelSize", "ceilMode", "countIncludePad", "axis",       "mode",          "value",
                                               "eps",      "momentum",   "taps",     "kernelGroups",    "input",      "outputPadding", "unknown"};
@@ -105,7 +99,7 @@ void change(Description& d, Random& random) {
       if (random.chance(50)) {
         value.layout = value.layout == Layout::plain ? Layout::nhwc : Layout::plain;
       } else {
-        value.dtype = value.dtype == DType::float32 ? DType::float64 : DType::float32;
+        value.dtype = random.of<DType>({DType::float32, DType::float64, DType::uint8});
         changeShape(value, random);
       }
       return;
@@ -145,20 +139,22 @@ Status tryProgram(const Description& d, int threads, ThreadPool& pool, bool isGu
   double macs = 0;
   for (const Plan::Step& step : plan.steps()) macs += step.task->macs;
   if (bytes > kMostBytes || macs > 1e8) return Status();
-  std::vector<std::vector<float>> memory;
+  std::vector<std::vector<float>> numbers;
+  std::vector<std::vector<unsigned char>> memory;
   std::vector<const void*> inputs;
   std::vector<void*> outputs;
-  for (const std::vector<int>* list : {&d.inputs, &d.outputs}) {
-    for (int value : *list) memory.emplace_back(plan.sizeBytes(value) / sizeof(float), 1.0f);
+  for (int value : d.inputs) {
+    numbers.emplace_back(static_cast<size_t>(plan.type(value).size()), 1.0f);
+    memory.push_back(memoryOf(d, numbers.size() - 1, numbers.back()));
   }
+  for (int value : d.outputs) memory.emplace_back(plan.sizeBytes(value));
   for (size_t i = 0; i < memory.size(); i++) {
     if (i < d.inputs.size()) inputs.push_back(memory[i].data());
     if (i >= d.inputs.size()) outputs.push_back(memory[i].data());
   }
   if (Status status = session.value()->run(pool, plan, inputs.data(), outputs.data(), nullptr, nullptr); !status.isOk()) return status;
   if (!isGuarded) return Status();
-  memory.resize(d.inputs.size());
-  return runGuarded(d, {cpuInfo().isa, threads, ""}, memory, threads == 1).status();
+  return runGuarded(d, {cpuInfo().isa, threads, ""}, numbers, threads == 1).status();
 }
 
 }  // namespace
@@ -214,6 +210,23 @@ TEST("what every program must keep is refused by name when it does not") {
     Description d;
     const int image = d.as(Layout::nhwc, d.input({1, 4, 3, 3})), weight = d.constant({2, 4, 1, 1}, std::vector<float>(8, 1.0f));
     d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, kNoValue, kNoValue}, {1, 300, 3, 3}, Layout::nhwc))};
+    spoiled = d;
+  });
+  expect("a step that cannot read bytes", Code::input, "reads bytes", [](Description& d) { d.values[0].dtype = DType::uint8; });
+  expect("a result of bytes", Code::input, "of uint8 is no input", [](Description& d) { d.values[1].dtype = DType::uint8; });
+  expect("bytes with other channels than their mean", Code::shape, "normalizeBytes", [](Description& spoiled) {
+    Description d;
+    const int image = d.byteImage({1, 2, 3, 4}, {0, 0, 0, 0}, {1, 1, 1, 1});
+    d.outputs = {d.as(Layout::plain, image)};
+    d.values[static_cast<size_t>(d.steps[0].inputs[1])].shape = {3};
+    spoiled = d;
+  });
+  expect("bytes whose mean is no constant", Code::unsupported, "have to be constants", [](Description& spoiled) {
+    Description d;
+    const int mean = d.input({4});
+    const int image = d.byteImage({1, 2, 3, 4}, {0, 0, 0, 0}, {1, 1, 1, 1});
+    d.outputs = {d.as(Layout::plain, image)};
+    d.steps[0].inputs[1] = mean;
     spoiled = d;
   });
   expect("nine axes", Code::shape, "more than 8", [](Description& d) { d.values[0].shape.assign(9, 1); });

@@ -1,7 +1,6 @@
 #include "programs.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace repconv::test {
 
@@ -285,11 +284,20 @@ std::vector<std::vector<float>> randomInputs(const Description& description, Ran
   return result;
 }
 
+namespace {
+
+template <typename T>
+std::vector<unsigned char> bytesOf(const std::vector<float>& numbers) {
+  const std::vector<T> elements(numbers.begin(), numbers.end());
+  const unsigned char* bytes = reinterpret_cast<const unsigned char*>(elements.data());
+  return elements.empty() ? std::vector<unsigned char>() : std::vector<unsigned char>(bytes, bytes + elements.size() * sizeof(T));
+}
+
+}  // namespace
+
 std::vector<unsigned char> memoryOf(const Description& description, size_t index, const std::vector<float>& numbers) {
-  if (description.values[static_cast<size_t>(description.inputs[index])].dtype == DType::uint8) return {numbers.begin(), numbers.end()};
-  std::vector<unsigned char> memory(numbers.size() * sizeof(float));
-  if (!numbers.empty()) std::memcpy(memory.data(), numbers.data(), memory.size());
-  return memory;
+  const DType dtype = description.values[static_cast<size_t>(description.inputs[index])].dtype;
+  return dtype == DType::uint8 ? bytesOf<uint8_t>(numbers) : dtype == DType::float64 ? bytesOf<double>(numbers) : bytesOf<float>(numbers);
 }
 
 std::vector<Isa> usableIsas() {

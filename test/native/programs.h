@@ -57,7 +57,7 @@ Description randomProgram(Random& random, int steps);
 // Elements as numbers, whatever the dtype: bytes are whole ones from 0 to 255.
 std::vector<std::vector<float>> randomInputs(const Description& description, Random& random);
 
-// The memory of input `index` as the program reads it: of bytes, where it has bytes.
+// The numbers of input `index` in its dtype.
 std::vector<unsigned char> memoryOf(const Description& description, size_t index, const std::vector<float>& numbers);
 
 using Outputs = std::vector<std::vector<float>>;

@@ -28,8 +28,10 @@ Result<Outputs> runSession(const Description& description, const Way& way, const
   if (Status status = session.value()->keepConstants(false); !status.isOk()) return status;
   ThreadPool pool;
   if (Status status = pool.ensureThreads(way.threads); !status.isOk()) return status;
+  std::vector<std::vector<unsigned char>> memory;
+  for (size_t i = 0; i < inputs.size(); i++) memory.push_back(memoryOf(description, i, inputs[i]));
   std::vector<const void*> from;
-  for (const std::vector<float>& input : inputs) from.push_back(input.data());
+  for (const std::vector<unsigned char>& input : memory) from.push_back(input.data());
   Outputs outputs;
   for (int output : description.outputs) outputs.emplace_back(sizeOf(description.values[static_cast<size_t>(output)].shape), -1.0f);
   std::vector<void*> to;
@@ -105,15 +107,26 @@ class GuardedRun {
     for (const std::vector<int>* list : {&program.inputs, &program.outputs}) {
       for (int value : *list) isOutside[static_cast<size_t>(value)] = true;
     }
+    // A value that no step makes has no memory: its shape may be anything.
+    std::vector<bool> isMade = isOutside;
+    for (const ProgramStep& step : program.steps) {
+      for (int output : step.outputs) isMade[static_cast<size_t>(output)] = true;
+    }
     for (size_t v = 0; v < types_.size(); v++) {
+      if (!isMade[v] && program.values[v].constant == nullptr) {
+        memory_.push_back(nullptr);
+        continue;
+      }
       const size_t bytes = types_[v].layout == Layout::nhwc ? images_[v].sizeBytes() : sizeOf(types_[v].shape) * elementBytes(types_[v].dtype);
       const bool isConstant = program.values[v].constant != nullptr;
       // Of its own values the engine promises a cache line more.
       memory_.push_back(place(isOutside[v] || isConstant ? bytes : roundUp(bytes, kCacheLineBytes) + kCacheLineBytes));
       if (isConstant) std::memcpy(memory_[v], program.values[v].constant, bytes);
     }
-    for (size_t i = 0; i < inputs.size(); i++)
-      std::memcpy(memory_[static_cast<size_t>(program.inputs[i])], inputs[i].data(), inputs[i].size() * sizeof(float));
+    for (size_t i = 0; i < inputs.size(); i++) {
+      const std::vector<unsigned char> input = memoryOf(d_, i, inputs[i]);
+      if (!input.empty()) std::memcpy(memory_[static_cast<size_t>(program.inputs[i])], input.data(), input.size());
+    }
   }
 
   Status runStep(const Program& program, size_t index, ThreadPool& pool) {
