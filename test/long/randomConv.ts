@@ -47,12 +47,21 @@ function draw(random: Random): ConvCase | null {
   };
 }
 
-/** The algorithms that a convolution can be forced to; '' leaves the choice to the estimate. */
-export function algorithmsFor({ input, weight, options }: ConvCase): string[] {
-  const { stride = 1, padding = 0, groups = 1 } = options;
-  const isUnit = weight[2] * weight[3] === 1 && [stride].flat().every((s) => s === 1) && [padding].flat().every((p) => p === 0);
+/** The algorithms that fit a convolution. Those of Winograd round tile by tile; `exact` ones give whole numbers to the bit. */
+export function algorithmsFor({ input, weight, options }: ConvCase): { conv: string; isExact: boolean; isWinograd: boolean }[] {
+  const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
+  const is = (value: number | readonly number[], expected: number): boolean => [value].flat().every((x) => x === expected);
+  const isPointwise = weight[2] * weight[3] === 1 && is(stride, 1) && is(padding, 0);
   const isDepthwise = weight[1] === 1 && weight[0] === groups && input[1] >= 16;
-  return ['', 'direct', 'im2col', ...(isUnit ? ['pointwise'] : []), ...(isDepthwise ? ['depthwise'] : [])];
+  const is3x3 = weight[2] === 3 && weight[3] === 3 && is(stride, 1) && is(dilation, 1);
+  const isWinograd = is3x3 && input[1] >= 16 && (groups === 1 || (weight[0] / groups) % 16 === 0);
+  const direct = (conv: string) => ({ conv, isExact: true, isWinograd: false });
+  return [
+    ...['direct', 'im2col'].map(direct),
+    ...(isPointwise ? [direct('pointwise')] : []),
+    ...(isDepthwise ? [direct('depthwise')] : []),
+    ...(isWinograd ? ['winograd2', 'winograd4'].map((conv) => ({ conv, isExact: conv === 'winograd2', isWinograd: true })) : []),
+  ];
 }
 
 /** The instruction sets up to what the processor has; the others are said to be left out. */

@@ -33,7 +33,7 @@ Difference compareTile(const KernelTable& kernels, Side side, int vectors, int p
   tile.runOffsets = offsets.data();
   tile.runCount = runs;
   tile.runLength = length;
-  tile.weights = weights.data();
+  tile.weights = tile.prefetch = weights.data();
   tile.bias = bias.data();
   tile.out = out.data();
   tile.outPixelStride = outStride;

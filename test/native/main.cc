@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kShownFailures = 10;
 
-char currentNote[512];
+char currentNote[4096];
 const char* currentTest = "";
 int failures = 0;
 std::vector<std::string> skipped;

@@ -26,7 +26,7 @@ TEST("a program computes the same bits in one arena as with every value in guard
     for (Isa isa : usableIsas()) {
       const Way way{isa, random.between(1, 3), random.of(kConvs)};
       Result<Outputs> guarded = runGuarded(program, way, inputs, seed % 2 == 0);
-      note("seed %d, %s, %d threads, conv %s: %.300s", seed, isaName(isa), way.threads, way.conv.c_str(), program.show().c_str());
+      note("seed %d, %s, %d threads, conv %s: %.3000s", seed, isaName(isa), way.threads, way.conv.c_str(), program.show().c_str());
       Result<Outputs> session = runSession(program, way, inputs);
       CHECK(guarded.isOk(), "guarded: %s", guarded.status().message().c_str());
       CHECK(session.isOk(), "session: %s", session.status().message().c_str());
@@ -41,7 +41,7 @@ TEST("a program computes the same bits on 1 to 4 threads") {
     const Description program = randomProgram(random, random.between(1, 12));
     const std::vector<std::vector<float>> inputs = randomInputs(program, random);
     for (Isa isa : usableIsas()) {
-      note("seed %d, %s: %.300s", seed, isaName(isa), program.show().c_str());
+      note("seed %d, %s: %.3000s", seed, isaName(isa), program.show().c_str());
       Result<Outputs> one = runSession(program, {isa, 1, ""}, inputs);
       CHECK(one.isOk(), "%s", one.status().message().c_str());
       for (int threads = 2; one.isOk() && threads <= 4; threads++) {
