@@ -13,6 +13,7 @@ import { hasOnnxRuntime } from '../onnx/onnxRuntime.js';
 import { repconv, temporaryFolder } from './command.js';
 
 const path = temporaryFolder();
+const peers = new URL('../../bench/node_modules/', import.meta.url);
 const little = ['mobileone-s0', '--resolution', '32', '--rounds', '2', '--threads', '1'];
 
 describe.skipIf(!hasOnnxRuntime)('repconv bench --compare onnxruntime', () => {
@@ -24,9 +25,7 @@ describe.skipIf(!hasOnnxRuntime)('repconv bench --compare onnxruntime', () => {
       ['mobileone-s0', 1, 1, 'float32'],
       ['mobileone-s0', 2, 1, 'float32'],
     ]);
-    const { version } = JSON.parse(
-      readFileSync(new URL('../../bench/node_modules/onnxruntime-node/package.json', import.meta.url), 'utf8'),
-    ) as { version: string };
+    const { version } = JSON.parse(readFileSync(new URL('onnxruntime-node/package.json', peers), 'utf8')) as { version: string };
     for (const { peer, equality, rounds, ratio, ratios, ours, theirs, layers } of comparisons) {
       expect(peer).toEqual({ name: 'onnxruntime-node', version });
       expect(equality).toMatchObject({ limit: 2e-5, kind: 'largest' });
