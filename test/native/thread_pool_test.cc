@@ -76,6 +76,23 @@ TEST("each item of a region is computed once and its writes are seen after it, f
   }
 }
 
+TEST("helpers take part: two items that wait for each other both begin") {
+  ThreadPool pool;
+  CHECK(pool.ensureThreads(2).isOk(), "no threads");
+  for (int i = 0; i < 20; i++) {
+    Team team(pool, 2);
+    std::atomic<int> begun{0};
+    team.parallelFor(2, [&](size_t, int) {
+      begun.fetch_add(1);
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+      while (begun.load() < 2 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+      if (std::chrono::steady_clock::now() >= end) begun.store(-1000000);
+    });
+    CHECK(begun.load() == 2, "the leader was left alone with both items");
+    if (begun.load() != 2) return;
+  }
+}
+
 TEST("a member's number belongs to one thread at a time") {
   ThreadPool pool;
   CHECK(pool.ensureThreads(4).isOk(), "no threads");
