@@ -1,6 +1,6 @@
 // Run under LeakSanitizer by native/check.mjs: every way in which native memory is taken and given back, in a Node without a test runner.
 'use strict';
-const { RepVGGBlock, ConvBlock, compile, repconv, randn } = require('../../dist/index.js');
+const { RepVGGBlock, ConvBlock, Tensor, compile, repconv, randn } = require('../../dist/index.js');
 
 main().catch((error) => {
   console.error(error);
@@ -21,6 +21,7 @@ async function main() {
     // Some are disposed, the others are left to the garbage collector.
     if (i % 2 === 0) await session.dispose();
   }
+  await withBytes();
   await refused();
   global.gc();
   await new Promise((resolve) => setTimeout(resolve, 50));
@@ -34,6 +35,16 @@ async function aborted(session, x) {
   await run.catch((error) => {
     if (error.name !== 'AbortError') throw error;
   });
+}
+
+/** Bytes, memory of the caller's, more shapes than plans are kept for, and the end in the middle of planning. */
+async function withBytes() {
+  const preprocess = { x: { from: 'uint8-nhwc', mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2] } };
+  const session = await compile(new ConvBlock(3, 4).eval(), { inputs: { x: ['N', 3, 'H', 'W'] }, preprocess });
+  for (let i = 0; i < 40; i++) await session.run(new Tensor('uint8', [1, 8, 8 + i, 3]), { out: new Tensor('float32', [1, 4, 8, 8 + i]) });
+  const runs = Array.from({ length: 6 }, (_, i) => session.run(new Tensor('uint8', [1, 20 + (i % 2), 20, 3])));
+  await session.dispose();
+  await Promise.all(runs);
 }
 
 async function refused() {

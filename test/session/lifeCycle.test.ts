@@ -163,6 +163,33 @@ describe('while a session computes', () => {
     expect(ending).toMatchObject({ code: 0, signal: null, stdout: 'exit 5\nmine\nexit 1\n'.repeat(3), stderr: '' });
   });
 
+  it('an end in the middle of planning is an end like any other', async () => {
+    // Weights of 64 → 1024 → 64 channels: packing them takes some milliseconds for each layer.
+    const open = `
+      const { Conv2d, Sequential, compileSync, randn } = require(libraryFile);
+      const wide = () => compileSync(new Sequential(...Array.from({ length: 8 }, (_, i) => new Conv2d(i % 2 ? 1024 : 64, i % 2 ? 64 : 1024, 3, { padding: 1 }))),
+        { inputs: { x: ['N', 64, 'H', 'W'] } });`;
+    const exits = await run(
+      program(`${open} const session = wide(); session.run(randn([1, 64, 9, 9])); setTimeout(() => process.exit(3), 2);`),
+    );
+    expect(exits).toMatchObject({ code: 3, signal: null, stderr: '' });
+    const ending = await run(
+      program(`${open}
+        for (let round = 0; round < 6; round++) {
+          const body = ${JSON.stringify(open)} + 'const session = wide(); session.run(randn([1, 64, 9, 9])).catch(() => {}); parentPort.postMessage("planning");';
+          const worker = new Worker(source(body), { eval: true });
+          await messageOf(worker);
+          await new Promise((resolve) => setTimeout(resolve, 4 * round));
+          await worker.terminate();
+        }
+        const session = wide();
+        const run = session.run(randn([1, 64, 5, 5]));
+        await session.dispose();
+        console.log((await run).output.shape.join());`),
+    );
+    expect(ending).toMatchObject({ code: 0, signal: null, stdout: '1,64,5,5\n', stderr: '' });
+  });
+
   it('many Workers compute at once, each with the same bits as the main thread', async () => {
     const ending = await run(
       program(`
