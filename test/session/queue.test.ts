@@ -51,9 +51,12 @@ describe('the queue', () => {
   });
 
   it('gives the place of a run that was aborted, refused or failed to the next', async () => {
-    const session = slow(40, { maxQueue: 1 });
+    const [session, other] = [slow(6, { maxQueue: 1 }), slow(40)];
     const x = image();
     session.runSync(x);
+    other.runSync(x);
+    // The pool is busy for a while: the run that is aborted waits behind these.
+    const busy = Array.from({ length: 6 }, () => other.run(x));
     const controller = new AbortController();
     const aborted = session.run(x, { signal: controller.signal });
     controller.abort();
@@ -65,7 +68,8 @@ describe('the queue', () => {
     await expect(failing).rejects.toMatchObject({ code: 'ERR_INPUT' });
     expect(session.queueDepth).toBe(0);
     expect((await session.run(image())).output.shape).toEqual([1, 32, 40, 40]);
-    await session.dispose();
+    await Promise.all(busy);
+    await Promise.all([session.dispose(), other.dispose()]);
   });
 
   it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 65537, '8'])('refuses maxQueue %s', (maxQueue) => {
@@ -98,11 +102,11 @@ describe('a signal', () => {
   });
 
   it('is left by a run that ends, while others go on', async () => {
-    const session = slow(20);
+    const session = slow(40);
     const expected = session.runSync(image()).output;
     const controller = new AbortController();
     const x = image();
-    const [first, ...rest] = Array.from({ length: 6 }, () => session.run(x, { signal: controller.signal }));
+    const [first, ...rest] = Array.from({ length: 16 }, () => session.run(x, { signal: controller.signal }));
     expect(isIdentical((await first).output, expected)).toBe(true);
     controller.abort(new Error('enough'));
     const ends = await Promise.allSettled(rest);
