@@ -1,6 +1,10 @@
 // The thread pool: every item once, on any number of threads, whatever else the pool is asked at the same time. ThreadSanitizer runs these too.
 #include "core/thread_pool.h"
 
+#if defined(__linux__)
+#include <sys/resource.h>
+#endif
+
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -118,6 +122,27 @@ TEST("a team without pool threads, and one larger than the pool, computes everyt
     CHECK(counts.areAll(1), "with %d threads", threads);
   }
 }
+
+#if defined(__linux__)
+TEST("pool threads give way to the threads that made them, whose priority stays") {
+  struct Asking : ThreadPool::Job {
+    void run() override {
+      found = getpriority(PRIO_PROCESS, 0);
+      isDone.store(true);
+    }
+    int found = -100;
+    std::atomic<bool> isDone{false};
+  };
+  const int own = getpriority(PRIO_PROCESS, 0);
+  ThreadPool pool;
+  CHECK(pool.ensureThreads(2).isOk(), "no threads");
+  Asking job;
+  pool.submit(&job);
+  while (!job.isDone.load()) std::this_thread::yield();
+  CHECK(job.found == std::min(own + kPoliteness, 19), "%d beside %d", job.found, own);
+  CHECK(getpriority(PRIO_PROCESS, 0) == own, "%d became %d", own, getpriority(PRIO_PROCESS, 0));
+}
+#endif
 
 TEST("many jobs at once, each with a team, all end right") {
   for (int threads : {1, 2, 4, 16}) {
