@@ -30,9 +30,10 @@ namespace repconv {
 
 inline constexpr int kMaxTeam = 64;
 inline constexpr int kSpinMicroseconds = 50;
-// How much nicer pool threads are than the thread that made them (Linux): a JavaScript thread that wakes gets a processor from them at once. With 8
-// callers on 2 processors the 99th percentile of the event loop's delay went from 2.9-5.8 ms (median of six rounds 4.6) to 2.0-3.5 ms (2.8); 5 gave 1.7-3.8 ms
-// (2.2), at a larger loss where other processes want the processors, too. Throughput stayed within its noise. (Linux 6.18, a busy virtual machine.)
+// How much nicer pool threads are than the thread that made them (Linux): a JavaScript thread that wakes gets a processor from them sooner. With 8 callers on
+// 2 processors the event loop's delay (99th percentile, median of six interleaved rounds) went from 4.6 to 2.8 ms, in six others from 4.9 to 2.0; single
+// rounds reached 8 ms either way, beside other processes. 5 is little better (2.2) and gives more away where others want the processors, too. Throughput stayed
+// within its noise. (Linux 6.18, a busy virtual machine.)
 inline constexpr int kPoliteness = 3;
 
 class ThreadPool;
