@@ -382,7 +382,6 @@ Napi::Value execute(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&]() -> Status {
     SessionOptions options;
     if (Status status = readOptions(info.Env(), info[4], &options); !status.isOk()) return status;
-    options.runsOnce = true;
     Result<Program> program = readProgram(info[0]);
     if (!program.isOk()) return program.status();
     Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), options);

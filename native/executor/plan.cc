@@ -80,7 +80,7 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request) {
     if (request.isCancelled != nullptr && request.isCancelled->load(std::memory_order_relaxed)) return Status(Code::aborted, "plan: aborted");
     const ProgramStep& step = program.steps[s];
     const StepTypes stepTypes = typesOf(step, plan->types_), largestTypes = typesOf(step, largest.value());
-    PlanContext context{request.kernels, request.threads, &stepTypes, &largestTypes, {}, {}, {}, request.forcedConv, request.runsOnce, {}, request.precision, request.bfloat16};
+    PlanContext context{request.kernels, request.threads, &stepTypes, &largestTypes, {}, {}, {}, request.forcedConv, {}, request.precision, request.bfloat16};
     for (int input : step.inputs) {
       context.inputImages.push_back(input == kNoValue ? nullptr : &plan->images_[static_cast<size_t>(input)]);
       context.constants.push_back(input == kNoValue ? nullptr : program.values[static_cast<size_t>(input)].constant);

@@ -15,7 +15,6 @@ struct PlanRequest {
   const KernelTable& kernels;
   int threads;
   std::string forcedConv;
-  bool runsOnce;
   Precision precision;
   const Bfloat16Kernels* bfloat16;
   // Shapes of all values; `largest` with the session's largest batch.

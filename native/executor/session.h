@@ -18,7 +18,6 @@ struct SessionOptions {
   Isa isa = Isa::scalar;
   int threads = 1;
   std::string conv;  // a convolution algorithm to force wherever it fits
-  bool runsOnce = false;  // the program is run once: packing weights counts too
   Precision precision = Precision::float32;
   const Bfloat16Kernels* bfloat16 = nullptr;  // of any precision but float32
 };

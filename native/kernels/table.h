@@ -36,7 +36,9 @@ struct GemmTile {
   ptrdiff_t residualPixelStride;
   float low;  // NaN passes the clamp
   float high;
-  const float* prefetch;  // as many weights that are wanted soon, fetched into the second-level cache on the way; or `weights`
+  // Memory that is wanted soon, fetched into the second-level cache on the way: every k fetches a line, prefetchStep bytes after the one before.
+  const void* prefetch;
+  ptrdiff_t prefetchStep;
 };
 
 using GemmKernel = void (*)(const GemmTile& tile);
@@ -63,6 +65,16 @@ struct DepthwiseRow {
 
 inline constexpr int kMaxWinogradOutputs = 4;
 inline constexpr int kMaxWinogradPoints = (kMaxWinogradOutputs + 2) * (kMaxWinogradOutputs + 2);
+
+// U = G g Gᵀ of one panel's 3×3 kernels, for a stretch of input channels: tap t of channel c is at in + (c·9 + t)·width, where width is that of the
+// panel (vectors · vectorLength); point ξ goes to out + ξ·pointStride + c·width.
+struct WinogradWeights {
+  const float* in;
+  float* out;
+  ptrdiff_t pointStride;
+  int64_t channels;
+  int vectors;
+};
 
 // Bᵀ d B of one tile: whole vectors of channels from the t·t pixels at `taps`; point ξ goes to out + ξ·pointStride.
 struct WinogradInput {
@@ -113,6 +125,7 @@ struct KernelTable {
   GemmKernel gemm[kMaxPanelVectors + 1][kMaxTilePixels + 1] = {};
   void (*depthwise)(const DepthwiseRow& row) = nullptr;
   // By the outputs m of a tile's side: 2 or 4.
+  void (*winogradWeights[kMaxWinogradOutputs + 1])(const WinogradWeights& panel) = {};
   void (*winogradInput[kMaxWinogradOutputs + 1])(const WinogradInput& tile) = {};
   void (*winogradOutput[kMaxWinogradOutputs + 1])(const WinogradOutput& tile) = {};
 

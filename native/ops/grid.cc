@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/cpu_info.h"
+#include "core/memory.h"
 
 namespace repconv {
 
@@ -23,6 +24,14 @@ void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern
   const int64_t most = kernels.tilePixels[panel.vectors];
   // Tiles of nearly equal width: 14 pixels are 7 + 7, not 8 + 6.
   const int64_t tiles = (grid.columns + most - 1) / most;
+  // What comes next is fetched evenly, a line for each product at most: prefetches wait for the same buffers as loads do, and a line that was fetched
+  // already costs as much as one that was not (three for each product: 0.19 ms for RepVGG-A0's first layer instead of 0.16; EPYC, Zen 5).
+  tile.prefetch = panel.weights;
+  const int64_t products = pattern.depth();
+  if (panel.next != nullptr) {
+    const int64_t sizeBytes = panel.nextFloats * static_cast<int64_t>(sizeof(float)), fetches = std::max<int64_t>(grid.rows * tiles * products, 1);
+    tile.prefetchStep = std::min<int64_t>(sizeBytes / fetches + 1, kCacheLineBytes);
+  }
   for (int64_t y = 0; y < grid.rows; y++) {
     int64_t x = 0;
     for (int64_t t = 0; t < tiles; t++) {
@@ -30,7 +39,7 @@ void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern
       tile.in = grid.in + y * grid.inRow + x * grid.inPixel;
       tile.out = grid.out + y * grid.outRow + x * grid.outPixel;
       if (grid.residual != nullptr) tile.residual = grid.residual + y * grid.residualRow + x * grid.residualPixel;
-      tile.prefetch = panel.next != nullptr && y + 1 == grid.rows && t + 1 == tiles ? panel.next : tile.weights;
+      if (panel.next != nullptr) tile.prefetch = reinterpret_cast<const char*>(panel.next) + (y * tiles + t) * products * tile.prefetchStep;
       byPixels[end - x](tile);
       x = end;
     }
@@ -46,10 +55,13 @@ void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern&
     part.in += panel.group * pattern.groupStride;
     part.out += panel.firstChannel;
     if (part.residual != nullptr) part.residual += panel.firstChannel;
-    computePanel(kernels, part, pattern,
-                 {packed + panel.weightOffset, packed + plan.weightFloats + panel.biasOffset, panel.vectors,
-                  isLast ? kernels.vectorLength : panel.lastLanes(kernels.vectorLength)},
-                 epilogue);
+    PanelWeights weights{packed + panel.weightOffset, packed + plan.weightFloats + panel.biasOffset, panel.vectors,
+                         isLast ? kernels.vectorLength : panel.lastLanes(kernels.vectorLength)};
+    if (index + 1 < panelEnd) {
+      weights.next = packed + plan.panels[index + 1].weightOffset;
+      weights.nextFloats = plan.depth * plan.panels[index + 1].vectors * kernels.vectorLength;
+    }
+    computePanel(kernels, part, pattern, weights, epilogue);
   }
 }
 

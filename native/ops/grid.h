@@ -38,7 +38,9 @@ struct PanelWeights {
   const float* bias;
   int vectors;
   int lastLanes;
-  const float* next = nullptr;  // weights that will be read after these, fetched on the way; null: unknown
+  // What will be read after these, fetched on the way; none: unknown.
+  const float* next = nullptr;
+  int64_t nextFloats = 0;
 };
 
 // One panel for all pixels; the grid's pointers are those of the panel's group and first channel.

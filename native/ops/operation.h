@@ -81,8 +81,6 @@ struct PlanContext {
   std::vector<const void*> constants;
   // A convolution algorithm to use wherever it fits.
   std::string forcedConv;
-  // Whether packing weights costs more than it saves, since the task runs once.
-  bool runsOnce = false;
   // Memory that belongs to the session, made by the first plan that asks for `key` and shared by all later ones.
   std::function<Result<const void*>(const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)> packed;
   // The kernels of a precision other than float32; null: none.

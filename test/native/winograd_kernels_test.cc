@@ -1,5 +1,5 @@
 // Winograd's transforms of one tile, against Toom and Cook's matrices as they follow from the points: powers of a point in Aᵀ, the product of (x − p)
-// over the other points in Bᵀ.
+// over the other points in Bᵀ, powers over those products at the point itself in G.
 #include <cmath>
 
 #include "kernel_test.h"
@@ -10,7 +10,7 @@ namespace {
 template <int kOutputs>
 struct Matrices {
   static constexpr int kSide = kOutputs + 2;
-  double input[kSide][kSide] = {}, output[kOutputs][kSide] = {};
+  double input[kSide][kSide] = {}, output[kOutputs][kSide] = {}, weight[kSide][3] = {};
 
   Matrices() {
     const std::vector<double> points =
@@ -25,6 +25,14 @@ struct Matrices {
         degree++;
         for (int k = degree; k >= 0; k--) input[j][k] = (k > 0 ? input[j][k - 1] : 0) - points[static_cast<size_t>(i)] * input[j][k];
       }
+      double others = 1;
+      for (int i = 0; i < kSide - 1 && j < kSide - 1; i++) {
+        if (i != j) others *= points[static_cast<size_t>(j)] - points[static_cast<size_t>(i)];
+      }
+      for (int k = 0; k < 3; k++) {
+        weight[j][k] =
+            j < kSide - 1 ? (k == 0 ? 1 : std::pow(points[static_cast<size_t>(j)], k)) / (kOutputs == 2 && j == 0 ? -others : others) : k == 2;
+      }
       for (int y = 0; y < kOutputs; y++) {
         output[y][j] = j < kSide - 1 ? (y == 0 ? 1 : std::pow(points[static_cast<size_t>(j)], y)) : y == kOutputs - 1 ? (kOutputs == 2 ? -1 : 1) : 0;
       }
@@ -36,6 +44,42 @@ struct Matrices {
 template <int kOutputs>
 void accept(float got, float* expected, double magnitude) {
   if (kOutputs == 4 && std::fabs(static_cast<double>(got) - static_cast<double>(*expected)) <= 16 * 0x1p-24 * magnitude) *expected = got;
+}
+
+template <int kOutputs>
+Difference compareWeights(const KernelTable& kernels, Side side) {
+  constexpr int kSide = kOutputs + 2;
+  const Matrices<kOutputs> matrices;
+  Random random(20);
+  for (int repetition = 0; repetition < 30; repetition++) {
+    const int vectors = random.between(1, kMaxPanelVectors);
+    const int64_t channels = random.between(1, 5), width = vectors * kernels.vectorLength;
+    const ptrdiff_t pointStride = channels * width + random.between(0, 5);
+    const Guarded<float> in(static_cast<size_t>(channels * 9 * width), side, [&](size_t) { return smallInteger(random); });
+    const Guarded<float> out(static_cast<size_t>((kSide * kSide - 1) * pointStride + channels * width), side, [](size_t) { return kUntouched; });
+    kernels.winogradWeights[kOutputs]({in.data(), out.data(), pointStride, channels, vectors});
+    std::vector<float> expected(out.size(), kUntouched);
+    for (int u = 0; u < kSide; u++) {
+      for (int v = 0; v < kSide; v++) {
+        for (int64_t i = 0; i < channels * width; i++) {
+          double sum = 0, magnitude = 0;
+          for (int y = 0; y < 3; y++) {
+            for (int x = 0; x < 3; x++) {
+              const double product = matrices.weight[u][y] * matrices.weight[v][x] *
+                                     static_cast<double>(in[static_cast<size_t>((i / width * 9 + y * 3 + x) * width + i % width)]);
+              sum += product;
+              magnitude += std::fabs(product);
+            }
+          }
+          const size_t at = static_cast<size_t>((u * kSide + v) * pointStride + i);
+          expected[at] = static_cast<float>(sum);
+          accept<kOutputs>(out[at], &expected[at], magnitude);
+        }
+      }
+    }
+    if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty()) return difference;
+  }
+  return {};
 }
 
 template <int kOutputs>
@@ -125,6 +169,10 @@ Difference compareOutput(const KernelTable& kernels, Side side) {
 }
 
 template <int kOutputs>
+void disableWeights(KernelTable& kernels) {
+  kernels.winogradWeights[kOutputs] = [](const WinogradWeights&) {};
+}
+template <int kOutputs>
 void disableInput(KernelTable& kernels) {
   kernels.winogradInput[kOutputs] = [](const WinogradInput&) {};
 }
@@ -134,6 +182,8 @@ void disableOutput(KernelTable& kernels) {
 }
 
 const KernelRegistration registrations[] = {
+    KernelRegistration({"winogradWeights, F(2×2)", compareWeights<2>, disableWeights<2>}),
+    KernelRegistration({"winogradWeights, F(4×4)", compareWeights<4>, disableWeights<4>}),
     KernelRegistration({"winogradInput, F(2×2)", compareInput<2>, disableInput<2>}),
     KernelRegistration({"winogradInput, F(4×4)", compareInput<4>, disableInput<4>}),
     KernelRegistration({"winogradOutput, F(2×2)", compareOutput<2>, disableOutput<2>}),

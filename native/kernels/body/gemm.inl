@@ -12,17 +12,16 @@ static void gemmTile(const GemmTile& tile) {
   }
   const float* weights = tile.weights;
   const ptrdiff_t stride = tile.pixelStride;
-  const ptrdiff_t ahead = tile.prefetch - tile.weights;
+  const char* ahead = static_cast<const char*>(tile.prefetch);
   for (int run = 0; run < tile.runCount; run++) {
     const float* in = tile.in + tile.runOffsets[run];
 #pragma GCC unroll 4
     for (int k = 0; k < tile.runLength; k++) {
       vf w[kVectors];
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; v++) {
-        w[v] = load(weights + v * VL);
-        __builtin_prefetch(weights + ahead + v * VL, 0, 2);
-      }
+      for (int v = 0; v < kVectors; v++) w[v] = load(weights + v * VL);
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += tile.prefetchStep;
 #pragma GCC unroll 16
       for (int p = 0; p < kPixels; p++) {
         const vf x = broadcast(in[p * stride + k]);

@@ -5,11 +5,32 @@
 //     F(2×2): 0, 1, −1, ∞          F(4×4): 0, ±1/√2, ±√2, ∞
 //
 // written out below, are Toom and Cook's: column j of Aᵀ holds the powers of point j, row j of Bᵀ the coefficients of Π(x − other points). With
-// powers of √2 the numbers stay near one; the textbook's 0, ±1, ±2 lose twice as much (4.4e-6 against 2.4e-6 rms over RepVGG-A0). G, with the
-// denominators, is in ops/conv/winograd.cc.
+// powers of √2 the numbers stay near one; the textbook's 0, ±1, ±2 lose twice as much (4.4e-6 against 2.4e-6 rms over RepVGG-A0). Row j of G holds
+// (1, a, a²) of point a over Π(a − other points).
 
 inline constexpr float kHalfRoot = 0.70710678118654752f;  // 1/√2
 inline constexpr float kRoot = 1.41421356237309505f;      // √2
+
+// G of one line: from 3 `step`-strided values to t of the same distance at `to`.
+template <int kOutputs>
+REPCONV_INLINE void winogradWeightLine(const vf* g, vf* to, int step) {
+  const vf g0 = g[0], g1 = g[step], g2 = g[2 * step];
+  to[0] = g0;
+  if constexpr (kOutputs == 2) {
+    const vf even = 0.5f * (g0 + g2), odd = 0.5f * g1;
+    to[step] = even + odd;
+    to[2 * step] = even - odd;
+    to[3 * step] = g2;
+  } else {
+    const vf even = (-2.0f / 3) * g0 - (1.0f / 3) * g2, odd = (-kRoot / 3) * g1;
+    const vf evenFar = (1.0f / 6) * g0 + (1.0f / 3) * g2, oddFar = (kRoot / 6) * g1;
+    to[step] = even + odd;
+    to[2 * step] = even - odd;
+    to[3 * step] = evenFar + oddFar;
+    to[4 * step] = evenFar - oddFar;
+    to[5 * step] = g2;
+  }
+}
 
 // Bᵀ of one line: from `step`-strided values d[0], d[step] … to the same places.
 template <int kOutputs>
@@ -47,6 +68,30 @@ REPCONV_INLINE void winogradOutputLine(vf* d, int step) {
     d[step] = kHalfRoot * nearOdd + kRoot * farOdd;
     d[2 * step] = 0.5f * near + 2.0f * far;
     d[3 * step] = 0.5f * kHalfRoot * nearOdd + 2.0f * kRoot * farOdd + last;
+  }
+}
+
+template <int kOutputs>
+static void winogradWeights(const WinogradWeights& panel) {
+  constexpr int t = kOutputs + 2;
+  const int64_t width = panel.vectors * VL;
+  for (int64_t c = 0; c < panel.channels; c++) {
+    for (int v = 0; v < panel.vectors; v++) {
+      const float* in = panel.in + c * 9 * width + v * VL;
+      float* out = panel.out + c * width + v * VL;
+      vf g[9], half[t * 3];
+#pragma GCC unroll 9
+      for (int tap = 0; tap < 9; tap++) g[tap] = load(in + tap * width);
+#pragma GCC unroll 3
+      for (int x = 0; x < 3; x++) winogradWeightLine<kOutputs>(g + x, half + x, 3);
+#pragma GCC unroll 6
+      for (int y = 0; y < t; y++) {
+        vf u[t];
+        winogradWeightLine<kOutputs>(half + y * 3, u, 1);
+#pragma GCC unroll 6
+        for (int x = 0; x < t; x++) store(out + (y * t + x) * panel.pointStride, u[x]);
+      }
+    }
   }
 }
 
@@ -100,6 +145,8 @@ static void winogradOutput(const WinogradOutput& tile) {
 }
 
 static void fillWinograd(KernelTable& table) {
+  table.winogradWeights[2] = winogradWeights<2>;
+  table.winogradWeights[4] = winogradWeights<4>;
   table.winogradInput[2] = winogradInput<2>;
   table.winogradInput[4] = winogradInput<4>;
   table.winogradOutput[2] = winogradOutput<2>;

@@ -319,7 +319,7 @@ double bfloat16Cost(const ConvGeometry& geometry, const PlanContext& context) {
 
 }  // namespace
 
-const ConvAlgorithm kBfloat16Conv = {"bfloat16", isDense, bfloat16Cost<false>, planBfloat16, nullptr, Precision::bfloat16};
-const ConvAlgorithm kBfloat16x3Conv = {"bfloat16x3", isDense, bfloat16Cost<true>, planBfloat16, nullptr, Precision::bfloat16x3};
+const ConvAlgorithm kBfloat16Conv = {"bfloat16", isDense, bfloat16Cost<false>, planBfloat16, Precision::bfloat16};
+const ConvAlgorithm kBfloat16x3Conv = {"bfloat16x3", isDense, bfloat16Cost<true>, planBfloat16, Precision::bfloat16x3};
 
 }  // namespace repconv

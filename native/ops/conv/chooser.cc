@@ -32,8 +32,7 @@ const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const PlanContext&
       *why = "forced";
       return *algorithm;
     }
-    double cost = algorithm->cost(geometry, context);
-    if (context.runsOnce && algorithm->packing != nullptr) cost += algorithm->packing(geometry);
+    const double cost = algorithm->cost(geometry, context);
     char text[64];
     std::snprintf(text, sizeof text, "%s%s %.3g", why->empty() ? "" : ", ", algorithm->name, cost);
     *why += text;

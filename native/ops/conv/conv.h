@@ -46,8 +46,6 @@ struct ConvAlgorithm {
   // Estimated time, in multiply-add instructions of one vector; compared between algorithms only. Follows from shape and kernels.
   double (*cost)(const ConvGeometry& geometry, const PlanContext& context);
   Result<std::unique_ptr<Task>> (*plan)(const ConvPlan& plan);
-  // Cost of packing the weights beyond moving them, which all do; null: none. It counts where a task runs once.
-  double (*packing)(const ConvGeometry& geometry) = nullptr;
   // What the session must have been asked to compute in.
   Precision precision = Precision::float32;
 };

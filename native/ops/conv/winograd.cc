@@ -1,10 +1,13 @@
 // Winograd convolution, 3×3 at stride 1: F(2×2) spends 16 multiplications where direct convolution spends 36, F(4×4) 36 for 144.
 //
-//     tiles of t×t pixels ── Bᵀ d B ──▶ V [ξ][tile][c] ── one product per point ξ ──▶ M [ξ][tile][o] ── Aᵀ M A + bias ──▶ m×m pixels
+//     tiles of t×t pixels ── Bᵀ d B ──▶ V [ξ][tile][c] ─┐
+//                                                       ├─ one product per point ξ ──▶ M [ξ][tile][o] ── Aᵀ M A + bias ──▶ m×m pixels
+//     3×3 kernels ─────────── G g Gᵀ ──▶ U [ξ][c][o] ───┘
 //
-// A block of tiles is transformed into V, small enough to stay in the second-level cache; then panel by panel the weights U stream past once,
-// as they lie: [panel][ξ][c][o]. Blocks are what threads share out: both read all weights, since sharing what nobody writes is cheaper than
-// reading the other's fresh activations (192 → 192 channels at 14×14 on two cores: by output channel 195 µs, by tiles 161 µs).
+// A block of tiles is transformed into V; then, panel by panel, stretch by stretch of channels, the kernels are transformed into U, which stays in
+// the second-level cache while all points use it. Transforming kernels in each run is cheaper than reading them transformed: they are four times
+// as many, and a network of such layers leaves every cache (192 → 192 channels at 14×14 in RepVGG-A0: 0.30 ms with U from memory, 0.24 so; EPYC,
+// Zen 5). And a session keeps weights of the size that they have in the model.
 #include <algorithm>
 
 #include "ops/conv/dense.h"
@@ -12,20 +15,17 @@
 namespace repconv {
 namespace {
 
-// G of both sizes: row j holds (1, a, a²) of point a over Π(a − other points); kernels/body/winograd.inl has Bᵀ and Aᵀ.
-constexpr double kRoot = 1.41421356237309504880;
-constexpr double kTransform2[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-constexpr double kTransform4[6][3] = {
-    {1, 0, 0}, {-2.0 / 3, -kRoot / 3, -1.0 / 3}, {-2.0 / 3, kRoot / 3, -1.0 / 3}, {1.0 / 6, kRoot / 6, 1.0 / 3}, {1.0 / 6, -kRoot / 6, 1.0 / 3}, {0, 0, 1}};
-
-// V and M of one block: at most this share of the second-level cache (0.2 to 0.6 measured alike).
-constexpr double kCacheShare = 0.4;
-// Weights pass once a block: fewer tiles than this, and fetching them costs more than V outside of the cache.
-constexpr int64_t kMinBlockTiles = 16, kMaxBlockTiles = 128;
+// V and M of a block of tiles: this share of the second-level cache, but no fewer tiles than make a block's transform of the kernels small beside its
+// products (32: 7 %), though V then overflows the cache. (8 images of 192 channels at 14×14, in ms: 16 tiles 1.92, 24 1.79, 32 1.69, 64 1.64;
+// 48 channels at 56×56: 32 tiles 1.58, 64 1.62. EPYC, Zen 5, 1 MB.)
+constexpr double kCacheShare = 0.8;
+constexpr int64_t kMinBlockTiles = 32, kMaxBlockTiles = 64;
 
 // Products are summed in stretches of at most this many channels, and the stretches then: the error of a long sum is most of the error of F(4×4)
 // (192 channels: 1.3e-6 rms in one stretch, 0.8e-6 in three).
 constexpr int64_t kMaxStretch = 64;
+
+constexpr int kTaps = 9;
 
 int64_t tilesAlong(int64_t extent, int outputs) { return (extent + outputs - 1) / outputs; }
 
@@ -48,26 +48,24 @@ class WinogradTask : public Task {
     if (plan.residual != nullptr) residual_ = *plan.residual;
     tilesDown_ = tilesAlong(geometry_.outH, outputs_);
     tilesAcross_ = tilesAlong(geometry_.outW, outputs_);
-    const int64_t tiles = geometry_.N * tilesDown_ * tilesAcross_;
-    const int64_t most = blockTiles(in_.pixel, points(), plan.context.kernels.vectorLength);
-    const int64_t threads = plan.context.threads;
-    // Whole rounds of equal blocks, and no block so small that a register tile stays empty.
-    blocks_ = (tiles + most - 1) / most;
-    blocks_ = std::min((blocks_ + threads - 1) / threads * threads, std::max<int64_t>((tiles + 3) / 4, 1));
-    blockTiles_ = (tiles + blocks_ - 1) / std::max<int64_t>(blocks_, 1);
-    inputStride_ = pointStride(blockTiles_, in_.pixel);
+    tiles_ = geometry_.N * tilesDown_ * tilesAcross_;
+    split(blockTiles(in_.pixel, points(), plan.context.kernels.vectorLength), plan.context.threads);
     for (const Panel& panel : packed_.plan.panels) panelFloats_ = std::max<int64_t>(panelFloats_, panel.vectors * plan.context.kernels.vectorLength);
-    productStride_ = pointStride(blockTiles_, panelFloats_);
     stretches_ = (geometry_.channelsPerGroup() + kMaxStretch - 1) / kMaxStretch;
-    const ptrdiff_t floats = points() * (inputStride_ + productStride_) + in_.pixel + panelFloats_;
+    const int64_t blockTiles = (tiles_ + blocks_ - 1) / blocks_;
+    inputStride_ = pointStride(blockTiles, in_.pixel);
+    weightStride_ = pointStride((geometry_.channelsPerGroup() + stretches_ - 1) / stretches_, panelFloats_);
+    productStride_ = pointStride(blockTiles, panelFloats_);
+    const ptrdiff_t floats = points() * (inputStride_ + weightStride_ + productStride_) + in_.pixel + panelFloats_;
     memberScratchBytes = roundUp(static_cast<size_t>(floats) * sizeof(float), kCacheLineBytes);
   }
 
   void run(const RunContext& context) const override {
-    const int64_t tiles = geometry_.N * tilesDown_ * tilesAcross_;
-    context.team.parallelFor(static_cast<size_t>(blocks_), [&](size_t item, int member) {
-      const int64_t block = static_cast<int64_t>(item);
-      computeBlock(context, tiles * block / blocks_, tiles * (block + 1) / blocks_, context.scratch<float>(member));
+    const int64_t panels = static_cast<int64_t>(packed_.plan.panels.size());
+    context.team.parallelFor(static_cast<size_t>(blocks_ * panelBlocks_), [&](size_t item, int member) {
+      const int64_t block = static_cast<int64_t>(item) / panelBlocks_, part = static_cast<int64_t>(item) % panelBlocks_;
+      computeBlock(context, tiles_ * block / blocks_, tiles_ * (block + 1) / blocks_, panels * part / panelBlocks_, panels * (part + 1) / panelBlocks_,
+                   context.scratch<float>(member));
     });
     if (out_.border.isNone()) return;
     context.team.parallelFor(static_cast<size_t>(geometry_.N), [&](size_t n, int) {
@@ -87,20 +85,33 @@ class WinogradTask : public Task {
     return {tile / perImage, tile % perImage / tilesAcross_ * outputs_, tile % tilesAcross_ * outputs_};
   }
 
-  void computeBlock(const RunContext& context, int64_t begin, int64_t end, float* scratch) const {
+  // A block's tiles for all panels, so that V is made once; or few tiles for a share of the panels, so that U is. Transforming a kernel costs a
+  // quarter of transforming a tile's channel.
+  void split(int64_t mostTiles, int64_t threads) {
+    const int64_t panels = static_cast<int64_t>(packed_.plan.panels.size());
+    blocks_ = std::max<int64_t>((tiles_ + mostTiles - 1) / mostTiles, 1);
+    if (blocks_ == 1 && panels % threads == 0 && geometry_.O > 4 * tiles_) {
+      panelBlocks_ = threads;
+      return;
+    }
+    // Whole rounds of equal blocks, and no block so small that a register tile stays empty.
+    blocks_ = std::min((blocks_ + threads - 1) / threads * threads, std::max<int64_t>((tiles_ + 3) / 4, 1));
+  }
+
+  void computeBlock(const RunContext& context, int64_t begin, int64_t end, int64_t panelBegin, int64_t panelEnd, float* scratch) const {
     float* inputs = scratch;
-    float* products = inputs + points() * inputStride_;
+    float* weights = inputs + points() * inputStride_;
+    float* products = weights + points() * weightStride_;
     float* zeros = products + points() * productStride_;
     std::fill_n(zeros, std::max<int64_t>(in_.pixel, panelFloats_), 0.0f);
     for (int64_t tile = begin; tile < end; tile++) transformInput(context, position(tile), zeros, inputs + (tile - begin) * in_.pixel);
-    for (const Panel& panel : packed_.plan.panels) {
-      multiply(context.kernels, panel, end - begin, inputs, zeros, products);
+    for (int64_t index = panelBegin; index < panelEnd; index++) {
+      const Panel& panel = packed_.plan.panels[static_cast<size_t>(index)];
+      for (int64_t stretch = 0; stretch < stretches_; stretch++) multiply(context.kernels, panel, stretch, end - begin, inputs, zeros, weights, products);
       for (int64_t tile = begin; tile < end; tile++) {
         transformOutput(context, panel, position(tile), products + (tile - begin) * panel.vectors * context.kernels.vectorLength);
       }
     }
-    if (geometry_.attributes.epilogue.isClamp()) return;
-    for (int64_t tile = begin; tile < end; tile++) activate(context, position(tile));
   }
 
   // Pixels beyond the padding are zeros that lie elsewhere.
@@ -119,26 +130,27 @@ class WinogradTask : public Task {
     context.kernels.winogradInput[outputs_](tile);
   }
 
-  void multiply(const KernelTable& kernels, const Panel& panel, int64_t tiles, const float* inputs, const float* zeros, float* products) const {
-    const int64_t depth = geometry_.channelsPerGroup();
+  // What a stretch of channels adds to the panel's products.
+  void multiply(const KernelTable& kernels, const Panel& panel, int64_t stretch, int64_t tiles, const float* inputs, const float* zeros, float* weights,
+                float* products) const {
+    const int64_t depth = geometry_.channelsPerGroup(), begin = depth * stretch / stretches_, end = depth * (stretch + 1) / stretches_;
     const int width = panel.vectors * kernels.vectorLength;
-    RunPattern pattern{{0}, 0, 0};
+    const float* untransformed = packed_.packed + panel.weightOffset + begin * kTaps * width;
+    const int64_t floats = (end - begin) * kTaps * width;
+    kernels.winogradWeights[outputs_]({untransformed, weights, weightStride_, end - begin, panel.vectors});
+    const RunPattern pattern{{0}, static_cast<int>(end - begin), 0};
     Grid grid{};
     grid.inPixel = in_.pixel;
     grid.outPixel = grid.residualPixel = width;
     grid.rows = 1;
     grid.columns = tiles;
     for (int point = 0; point < points(); point++) {
-      const float* weights = packed_.packed + panel.weightOffset + point * depth * width;
+      grid.in = inputs + point * inputStride_ + panel.group * depth + begin;
       grid.out = products + point * productStride_;
-      grid.residual = nullptr;
-      for (int64_t s = 0; s < stretches_; s++) {
-        const int64_t begin = depth * s / stretches_, end = depth * (s + 1) / stretches_;
-        grid.in = inputs + point * inputStride_ + panel.group * depth + begin;
-        pattern.length = static_cast<int>(end - begin);
-        computePanel(kernels, grid, pattern, {weights + begin * width, zeros, panel.vectors, kernels.vectorLength, weights + (begin + depth) * width}, Epilogue{});
-        grid.residual = grid.out;
-      }
+      grid.residual = stretch == 0 ? nullptr : grid.out;
+      // The next stretch, or the next panel's first, lies behind this one.
+      const float* next = untransformed + floats + floats * point / points();
+      computePanel(kernels, grid, pattern, {weights + point * weightStride_, zeros, panel.vectors, kernels.vectorLength, next, floats / points()}, Epilogue{});
     }
   }
 
@@ -156,72 +168,37 @@ class WinogradTask : public Task {
     tile.residualRow = residual_.row;
     tile.residualPixel = residual_.pixel;
     tile.vectors = panel.vectors;
-    tile.rows = rowsAt(at);
-    tile.columns = columnsAt(at);
+    tile.rows = static_cast<int>(std::min<int64_t>(outputs_, geometry_.outH - at.y));
+    tile.columns = static_cast<int>(std::min<int64_t>(outputs_, geometry_.outW - at.x));
     tile.low = epilogue.low();
     tile.high = epilogue.high();
     context.kernels.winogradOutput[outputs_](tile);
-  }
-
-  void activate(const RunContext& context, const Position& at) const {
-    const Epilogue& epilogue = geometry_.attributes.epilogue;
-    for (int y = 0; y < rowsAt(at); y++) {
-      float* row = out_.at(context.output(), at.n, at.y + y, at.x);
-      context.kernels.activate(epilogue.activation, epilogue.alpha, row, row, static_cast<size_t>(columnsAt(at) * out_.pixel));
+    if (epilogue.isClamp()) return;
+    for (int y = 0; y < tile.rows; y++) {
+      for (int x = 0; x < tile.columns; x++) {
+        float* pixel = tile.out + y * tile.outRow + x * tile.outPixel;
+        context.kernels.activate(epilogue.activation, epilogue.alpha, pixel, pixel, static_cast<size_t>(panel.vectors * context.kernels.vectorLength));
+      }
     }
   }
-
-  int rowsAt(const Position& at) const { return static_cast<int>(std::min<int64_t>(outputs_, geometry_.outH - at.y)); }
-  int columnsAt(const Position& at) const { return static_cast<int>(std::min<int64_t>(outputs_, geometry_.outW - at.x)); }
 
   Image in_, out_, residual_;
   PackedConv packed_;
   ConvGeometry geometry_;
   int outputs_, side_;
-  int64_t tilesDown_ = 0, tilesAcross_ = 0, stretches_ = 1, blocks_ = 0, blockTiles_ = 0, panelFloats_ = 0;
-  ptrdiff_t inputStride_ = 0, productStride_ = 0;
+  int64_t tilesDown_ = 0, tilesAcross_ = 0, tiles_ = 0, stretches_ = 1, blocks_ = 1, panelBlocks_ = 1, panelFloats_ = 0;
+  ptrdiff_t inputStride_ = 0, weightStride_ = 0, productStride_ = 0;
 };
-
-// U = G g Gᵀ in float64, rounded once. A panel's channels are transformed together, so that they are also written together.
-void packTransformed(const PanelPlan& plan, const ConvPlan& conv, const double (*transform)[3], int side, int vectorLength, float* packed) {
-  const int64_t perGroup = conv.geometry.channelsPerGroup();
-  constexpr int kMost = kMaxPanelVectors * 16;
-  double kernel[9][kMost], half[6][3][kMost];
-  std::fill_n(packed, plan.sizeBytes() / sizeof(float), 0.0f);
-  for (const Panel& panel : plan.panels) {
-    const int width = panel.vectors * vectorLength, channels = panel.channels;
-    for (int64_t c = 0; c < perGroup; c++) {
-      for (int o = 0; o < channels; o++) {
-        for (int k = 0; k < 9; k++) kernel[k][o] = static_cast<double>(conv.weight[((panel.firstChannel + o) * perGroup + c) * 9 + k]);
-      }
-      for (int u = 0; u < side; u++) {
-        for (int v = 0; v < 3; v++) {
-          for (int o = 0; o < channels; o++) {
-            half[u][v][o] = transform[u][0] * kernel[v][o] + transform[u][1] * kernel[3 + v][o] + transform[u][2] * kernel[6 + v][o];
-          }
-        }
-      }
-      for (int u = 0; u < side; u++) {
-        for (int v = 0; v < side; v++) {
-          float* to = packed + panel.weightOffset + ((u * side + v) * perGroup + c) * width;
-          for (int o = 0; o < channels; o++) {
-            to[o] = static_cast<float>(half[u][0][o] * transform[v][0] + half[u][1][o] * transform[v][1] + half[u][2][o] * transform[v][2]);
-          }
-        }
-      }
-    }
-    if (conv.bias != nullptr) std::copy_n(conv.bias + panel.firstChannel, channels, packed + plan.weightFloats + panel.biasOffset);
-  }
-}
 
 template <int kOutputs>
 Result<std::unique_ptr<Task>> planWinograd(const ConvPlan& plan) {
-  constexpr int side = kOutputs + 2;
   const ConvGeometry& geometry = plan.geometry;
+  const int64_t depth = kTaps * geometry.channelsPerGroup();
   PackedConv result;
-  result.plan = planPanels(plan.context.kernels, geometry.attributes.groups, geometry.outputsPerGroup(), side * side * geometry.channelsPerGroup());
-  Result<const void*> packed = plan.context.packed(kOutputs == 2 ? "winograd2" : "winograd4", result.plan.sizeBytes(), [&](void* to) {
-    packTransformed(result.plan, plan, kOutputs == 2 ? kTransform2 : kTransform4, side, plan.context.kernels.vectorLength, static_cast<float*>(to));
+  result.plan = planPanels(plan.context.kernels, geometry.attributes.groups, geometry.outputsPerGroup(), depth);
+  Result<const void*> packed = plan.context.packed("winograd", result.plan.sizeBytes(), [&](void* to) {
+    const float* weight = plan.weight;
+    packPanels(plan.context.kernels, result.plan, [=](int64_t o, int64_t k) { return weight[o * depth + k]; }, plan.bias, static_cast<float*>(to));
   });
   if (!packed.isOk()) return packed.status();
   result.packed = static_cast<const float*>(packed.value());
@@ -244,20 +221,17 @@ double winogradCost(const ConvGeometry& geometry, const PlanContext& context) {
   const int64_t blocks = std::max<int64_t>((tiles + most - 1) / most, 1);
   const double depth = static_cast<double>(points * geometry.channelsPerGroup());
   const double perBlock = tileRowCost(kernels, (tiles + blocks - 1) / blocks, geometry.outputsPerGroup()) * geometry.attributes.groups * depth;
-  // The transforms: one load, one store and two or three additions for each number.
+  // The transforms: one load, one store and two or three additions for each number of an image; of a kernel, points that leave the first-level cache
+  // as they are made, 21 ns for a vector of kernels (F(4×4), 192 → 192 channels; EPYC, Zen 5).
+  const double kernelVectors = static_cast<double>(geometry.O * geometry.channelsPerGroup()) / kernels.vectorLength;
   const double moved = static_cast<double>(tiles * points) * static_cast<double>(4 * geometry.C + 3 * geometry.O) / kernels.vectorLength;
-  return std::max(static_cast<double>(blocks) * perBlock, weightCost(kernels, points * geometry.O * geometry.channelsPerGroup())) + moved;
-}
-
-// Transforming one 3×3 kernel takes as long as 30 multiply-adds of vectors for F(4×4): 8 ns (EPYC, Zen 4).
-template <int kOutputs>
-double winogradPacking(const ConvGeometry& geometry) {
-  return (kOutputs == 2 ? 15.0 : 30.0) * static_cast<double>(geometry.O * geometry.channelsPerGroup());
+  const double products = static_cast<double>(blocks) * (perBlock + 5 * points * kernelVectors);
+  return std::max(products, weightCost(kernels, kTaps * geometry.O * geometry.channelsPerGroup())) + moved;
 }
 
 }  // namespace
 
-const ConvAlgorithm kWinograd2Conv = {"winograd2", isWinograd, winogradCost<2>, planWinograd<2>, winogradPacking<2>};
-const ConvAlgorithm kWinograd4Conv = {"winograd4", isWinograd, winogradCost<4>, planWinograd<4>, winogradPacking<4>};
+const ConvAlgorithm kWinograd2Conv = {"winograd2", isWinograd, winogradCost<2>, planWinograd<2>};
+const ConvAlgorithm kWinograd4Conv = {"winograd4", isWinograd, winogradCost<4>, planWinograd<4>};
 
 }  // namespace repconv
