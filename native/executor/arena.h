@@ -14,6 +14,7 @@ struct ArenaPlan {
   size_t sizeBytes = 0;
 };
 
-ArenaPlan planArena(const Program& program, const std::vector<size_t>& valueBytes);
+// The first `repeated` steps run again and again before those behind them run once: what they make for these is there from the start.
+ArenaPlan planArena(const Program& program, const std::vector<size_t>& valueBytes, size_t repeated = 0);
 
 }  // namespace repconv

@@ -75,20 +75,39 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request) {
   if (!images.isOk()) return images.status();
   plan->images_ = std::move(images.value());
 
+  std::vector<size_t> valueBytes;
+  for (size_t v = 0; v < plan->types_.size(); v++) {
+    valueBytes.push_back(plan->types_[v].layout == Layout::nhwc ? plan->images_[v].sizeBytes() : plan->sizeBytes(static_cast<int>(v)));
+  }
+  // As the steps of a part see it: the same images, but fewer.
+  const Parts parts = cutIntoParts(program, plan->types_, valueBytes, request.threads, request.partBytes);
+  std::vector<ValueType> partTypes = plan->types_;
+  std::vector<Image> partImages = plan->images_;
+  plan->partStrides_.resize(partTypes.size());
+  for (size_t v = 0; v < partTypes.size(); v++) {
+    if (parts.share(v) == Share::none) continue;
+    partTypes[v].shape[0] = partImages[v].N = parts.images;
+    if (parts.share(v) == Share::stretch) plan->partStrides_[v] = valueBytes[v] / parts.count;
+    if (parts.share(v) == Share::anew) valueBytes[v] /= parts.count;
+  }
+
   size_t scratchBytes = 0;
   for (size_t s = 0; s < program.steps.size(); s++) {
     if (request.isCancelled != nullptr && request.isCancelled->load(std::memory_order_relaxed)) return Status(Code::aborted, "plan: aborted");
     const ProgramStep& step = program.steps[s];
-    const StepTypes stepTypes = typesOf(step, plan->types_), largestTypes = typesOf(step, largest.value());
+    const bool isPart = s < parts.steps;
+    const std::vector<Image>& stepImages = isPart ? partImages : plan->images_;
+    const StepTypes stepTypes = typesOf(step, isPart ? partTypes : plan->types_), largestTypes = typesOf(step, largest.value());
     PlanContext context{request.kernels, request.threads, &stepTypes, &largestTypes, {}, {}, {}, request.forcedConv, {}, request.precision, request.bfloat16};
     for (int input : step.inputs) {
-      context.inputImages.push_back(input == kNoValue ? nullptr : &plan->images_[static_cast<size_t>(input)]);
+      context.inputImages.push_back(input == kNoValue ? nullptr : &stepImages[static_cast<size_t>(input)]);
       context.constants.push_back(input == kNoValue ? nullptr : program.values[static_cast<size_t>(input)].constant);
     }
-    for (int output : step.outputs) context.outputImages.push_back(&plan->images_[static_cast<size_t>(output)]);
+    for (int output : step.outputs) context.outputImages.push_back(&stepImages[static_cast<size_t>(output)]);
     context.packed = [&](const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill) { return request.packed(s, key, sizeBytes, fill); };
     Result<std::unique_ptr<Task>> task = step.operation->plan(context);
     if (!task.isOk()) return task.status();
+    if (isPart) task.value()->macs *= static_cast<double>(parts.count);
     const size_t team = static_cast<size_t>(std::max(1, request.threads));
     scratchBytes = std::max(scratchBytes, task.value()->sharedScratchBytes + team * task.value()->memberScratchBytes);
     std::vector<int> inputs = step.inputs;
@@ -96,11 +115,8 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request) {
     plan->steps_.push_back({std::move(task.value()), std::move(inputs), step.outputs});
   }
 
-  std::vector<size_t> valueBytes;
-  for (size_t v = 0; v < plan->types_.size(); v++) {
-    valueBytes.push_back(plan->types_[v].layout == Layout::nhwc ? plan->images_[v].sizeBytes() : plan->sizeBytes(static_cast<int>(v)));
-  }
-  ArenaPlan arena = planArena(program, valueBytes);
+  ArenaPlan arena = planArena(program, valueBytes, parts.steps);
+  plan->parts_ = parts;
   plan->offsets_ = std::move(arena.offsets);
   plan->scratchOffset_ = arena.sizeBytes;
   plan->arenaBytes_ = arena.sizeBytes + scratchBytes;
@@ -118,19 +134,33 @@ Status Plan::run(const Program& program, const KernelTable& kernels, Team& team,
   }
   for (size_t i = 0; i < program.inputs.size(); i++) memory[static_cast<size_t>(program.inputs[i])] = const_cast<void*>(inputs[i]);
   for (size_t i = 0; i < program.outputs.size(); i++) memory[static_cast<size_t>(program.outputs[i])] = outputs[i];
-  const auto pointers = [&memory](const std::vector<int>& values, std::vector<void*>* to) {
-    to->clear();
-    for (int value : values) to->push_back(value == kNoValue ? nullptr : memory[static_cast<size_t>(value)]);
-  };
-  for (const Step& step : steps_) {
+  if (nanoseconds != nullptr) nanoseconds->assign(steps_.size(), 0.0);
+  const auto runStep = [&](size_t s, size_t part) -> Status {
     if (isCancelled != nullptr && isCancelled->load(std::memory_order_relaxed)) return Status(Code::aborted, "run: aborted");
+    const Step& step = steps_[s];
+    const auto pointers = [&](const std::vector<int>& values, std::vector<void*>* to) {
+      to->clear();
+      for (int value : values) {
+        const size_t v = static_cast<size_t>(value);
+        to->push_back(value == kNoValue ? nullptr : static_cast<char*>(memory[v]) + part * partStrides_[v]);
+      }
+    };
     pointers(step.inputs, &workspace.inputs);
     pointers(step.outputs, &workspace.outputs);
     char* scratch = arena + scratchOffset_;
     const RunContext context{team, kernels, workspace.inputs.data(), workspace.outputs.data(), scratch, scratch + step.task->sharedScratchBytes, step.task->memberScratchBytes};
     const auto start = nanoseconds != nullptr ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
     step.task->run(context);
-    if (nanoseconds != nullptr) nanoseconds->push_back(std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
+    if (nanoseconds != nullptr) (*nanoseconds)[s] += std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
+    return Status();
+  };
+  for (size_t part = 0; part < parts_.count; part++) {
+    for (size_t s = 0; s < parts_.steps; s++) {
+      if (Status status = runStep(s, part); !status.isOk()) return status;
+    }
+  }
+  for (size_t s = parts_.steps; s < steps_.size(); s++) {
+    if (Status status = runStep(s, 0); !status.isOk()) return status;
   }
   return Status();
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "executor/parts.h"
 #include "executor/program.h"
 
 namespace repconv {
@@ -15,6 +16,7 @@ struct PlanRequest {
   const KernelTable& kernels;
   int threads;
   std::string forcedConv;
+  size_t partBytes;
   Precision precision;
   const Bfloat16Kernels* bfloat16;
   // Shapes of all values; `largest` with the session's largest batch.
@@ -42,11 +44,12 @@ class Plan {
 
   size_t arenaBytes() const { return arenaBytes_; }
   const std::vector<Step>& steps() const { return steps_; }
+  const Parts& parts() const { return parts_; }
   const ValueType& type(int value) const { return types_[static_cast<size_t>(value)]; }
   size_t sizeBytes(int value) const { return static_cast<size_t>(type(value).size()) * elementBytes(type(value).dtype); }
 
   // Computes. `inputs` and `outputs` are the memory of the program's inputs and outputs; the workspace's arena has at least arenaBytes(). Between
-  // steps `isCancelled` is looked at (null: never). `nanoseconds`, if given, receives the time of each step.
+  // steps `isCancelled` is looked at (null: never). `nanoseconds`, if given, receives the time of each step, over all its parts.
   Status run(const Program& program, const KernelTable& kernels, Team& team, const void* const* inputs, void* const* outputs, Workspace& workspace,
              const std::atomic<bool>* isCancelled, std::vector<double>* nanoseconds) const;
 
@@ -54,7 +57,9 @@ class Plan {
   std::vector<ValueType> types_;
   std::vector<Image> images_;
   std::vector<Step> steps_;
+  Parts parts_;
   std::vector<size_t> offsets_;  // in the arena
+  std::vector<size_t> partStrides_;  // bytes from what one part has of a value to what the next has
   size_t arenaBytes_ = 0;
   size_t scratchOffset_ = 0;
 };

@@ -25,7 +25,7 @@ Result<std::shared_ptr<const Plan>> Session::prepare(const std::vector<std::vect
     }
     return packed_.emplace(name, std::move(block)).first->second.as<const void>();
   };
-  Result<std::unique_ptr<Plan>> plan = Plan::make({program_, kernels_, options_.threads, options_.conv, options_.precision, options_.bfloat16, shapes, largest, packed, isCancelled});
+  Result<std::unique_ptr<Plan>> plan = Plan::make({program_, kernels_, options_.threads, options_.conv, options_.partBytes, options_.precision, options_.bfloat16, shapes, largest, packed, isCancelled});
   if (!plan.isOk()) return plan.status();
   return std::shared_ptr<const Plan>(std::move(plan.value()));
 }

@@ -20,6 +20,7 @@ struct SessionOptions {
   std::string conv;  // a convolution algorithm to force wherever it fits
   Precision precision = Precision::float32;
   const Bfloat16Kernels* bfloat16 = nullptr;  // of any precision but float32
+  size_t partBytes = mostWholeBytes();  // first steps that read and write more for a batch run for parts of it (executor/parts.h)
 };
 
 class Session {

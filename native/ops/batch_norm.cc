@@ -91,6 +91,7 @@ class BatchNorm : public Operation {
 
   bool packs(size_t index) const override { return index >= kWeight && index <= kVariance; }
 
+  bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     for (size_t index = kWeight; index <= kVariance; index++) {
       if (context.types->input(index) != nullptr && context.constant(index) == nullptr) return failure(Code::unsupported, "batchNorm: parameters must be constants");

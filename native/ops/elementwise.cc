@@ -137,6 +137,7 @@ class BinaryOperation : public Operation {
     return isRight ? Status() : failure(Code::shape, "%s: %s and %s do not make %s", nameOf(kind_), showShape(a->shape).c_str(), showShape(b->shape).c_str(), showShape(out->shape).c_str());
   }
 
+  bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     if (context.types->outputs[0]->layout == Layout::plain) return std::unique_ptr<Task>(new PlainBinaryTask(*context.types, kind_));
     const size_t room = roundUp(static_cast<size_t>(context.types->outputs[0]->shape[1]), kChannelBlock);
@@ -208,6 +209,7 @@ class ActivationOperation : public Operation {
     const bool isRight = input != nullptr && types.outputs.size() == 1 && input->shape == types.outputs[0]->shape && input->layout == types.outputs[0]->layout;
     return isRight ? Status() : failure(Code::shape, "activation: expects an input and an output of one type");
   }
+  bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override { return std::unique_ptr<Task>(new ActivationTask(context, epilogue_)); }
 
  private:
@@ -246,6 +248,7 @@ class Prelu : public Operation {
                          (slope->shape[0] == 1 || (input->shape.size() >= 2 && slope->shape[0] == input->shape[1]));
     return isRight ? Status() : failure(Code::shape, "prelu: expects plain values and one slope or one per channel");
   }
+  bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override { return std::unique_ptr<Task>(new PreluTask(*context.types)); }
 };
 

@@ -41,6 +41,7 @@ class ChangeLayout : public Operation {
   }
   bool acceptsTight(size_t) const override { return true; }
   bool producesTight() const override { return true; }
+  bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     return std::unique_ptr<Task>(new LayoutTask(kToNhwc ? *context.outputImages[0] : *context.inputImages[0], kToNhwc));
   }

@@ -58,6 +58,7 @@ class NormalizeBytes : public Operation {
   bool packs(size_t index) const override { return index > 0; }
   bool producesTight() const override { return true; }
 
+  bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     const float *mean = context.constant(1), *deviation = context.constant(2);
     if (mean == nullptr || deviation == nullptr) return failure(Code::unsupported, "normalizeBytes: mean and standard deviation have to be constants");

@@ -101,6 +101,8 @@ class Operation {
   virtual bool acceptsTight(size_t /*index*/) const { return false; }
   // Whether a constant input `index` is read while planning only, and not again by the task.
   virtual bool packs(size_t /*index*/) const { return false; }
+  // Whether image n of the output depends on image n of the inputs alone, so that a batch may be computed in parts.
+  virtual bool isPerImage() const { return false; }
   // Whether input `index` may be of uint8; whatever reads one has to say so.
   virtual bool readsBytes(size_t /*index*/) const { return false; }
   // Whether the output may lie where input `index` lies, if nobody reads that afterwards.

@@ -84,6 +84,7 @@ class Pad : public Operation {
   bool acceptsTight(size_t) const override { return true; }
   bool producesTight() const override { return true; }
 
+  bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override { return std::unique_ptr<Task>(new PadTask(context, padding_, mode_, value_)); }
 
  private:

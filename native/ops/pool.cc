@@ -103,6 +103,7 @@ class Pool : public Operation {
     return isRight ? Status() : failure(Code::shape, "pool: %s does not pool to %s", showShape(in).c_str(), showShape(out).c_str());
   }
 
+  bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override { return std::unique_ptr<Task>(new PoolTask(context, a_)); }
 
  private:

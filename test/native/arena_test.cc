@@ -70,7 +70,8 @@ TEST("values that live at the same time never overlap in the arena, and one take
       for (int output : step.outputs)
         bytes[static_cast<size_t>(output)] = std::min(bytes[static_cast<size_t>(output)], bytes[static_cast<size_t>(step.inputs[0])]);
     }
-    const ArenaPlan plan = planArena(program, bytes);
+    const size_t repeated = static_cast<size_t>(random.between(0, static_cast<int>(program.steps.size())));
+    const ArenaPlan plan = planArena(program, bytes, repeated);
 
     const size_t count = program.values.size();
     std::vector<Life> lives(count);
@@ -83,6 +84,10 @@ TEST("values that live at the same time never overlap in the arena, and one take
       for (int input : program.steps[s].inputs) {
         if (input != kNoValue && lives[static_cast<size_t>(input)].from >= 0) lives[static_cast<size_t>(input)].to = static_cast<int>(s);
       }
+    }
+    // What the steps behind read of repeated ones lives while these repeat.
+    for (Life& life : lives) {
+      if (life.from < static_cast<int>(repeated) && life.to >= static_cast<int>(repeated)) life.from = std::min(life.from, 0);
     }
     std::vector<bool> isOutside(count);
     for (size_t v = 0; v < count; v++) isOutside[v] = program.values[v].constant != nullptr;

@@ -212,8 +212,7 @@ TEST("on AMX both bfloat16 precisions are estimated to be faster than Winograd, 
       const std::string expected = precision == Precision::bfloat16 ? "bfloat16" : "bfloat16x3";
       note("%s of %s", expected.c_str(), d.show().c_str());
       Result<Program> program = d.read();
-      Result<std::shared_ptr<Session>> session =
-          Session::make(std::move(program.value()), {Isa::avx512, 1, "", false, precision, bfloat16AmxKernels()});
+      Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {Isa::avx512, 1, "", precision, bfloat16AmxKernels()});
       Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(d.shapes(), d.shapes());
       CHECK(plan.isOk(), "%s", plan.status().message().c_str());
       if (!plan.isOk()) continue;

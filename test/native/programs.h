@@ -68,6 +68,7 @@ struct Way {
   std::string conv;
   Precision precision = Precision::float32;
   const Bfloat16Kernels* bfloat16 = nullptr;
+  size_t partBytes = mostWholeBytes();
 };
 
 // As users run it: a session with its arena.

@@ -52,4 +52,27 @@ TEST("a program computes the same bits on 1 to 4 threads") {
   }
 }
 
+TEST("a batch in parts computes the same bits as the whole batch, and as each value in guarded memory of its own") {
+  int cut = 0;
+  for (int seed = 1; seed <= repetitions(1000); seed++) {
+    Random random(static_cast<uint64_t>(seed) + 300000);
+    const Description program = randomProgram(random, random.between(1, 12));
+    const std::vector<std::vector<float>> inputs = randomInputs(program, random);
+    for (Isa isa : usableIsas()) {
+      const int threads = random.between(1, 3);
+      note("seed %d, %s, %d threads: %.3000s", seed, isaName(isa), threads, program.show().c_str());
+      Result<Outputs> guarded = runGuarded(program, {isa, threads, ""}, inputs, seed % 2 == 0);
+      Result<Outputs> whole = runSession(program, {.isa = isa, .threads = threads, .conv = "", .partBytes = ~size_t{0}}, inputs),
+                      parts = runSession(program, {.isa = isa, .threads = threads, .conv = "", .partBytes = 0}, inputs);
+      CHECK(whole.isOk() && parts.isOk() && guarded.isOk(), "%s", parts.status().message().c_str());
+      if (!whole.isOk() || !parts.isOk() || !guarded.isOk()) continue;
+      CHECK(isIdentical(whole.value(), parts.value()) && isIdentical(guarded.value(), parts.value()), "parts change the result");
+      Result<Program> read = program.read();
+      Result<std::shared_ptr<Session>> session = Session::make(std::move(read.value()), {.isa = isa, .threads = threads, .conv = "", .partBytes = 0});
+      cut += session.value()->prepare(program.shapes(), program.shapes()).value()->parts().count > 1;
+    }
+  }
+  CHECK(cut > 0, "no program was cut into parts");
+}
+
 }  // namespace repconv::test

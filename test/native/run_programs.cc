@@ -21,7 +21,7 @@ Result<Outputs> runSession(const Description& description, const Way& way, const
   Result<Program> program = description.read();
   if (!program.isOk()) return program.status();
   Result<std::shared_ptr<Session>> session =
-      Session::make(std::move(program.value()), {way.isa, way.threads, way.conv, false, way.precision, way.bfloat16});
+      Session::make(std::move(program.value()), {way.isa, way.threads, way.conv, way.precision, way.bfloat16, way.partBytes});
   if (!session.isOk()) return session.status();
   Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(description.shapes(), description.shapes());
   if (!plan.isOk()) return plan.status();
@@ -134,7 +134,7 @@ class GuardedRun {
     const StepTypes types = typesOf(step);
     const KernelTable& kernels = kernelTable(way_.isa);
     if (Status status = step.operation->check(types); !status.isOk()) return status;
-    PlanContext context{kernels, way_.threads, &types, &types, {}, {}, {}, way_.conv, false, {}, way_.precision, way_.bfloat16};
+    PlanContext context{kernels, way_.threads, &types, &types, {}, {}, {}, way_.conv, {}, way_.precision, way_.bfloat16};
     std::vector<void*> inputs, outputs;
     for (int input : step.inputs) {
       context.inputImages.push_back(input == kNoValue ? nullptr : &images_[static_cast<size_t>(input)]);

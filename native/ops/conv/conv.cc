@@ -37,6 +37,7 @@ class Conv2d : public Operation {
   Border border(const StepTypes& types, size_t index) const override { return index == kImage ? geometry(types).border() : Border{}; }
 
   bool acceptsTight(size_t index) const override { return index == kImage; }
+  bool isPerImage() const override { return true; }
 
   bool packs(size_t index) const override { return index == kWeight || index == kBias; }
 

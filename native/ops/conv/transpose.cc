@@ -119,6 +119,7 @@ class ConvTranspose2d : public Operation {
 
   bool packs(size_t index) const override { return index > 0; }
 
+  bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     const float *weight = context.constant(1), *bias = context.constant(2);
     if (weight == nullptr || (context.types->input(2) != nullptr && bias == nullptr)) return failure(Code::unsupported, "convTranspose2d: weight and bias must be constants");
