@@ -207,8 +207,8 @@ class SessionObject::Preparation : public AsyncRun {
       : AsyncRun(env), wrapper_(Napi::Persistent(wrapper)), object_(object), session_(object->session_), shapes_(std::move(shapes)), largest_(std::move(largest)) {}
 
  protected:
-  Status compute(ThreadPool&) override {
-    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes_, largest_, isCancelled());
+  Status compute(ThreadPool& pool) override {
+    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes_, largest_, isCancelled(), &pool);
     if (plan.isOk()) plan_ = std::move(plan.value());
     return plan.status();
   }
@@ -251,7 +251,7 @@ Napi::Value SessionObject::prepare(const Napi::CallbackInfo& info) {
     std::vector<std::vector<int64_t>> shapes, largest;
     if (Status status = readShapes(info[0], &shapes); !status.isOk()) return status;
     if (Status status = readShapes(info[1], &largest); !status.isOk()) return status;
-    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes, largest);
+    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes, largest, nullptr, &Environment::of(info.Env()).pool());
     if (!plan.isOk()) return plan.status();
     id = keep(std::move(plan.value()));
     return Status();

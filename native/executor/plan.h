@@ -21,6 +21,7 @@ struct PlanRequest {
   // Shapes of all values; `largest` with the session's largest batch.
   const std::vector<std::vector<int64_t>>& shapes;
   const std::vector<std::vector<int64_t>>& largest;
+  // Called by several threads at once.
   std::function<Result<const void*>(size_t step, const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)> packed;
   // Looked at between steps (null: never).
   const std::atomic<bool>* isCancelled = nullptr;
@@ -39,7 +40,8 @@ class Plan {
     std::vector<int> inputs, outputs;
   };
 
-  static Result<std::unique_ptr<Plan>> make(const PlanRequest& request);
+  // The team plans steps side by side.
+  static Result<std::unique_ptr<Plan>> make(const PlanRequest& request, Team& team);
 
   size_t arenaBytes() const { return arenaBytes_; }
   const std::vector<Step>& steps() const { return steps_; }
@@ -52,6 +54,9 @@ class Plan {
              const std::atomic<bool>* isCancelled, std::vector<double>* nanoseconds) const;
 
  private:
+  Status planSteps(const PlanRequest& request, const std::vector<ValueType>& largest, Team& team);
+  Status planStep(const PlanRequest& request, const std::vector<ValueType>& largest, size_t s);
+
   std::vector<ValueType> types_;
   std::vector<Image> images_;
   std::vector<Step> steps_;

@@ -10,24 +10,31 @@ Result<std::shared_ptr<Session>> Session::make(Program program, const SessionOpt
 }
 
 Result<std::shared_ptr<const Plan>> Session::prepare(const std::vector<std::vector<int64_t>>& shapes, const std::vector<std::vector<int64_t>>& largest,
-                                                     const std::atomic<bool>* isCancelled) {
+                                                     const std::atomic<bool>* isCancelled, ThreadPool* pool) {
   const auto packed = [this](size_t step, const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill) -> Result<const void*> {
-    const std::string name = std::to_string(step) + " " + key;
-    std::lock_guard<std::mutex> packing(packing_);
-    const auto found = packed_.find(name);
-    if (found != packed_.end()) return found->second.as<const void>();
+    Packed& constant = packedAt(std::to_string(step) + " " + key);
+    std::lock_guard<std::mutex> packing(constant.packing);
+    if (constant.block) return constant.block.as<const void>();
     Block block = Block::allocate(sizeBytes);
     if (!block) return failure(Code::outOfMemory, "plan: no memory for %zu bytes of packed constants", sizeBytes);
     fill(block.as<void>());
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      packedBytes_ += block.sizeBytes();
-    }
-    return packed_.emplace(name, std::move(block)).first->second.as<const void>();
+    constant.block = std::move(block);
+    std::lock_guard<std::mutex> lock(mutex_);
+    packedBytes_ += constant.block.sizeBytes();
+    return constant.block.as<const void>();
   };
-  Result<std::unique_ptr<Plan>> plan = Plan::make({program_, kernels_, options_.threads, options_.conv, options_.runsOnce, options_.precision, options_.bfloat16, shapes, largest, packed, isCancelled});
+  ThreadPool none;
+  // A step alone is planned here: no thread is woken for it.
+  Team team(pool != nullptr ? *pool : none, pool != nullptr && program_.steps.size() > 1 ? options_.threads : 1);
+  const PlanRequest request{program_, kernels_, options_.threads, options_.conv, options_.runsOnce, options_.precision, options_.bfloat16, shapes, largest, packed, isCancelled};
+  Result<std::unique_ptr<Plan>> plan = Plan::make(request, team);
   if (!plan.isOk()) return plan.status();
   return std::shared_ptr<const Plan>(std::move(plan.value()));
+}
+
+Session::Packed& Session::packedAt(const std::string& name) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return packed_[name];
 }
 
 Status Session::keepConstants(bool keepAll) {
