@@ -37,19 +37,20 @@ Session::Packed& Session::packedAt(const std::string& name) {
   return packed_[name];
 }
 
-Status Session::keepConstants(bool keepAll) {
-  std::vector<bool> isKept(program_.values.size(), keepAll);
+Status Session::keepConstants(Keep which) {
+  std::vector<bool> isKept(program_.values.size(), which != Keep::used);
   for (const ProgramStep& step : program_.steps) {
     for (size_t i = 0; i < step.inputs.size(); i++) {
       if (step.inputs[i] != kNoValue && !step.operation->packs(i)) isKept[static_cast<size_t>(step.inputs[i])] = true;
     }
   }
+  const auto stays = [&](size_t v) { return program_.values[v].constant == nullptr || (which == Keep::shared && program_.values[v].isPrivate); };
   const auto isOwn = [this](size_t v) { return v < constants_.size() && constants_[v]; };
   // All copies before the first change: without memory for one, everything stays as it was.
   std::vector<Block> copies(program_.values.size());
   for (size_t v = 0; v < program_.values.size(); v++) {
     const ProgramValue& value = program_.values[v];
-    if (value.constant == nullptr || !isKept[v] || isOwn(v)) continue;
+    if (stays(v) || !isKept[v] || isOwn(v)) continue;
     size_t bytes = elementBytes(value.dtype);
     for (int64_t extent : value.shape) bytes *= static_cast<size_t>(extent);
     copies[v] = Block::allocate(bytes);
@@ -60,7 +61,7 @@ Status Session::keepConstants(bool keepAll) {
   size_t bytesKept = 0;
   for (size_t v = 0; v < program_.values.size(); v++) {
     ProgramValue& value = program_.values[v];
-    if (value.constant == nullptr) continue;
+    if (stays(v)) continue;
     if (isKept[v] && isOwn(v)) copies[v] = std::move(constants_[v]);
     value.constant = copies[v] ? copies[v].as<void>() : &nothing;
     bytesKept += copies[v].sizeBytes();

@@ -37,9 +37,12 @@ class Session {
   Result<std::shared_ptr<const Plan>> prepare(const std::vector<std::vector<int64_t>>& shapes, const std::vector<std::vector<int64_t>>& largest,
                                               const std::atomic<bool>* isCancelled = nullptr, ThreadPool* pool = nullptr);
 
-  // From now on nothing outside is read: keeps copies of the constants that steps read while they run, or of all where more plans will be made.
-  // A second call lets go of what it does not keep.
-  Status keepConstants(bool keepAll);
+  // Keeps copies of constants, and reads nothing else outside from now on; a later call lets go of what it does not keep.
+  //   all      what plans may read that are made later
+  //   shared   the same, but private ones stay where they are: until a plan is made
+  //   used     what steps read while they run
+  enum class Keep { all, shared, used };
+  Status keepConstants(Keep which);
 
   Status run(ThreadPool& pool, const Plan& plan, const void* const* inputs, void* const* outputs, const std::atomic<bool>* isCancelled,
              std::vector<double>* nanoseconds);

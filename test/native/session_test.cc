@@ -110,7 +110,7 @@ TEST("plans are made on several threads at once, while others run, and weights a
   CHECK(pool.ensureThreads(2).isOk(), "no threads");
   const Description first = convolution(12);
   std::shared_ptr<Session> session = open(first, 2);
-  CHECK(session->keepConstants(true).isOk(), "no constants");
+  CHECK(session->keepConstants(Session::Keep::all).isOk(), "no constants");
   std::shared_ptr<const Plan> plan = session->prepare(first.shapes(), first.shapes()).value();
   const size_t packed = session->memory().packedBytes;
   std::vector<std::thread> threads;
