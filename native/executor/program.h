@@ -20,8 +20,8 @@ struct ProgramValue {
   DType dtype = DType::float32;
   Layout layout = Layout::plain;
   const void* constant = nullptr;  // data of a constant
-  bool isPrivate = false;          // which nobody changes or frees as long as the session may read it
   std::vector<int64_t> shape;      // of a constant; the others get theirs with each plan
+  bool isPrivate = false;          // of a constant that nobody changes or frees as long as the session may read it
 };
 
 struct ProgramStep {

@@ -94,7 +94,7 @@ TEST("every allocation of making, planning and running a session fails once: a c
     Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {way.isa, way.threads, way.conv});
     std::shared_ptr<const Plan> plan;
     failures += failEach("planning", [&]() -> Status {
-      Result<std::shared_ptr<const Plan>> made = session.value()->prepare(d.shapes(), d.shapes());
+      Result<std::shared_ptr<const Plan>> made = session.value()->prepare(d.shapes(), d.shapes(), nullptr, &pool);
       if (made.isOk()) plan = made.value();
       return made.status();
     });
