@@ -164,7 +164,8 @@ TEST("steps that several threads plan are planned as by one, and the first that 
   const int varying = d.input({8, 8, 1, 1}), constant = d.constant({8, 8, 1, 1}, std::vector<float>(64, 1.0f));
   for (int s = 0; s < 30; s++) {
     const bool isTransposed = s == 11;
-    image = d.step(isTransposed ? "convTranspose2d" : "conv2d", {image, s == 11 || s > 20 ? varying : constant, kNoValue}, {1, 8, 5, 5}, Layout::nhwc);
+    image =
+        d.step(isTransposed ? "convTranspose2d" : "conv2d", {image, s == 11 || s > 20 ? varying : constant, kNoValue}, {1, 8, 5, 5}, Layout::nhwc);
   }
   d.outputs = {d.as(Layout::plain, image)};
   for (int i = 0; i < repetitions(20); i++) {
