@@ -51,10 +51,10 @@ type Shapes = readonly (readonly number[])[];
 /** native/addon/session_object.h */
 export interface NativeSession {
   prepare(shapes: Shapes, largest: Shapes): number;
-  /** {@link prepare} on the pool. Before: `keepConstants(true)`; until it is settled `keepConstants` may not be called again. */
+  /** {@link prepare} on the pool. Before: `keepConstants('shared')`; until it is settled `keepConstants` may not be called again. */
   prepareAsync(shapes: Shapes, largest: Shapes): Promise<number>;
   forget(plan: number): void;
-  keepConstants(all: boolean): void;
+  keepConstants(which: 'all' | 'shared' | 'used'): void;
   runSync(plan: number, inputs: readonly Numbers[], outputs: readonly Numbers[], nanoseconds?: Float64Array): void;
   run(plan: number, inputs: readonly Numbers[], outputs: readonly Numbers[]): { id: number; promise: Promise<readonly Numbers[]> };
   describe(plan: number): StepDescription[];

@@ -15,6 +15,8 @@ export interface BuilderValue {
   readonly type: TensorType;
   /** Set for a constant: float32, or float64 for the arithmetic of folding. */
   readonly constant?: AnyTensor | undefined;
+  /** Whether nobody else has the constant's memory. */
+  readonly isPrivate?: boolean | undefined;
   /** Set for an input of bytes: the image [N, C, H, W] that becomes of them. Their own shape is its, with channels last. */
   readonly image?: BuilderValue | undefined;
 }
@@ -136,7 +138,8 @@ export class ProgramBuilder {
     const native =
       tensor.dtype === 'float64' && value.type.dtype === 'float64' ? tensor : tensor.dtype === 'float32' ? tensor : tensor.to('float32');
     const index = this.write(value, 'plain');
-    this.#values[index] = { ...this.#values[index], shape: native.shape, data: native.data as Float32Array | Float64Array };
+    const isPrivate = value.isPrivate === true || native !== tensor;
+    this.#values[index] = { ...this.#values[index], shape: native.shape, data: native.data as Float32Array | Float64Array, isPrivate };
     return index;
   }
 }

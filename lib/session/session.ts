@@ -90,7 +90,7 @@ export class Session {
     const session = new Session(parts);
     const known = session.#shapes.onlyOpenBatch;
     if (known !== null) session.#plans.make(session.#planFor(known));
-    callNative(() => parts.native.keepConstants(known === null));
+    callNative(() => parts.native.keepConstants(known === null ? 'all' : 'used'));
     return session;
   }
 
@@ -98,12 +98,12 @@ export class Session {
   static async open(parts: SessionParts): Promise<Session> {
     const session = new Session(parts);
     const known = session.#shapes.onlyOpenBatch;
-    callNative(() => parts.native.keepConstants(true));
+    callNative(() => parts.native.keepConstants(known === null ? 'all' : 'shared'));
     if (known === null) return session;
     const plan = session.#planFor(known);
     await session.#plans.makeAsync(plan);
     session.#plans.release(plan);
-    callNative(() => parts.native.keepConstants(false));
+    callNative(() => parts.native.keepConstants('used'));
     return session;
   }
 

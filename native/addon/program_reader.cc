@@ -23,6 +23,8 @@ Status readValue(const Napi::Object& object, ProgramValue* value) {
   if (!isRight) reader.fail("data", "a typed array of the value's dtype and size (has it been detached?)");
   static const double nothing = 0;
   value->constant = view.data != nullptr ? view.data : &nothing;
+  const Napi::Value isPrivate = reader.value("isPrivate");
+  value->isPrivate = isPrivate.IsBoolean() && isPrivate.As<Napi::Boolean>().Value();
   return reader.status();
 }
 

@@ -184,14 +184,16 @@ Napi::Function SessionObject::define(Napi::Env env) {
 }
 
 SessionObject::SessionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionObject>(info) {
-  guarded(info.Env(), [&] {
+  guarded(info.Env(), [&]() -> Status {
     SessionOptions options;
     if (Status status = readOptions(info.Env(), info[1], &options); !status.isOk()) return status;
     Result<Program> program = readProgram(info[0]);
     if (!program.isOk()) return program.status();
     Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), options);
-    if (session.isOk()) session_ = std::move(session.value());
-    return session.status();
+    if (!session.isOk()) return session.status();
+    session_ = std::move(session.value());
+    program_ = Napi::Persistent(info[0].As<Napi::Object>());
+    return Status();
   });
 }
 
@@ -207,8 +209,8 @@ class SessionObject::Preparation : public AsyncRun {
       : AsyncRun(env), wrapper_(Napi::Persistent(wrapper)), object_(object), session_(object->session_), shapes_(std::move(shapes)), largest_(std::move(largest)) {}
 
  protected:
-  Status compute(ThreadPool&) override {
-    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes_, largest_, isCancelled());
+  Status compute(ThreadPool& pool) override {
+    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes_, largest_, isCancelled(), &pool);
     if (plan.isOk()) plan_ = std::move(plan.value());
     return plan.status();
   }
@@ -251,7 +253,7 @@ Napi::Value SessionObject::prepare(const Napi::CallbackInfo& info) {
     std::vector<std::vector<int64_t>> shapes, largest;
     if (Status status = readShapes(info[0], &shapes); !status.isOk()) return status;
     if (Status status = readShapes(info[1], &largest); !status.isOk()) return status;
-    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes, largest);
+    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes, largest, nullptr, &Environment::of(info.Env()).pool());
     if (!plan.isOk()) return plan.status();
     id = keep(std::move(plan.value()));
     return Status();
@@ -284,7 +286,10 @@ void SessionObject::forget(const Napi::CallbackInfo& info) {
 void SessionObject::keepConstants(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&]() -> Status {
     if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
-    Status status = session_->keepConstants(info[0].ToBoolean());
+    const std::string which = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
+    if (which != "all" && which != "shared" && which != "used") return failure(Code::input, "keepConstants: expects all, shared or used, got %.40s", which.c_str());
+    Status status = session_->keepConstants(which == "all" ? Session::Keep::all : which == "shared" ? Session::Keep::shared : Session::Keep::used);
+    if (status.isOk() && which != "shared") program_.Reset();
     account(info.Env());
     return status;
   });

@@ -23,9 +23,9 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value prepare(const Napi::CallbackInfo& info);
   // forget(plan): frees it, and memory of runs that only it needed; runs under way keep theirs
   void forget(const Napi::CallbackInfo& info);
-  // prepareAsync(shapes, largest) → a promise of prepare's number. The session must have its own constants, and keepConstants waits until it is settled
+  // prepareAsync(shapes, largest) → a promise of prepare's number. Before: keepConstants('all') or 'shared', and no other until it is settled
   Napi::Value prepareAsync(const Napi::CallbackInfo& info);
-  // keepConstants(all)
+  // keepConstants('all' | 'shared' | 'used'): Session::Keep
   void keepConstants(const Napi::CallbackInfo& info);
   // runSync(plan, inputs, outputs, times?)
   void runSync(const Napi::CallbackInfo& info);
@@ -44,6 +44,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void account(Napi::Env env);
 
   std::shared_ptr<Session> session_;
+  // Keeps constants alive that are private and not copied.
+  Napi::ObjectReference program_;
   std::unordered_map<uint32_t, std::shared_ptr<const Plan>> plans_;
   uint32_t nextPlan_ = 0;
   int64_t accountedBytes_ = 0;

@@ -21,6 +21,7 @@ struct ProgramValue {
   Layout layout = Layout::plain;
   const void* constant = nullptr;  // data of a constant
   std::vector<int64_t> shape;      // of a constant; the others get theirs with each plan
+  bool isPrivate = false;          // of a constant that nobody changes or frees as long as the session may read it
 };
 
 struct ProgramStep {

@@ -84,7 +84,7 @@ TEST("every allocation of making, planning and running a session fails once: a c
       if (!session.isOk()) return session.status();
       Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(d.shapes(), d.shapes());
       if (!plan.isOk()) return plan.status();
-      if (Status status = session.value()->keepConstants(true); !status.isOk()) return status;
+      if (Status status = session.value()->keepConstants(Session::Keep::all); !status.isOk()) return status;
       return session.value()->run(pool, *plan.value(), memory.from.data(), memory.to.data(), nullptr, nullptr);
     });
 
@@ -94,7 +94,7 @@ TEST("every allocation of making, planning and running a session fails once: a c
     Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {way.isa, way.threads, way.conv});
     std::shared_ptr<const Plan> plan;
     failures += failEach("planning", [&]() -> Status {
-      Result<std::shared_ptr<const Plan>> made = session.value()->prepare(d.shapes(), d.shapes());
+      Result<std::shared_ptr<const Plan>> made = session.value()->prepare(d.shapes(), d.shapes(), nullptr, &pool);
       if (made.isOk()) plan = made.value();
       return made.status();
     });
@@ -145,7 +145,7 @@ TEST("constants that cannot be kept for want of memory leave the session as it w
     Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {cpuInfo().isa, 1, ""});
     Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(d.shapes(), d.shapes());
     failAllocation(n);
-    const Status status = guarded([&] { return session.value()->keepConstants(true); });
+    const Status status = guarded([&] { return session.value()->keepConstants(Session::Keep::all); });
     const bool hasFailed = stopFailing();
     note("allocation %d", n);
     Result<std::shared_ptr<const Plan>> again = session.value()->prepare(d.shapes(), d.shapes());

@@ -80,6 +80,28 @@ describe('compile', () => {
     }
   });
 
+  it.each(['float32', 'float64', 'bfloat16'] as const)(
+    'runs what the model was at the call, whatever becomes of its %s weights while they are packed',
+    async (dtype) => {
+      manualSeed(2);
+      const block = settled(new Sequential(new ConvBlock(3, 4), new Conv2d(4, 4, 3), new SqueezeExcite(4, { reducedChannels: 2 }))).to(
+        dtype,
+      );
+      const x = randn([1, 3, 9, 7]);
+      for (const shape of [image, { x: ['N', 3, 'H', 'W'] }]) {
+        const expected = compileSync(block, { inputs: shape }).runSync(x).output;
+        const copy = block.copy();
+        const compiling = compile(copy, { inputs: shape });
+        for (const [, { data }] of copy.namedParameters()) {
+          (data as Float32Array).fill(0);
+          structuredClone(data, { transfer: [data.buffer as ArrayBuffer] });
+        }
+        const session = await compiling;
+        expect(isIdentical(session.runSync(x).output, expected)).toBe(true);
+      }
+    },
+  );
+
   it('folds batch norms unless told not to, and merges nothing', () => {
     const operations = (options: Partial<CompileOptions>): string[] =>
       compileSync(settled(new ConvBlock(3, 3)), { inputs: image, ...options })
