@@ -11,6 +11,9 @@
  */
 import { RepconvError } from './errors.js';
 
+/** The instruction sets there are kernels for; a processor that has one has those before it (native/core/cpu_info.h). */
+export const isas: readonly string[] = ['scalar', 'avx2', 'avx512'];
+
 export interface DebugSettings {
   readonly isa: string;
   readonly conv: string;

@@ -8,7 +8,7 @@
 namespace repconv {
 
 // The codes of RepconvError (lib/errors.ts) that native code can return, and abort, which becomes an AbortError.
-enum class Code { ok, input, shape, unsupported, disposed, busy, outOfMemory, native, aborted };
+enum class Code { ok, input, shape, unsupported, disposed, limit, outOfMemory, native, aborted };
 
 class [[nodiscard]] Status {
  public:

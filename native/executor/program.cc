@@ -3,7 +3,7 @@
 namespace repconv {
 
 Status Program::check() const {
-  if (values.size() > kMaxValues || steps.size() > kMaxValues) return failure(Code::input, "program: more than %zu values or steps", kMaxValues);
+  if (values.size() > kMaxValues || steps.size() > kMaxValues) return failure(Code::limit, "program: more than %zu values or steps", kMaxValues);
   const int count = static_cast<int>(values.size());
   std::vector<bool> isMade(values.size());
   for (size_t v = 0; v < values.size(); v++) {

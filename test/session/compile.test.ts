@@ -1,5 +1,6 @@
 /** What compile takes, what it refuses, and what a session makes of inputs, outputs and shapes. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { isas } from '../../lib/debug.js';
 import { nativeAddon } from '../../lib/engine/addon.js';
 import { trace } from '../../lib/graph/record.js';
 import { ConvBlock } from '../../lib/nn/blocks/convBlock.js';
@@ -176,11 +177,10 @@ describe('the environment', () => {
 });
 
 describe('the instruction set that is forced', () => {
-  const order = ['scalar', 'avx2', 'avx512'];
-  const has = order.indexOf(nativeAddon().info().isa);
-  it.each(order)('is the one that runs: %s, or less where the processor has less', (isa) => {
+  const has = isas.indexOf(nativeAddon().info().isa);
+  it.each(isas)('is the one that runs: %s, or less where the processor has less', (isa) => {
     const session = compileSync(new Conv2d(3, 3, 3), { inputs: image, isa });
-    expect(session.settings.isa).toBe(order[Math.min(has, order.indexOf(isa))]);
+    expect(session.settings.isa).toBe(isas[Math.min(has, isas.indexOf(isa))]);
   });
 });
 
