@@ -19,11 +19,10 @@ Result<std::shared_ptr<const Plan>> Session::prepare(const std::vector<std::vect
     Block block = Block::allocate(sizeBytes);
     if (!block) return failure(Code::outOfMemory, "plan: no memory for %zu bytes of packed constants", sizeBytes);
     fill(block.as<void>());
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      packedBytes_ += block.sizeBytes();
-    }
-    return packed_.emplace(name, std::move(block)).first->second.as<const void>();
+    const Block& kept = packed_.emplace(name, std::move(block)).first->second;
+    std::lock_guard<std::mutex> lock(mutex_);
+    packedBytes_ += kept.sizeBytes();
+    return kept.as<const void>();
   };
   Result<std::unique_ptr<Plan>> plan = Plan::make({program_, kernels_, options_.threads, options_.conv, options_.runsOnce, options_.precision, options_.bfloat16, shapes, largest, packed, isCancelled});
   if (!plan.isOk()) return plan.status();
@@ -77,12 +76,18 @@ Status Session::run(ThreadPool& pool, const Plan& plan, const void* const* input
   if (workspace == nullptr) workspace = std::make_unique<Workspace>();
   workspace->arena = arenas_.take(plan.arenaBytes());
   if (!workspace->arena) return failure(Code::outOfMemory, "run: no memory for an arena of %zu bytes", plan.arenaBytes());
+  // Goes back to the pool also where the run finds no memory.
+  struct Lease {
+    BlockPool& arenas;
+    Block& arena;
+    ~Lease() { arenas.give(std::move(arena)); }
+  };
   Status status;
   {
+    const Lease lease{arenas_, workspace->arena};
     Team team(pool, options_.threads);
     status = plan.run(program_, kernels_, team, inputs, outputs, *workspace, isCancelled, nanoseconds);
   }
-  arenas_.give(std::move(workspace->arena));
   std::lock_guard<std::mutex> lock(mutex_);
   idle_.push_back(std::move(workspace));
   return status;

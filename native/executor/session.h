@@ -55,7 +55,9 @@ class Session {
   Memory memory();
 
  private:
-  Session(Program program, const SessionOptions& options) : program_(std::move(program)), options_(options), kernels_(kernelTable(options.isa)), arenas_(kMaxTeam + 1), staging_(2 * static_cast<size_t>(options.threads)) {}
+  Session(Program program, const SessionOptions& options) : program_(std::move(program)), options_(options), kernels_(kernelTable(options.isa)), arenas_(kMaxTeam + 1), staging_(2 * static_cast<size_t>(options.threads)) {
+    idle_.reserve(kMaxTeam + 1);
+  }
 
   Program program_;
   SessionOptions options_;
