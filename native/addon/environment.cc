@@ -39,6 +39,8 @@ Result<Environment::Started> Environment::start(std::unique_ptr<AsyncRun> run) {
   AsyncRun* job = run.get();
   job->environment_ = this;
   job->id_ = nextId_++;
+  // What the run holds of JavaScript could not be held.
+  if (env_.IsExceptionPending()) return failure(Code::native, "run: its arguments cannot be kept");
   const auto [place, isNew] = runs_.emplace(job->id_, std::move(run));
   napi_value promise = nullptr;
   if (napi_create_promise(env_, &job->deferred_, &promise) != napi_ok) {

@@ -105,8 +105,11 @@ Status SessionObject::open(const Napi::CallbackInfo& info) {
   Result<Program> program = readProgram(info[0]);
   if (!program.isOk()) return program.status();
   Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), options);
-  if (session.isOk()) session_ = std::move(session.value());
-  return session.status();
+  if (!session.isOk()) return session.status();
+  program_ = Napi::Persistent(info[0].As<Napi::Object>());
+  if (program_.IsEmpty()) return failure(Code::native, "session: the program cannot be kept");
+  session_ = std::move(session.value());
+  return Status();
 }
 
 // Collected, perhaps without dispose: what was told of it is taken back.
@@ -188,6 +191,7 @@ Result<Napi::Value> SessionObject::forget(const Napi::CallbackInfo& info) {
 Result<Napi::Value> SessionObject::keepConstants(const Napi::CallbackInfo& info) {
   if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
   Status status = session_->keepConstants(info[0].ToBoolean());
+  if (status.isOk()) program_.Reset();
   account();
   return status;
 }
@@ -280,6 +284,7 @@ Result<Napi::Value> SessionObject::memory(const Napi::CallbackInfo&) {
 Result<Napi::Value> SessionObject::dispose(const Napi::CallbackInfo&) {
   session_ = nullptr;
   plans_.clear();
+  program_.Reset();
   account();
   return Status();
 }

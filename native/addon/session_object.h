@@ -57,6 +57,8 @@ class SessionObject {
 
   Napi::Env env_;
   std::shared_ptr<Session> session_;
+  // Keeps the arrays that constants are read from, until they are the session's own: nobody else may hold them.
+  Napi::ObjectReference program_;
   std::unordered_map<uint32_t, std::shared_ptr<const Plan>> plans_;
   uint32_t nextPlan_ = 0;
   int64_t accountedBytes_ = 0;
