@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { debugSettings } from '../debug.js';
-import { nativeAddon } from '../engine/addon.js';
+import { callNative } from '../engine/addon.js';
 
 export interface Environment {
   readonly version: string;
@@ -22,7 +22,7 @@ const isas = ['scalar', 'avx2', 'avx512'];
 /** @param threads those asked for; 0 for the default */
 export function environment(threads: number): Environment {
   const settings = debugSettings();
-  const processor = nativeAddon().info();
+  const processor = callNative((addon) => addon.info());
   const isCapped = settings.isa !== '' && isas.indexOf(settings.isa) < isas.indexOf(processor.isa);
   return {
     version: packageVersion(),

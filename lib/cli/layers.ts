@@ -4,7 +4,7 @@
  * Work is counted as that of a direct convolution, two operations per multiply-accumulate. Winograd's algorithms do with fewer multiplications, so they can
  * come out above the peak: that is what they are for. The peak is that of float32 multiply-adds in registers on one thread, times the threads.
  */
-import { nativeAddon, type StepDescription } from '../engine/addon.js';
+import { callNative, type StepDescription } from '../engine/addon.js';
 import type { Session } from '../session/session.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type Column, colors, print, rounded, table } from './output.js';
@@ -63,7 +63,7 @@ export function measureLayers(session: Session, images: Tensor): LayerReport {
 
 /** GFLOP/s of float32 multiply-adds on one thread. */
 export function measuredPeak(isa: string): number {
-  return nativeAddon().peak(isa) / 1e9;
+  return callNative((addon) => addon.peak(isa)) / 1e9;
 }
 
 const right = { align: 'right' } as const;

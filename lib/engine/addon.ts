@@ -75,7 +75,7 @@ export interface NativeAddon {
 
 let loaded: NativeAddon | undefined;
 
-/** The addon, loaded by the first call. @throws ERR_NATIVE telling what was tried and what to do */
+/** The addon, loaded by the first call. @throws ERR_NATIVE telling what was tried and what to do; ERR_OOM */
 export function nativeAddon(): NativeAddon {
   loaded ??= loadAddon();
   return loaded;
@@ -107,6 +107,8 @@ function loadAddon(): NativeAddon {
     try {
       return load() as NativeAddon;
     } catch (error) {
+      // It is there, and may be loaded at another time.
+      if ((error as { code?: string }).code === 'ERR_OOM') throw nativeError(error);
       failures.push({ place, error: error as Error });
     }
   }

@@ -45,7 +45,7 @@ export class Plans {
     const plan = this.#plans.get(key) ?? this.#describe(key, shapes, largest);
     this.#plans.delete(key);
     this.#plans.set(key, plan);
-    this.#dropOldest();
+    this.#dropOldest(plan);
     return plan;
   }
 
@@ -98,6 +98,8 @@ export class Plans {
       throw nativeError(error);
     } finally {
       plan.making = null;
+      // Nobody waits for it any more, and it was dropped meanwhile?
+      this.#forgetUnused(plan);
     }
   }
 
@@ -110,11 +112,11 @@ export class Plans {
     return id;
   }
 
-  /** Keeps as many as may be kept; those that somebody waits for stay. */
-  #dropOldest(): void {
+  /** Keeps as many as may be kept; the newest stays, and those that somebody waits for. */
+  #dropOldest(newest: Plan): void {
     for (const plan of this.#plans.values()) {
       if (this.#plans.size <= maxPlans) break;
-      if (plan.making === null && plan.waiting === 0) this.#drop(plan);
+      if (plan !== newest && plan.making === null && plan.waiting === 0) this.#drop(plan);
     }
   }
 

@@ -60,13 +60,12 @@ CpuInfo detect() {
 #if defined(__linux__)
   if (std::FILE* file = std::fopen("/proc/cpuinfo", "re")) {
     char line[256];
-    while (std::fgets(line, sizeof line, file)) {
-      if (std::strncmp(line, "model name", 10) != 0) continue;
-      const char* value = std::strchr(line, ':');
-      if (value != nullptr) info.model.assign(value + 2, std::strcspn(value + 2, "\n"));
-      break;
+    const char* value = nullptr;
+    while (value == nullptr && std::fgets(line, sizeof line, file)) {
+      if (std::strncmp(line, "model name", 10) == 0) value = std::strchr(line, ':');
     }
     std::fclose(file);
+    if (value != nullptr) info.model.assign(value + 2, std::strcspn(value + 2, "\n"));
   }
 #if defined(_SC_LEVEL1_DCACHE_SIZE)
   if (const long bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE); bytes > 0) info.l1dBytes = static_cast<size_t>(bytes);

@@ -24,6 +24,9 @@ class [[nodiscard]] Status {
   std::string message_;
 };
 
+// Takes no memory: so short a message lies in the string itself.
+inline Status outOfMemory() { return Status(Code::outOfMemory, "out of memory"); }
+
 // A Status with a message in printf's manner.
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
@@ -41,6 +44,7 @@ class [[nodiscard]] Result {
   bool isOk() const { return status_.isOk(); }
   const Status& status() const { return status_; }
   T& value() { return value_; }
+  const T& value() const { return value_; }
 
  private:
   Status status_;

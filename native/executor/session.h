@@ -66,7 +66,9 @@ class Session {
   };
   Packed& packedAt(const std::string& name);
 
-  Session(Program program, const SessionOptions& options) : program_(std::move(program)), options_(options), kernels_(kernelTable(options.isa)), arenas_(kMaxTeam + 1), staging_(2 * static_cast<size_t>(options.threads)) {}
+  Session(Program program, const SessionOptions& options) : program_(std::move(program)), options_(options), kernels_(kernelTable(options.isa)), arenas_(kMaxTeam + 1), staging_(2 * static_cast<size_t>(options.threads)) {
+    idle_.reserve(kMaxTeam + 1);
+  }
 
   Program program_;
   SessionOptions options_;
