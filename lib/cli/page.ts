@@ -166,7 +166,7 @@ body { background: var(--background); color: var(--text); font: 15px/1.5 system-
 main { max-width: 68rem; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .6rem; }
 h2 { font-size: 1.15rem; margin: 2.6rem 0 .3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
-p { margin: .2rem 0; max-width: 46rem; }
+p { margin: .2rem 0; max-width: 56rem; }
 .place { color: var(--muted); }
 .warnings { color: var(--warning); border-left: 3px solid; list-style: none; margin: .8rem 0; padding: 0 0 0 .8rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1rem 1.5rem; margin: 1rem 0; }
@@ -216,16 +216,20 @@ function lines({ x, values, series, logarithmic = [] }, colors) {
     type: logarithmic.includes(name) ? 'logarithmic' : 'linear',
     beginAtZero: name === 'y',
     title: { display: true, text },
-    // Ticks of a logarithmic axis of x stand where something was measured.
-    ...(name === 'x' && logarithmic.includes('x')
-      ? { afterBuildTicks: (scale) => { scale.ticks = places.map((value) => ({ value })); }, ticks: { callback: (value) => String(value) } }
+    // Ticks of x stand where something was measured, unless that is everywhere.
+    ...(name === 'x' && places.length <= 12
+      ? {
+          min: Math.min(...places), max: Math.max(...places),
+          afterBuildTicks: (scale) => { scale.ticks = places.map((value) => ({ value })); },
+          ticks: { autoSkip: !logarithmic.includes('x'), font: { size: 11 }, callback: (value) => String(value) },
+        }
       : {}),
   });
   return {
     type: 'scatter',
     data: {
       datasets: series.map(({ name, points }, i) => ({
-        label: name, data: points.map(([at, value]) => ({ x: at, y: value })), showLine: true, borderWidth: 2, pointRadius: 3,
+        label: name, data: points.map(([at, value]) => ({ x: at, y: value })), showLine: true, borderWidth: 2, pointRadius: 3, clip: false,
         borderColor: colors[i % colors.length], backgroundColor: colors[i % colors.length],
       })),
     },

@@ -73,7 +73,7 @@ function comparisonSection(results: readonly Comparison[]): Section {
       {
         kind: 'lines',
         title: 'Ratio in each round',
-        values: 'its time ÷ ours',
+        values: 'its time ÷ ours (above 1: repconv is faster)',
         x: 'round',
         series: results.map(({ ratios }, i) => ({ name: cases[i], points: ratios.map((ratio, round) => [round + 1, ratio] as const) })),
       },
