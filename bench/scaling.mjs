@@ -190,7 +190,7 @@ async function main() {
   }
   const spreads = sweeps.flatMap(({ points }) => points.map(({ spread }) => spread));
   const noisy = spreads.filter((spread) => spread > noisySpread).length;
-  const warning = `the middle half of the times spans more than ${100 * noisySpread} % of their median in ${noisy} of ${spreads.length} points: not a quiet machine`;
+  const warning = `quartiles more than ${100 * noisySpread} % of the median apart in ${noisy} of ${spreads.length} points: not a quiet machine`;
   if (noisy > 0) print(`\nwarning: ${warning}`);
   await page.write({
     title: 'How the cost of a fused RepVGG grows',

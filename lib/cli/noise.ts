@@ -24,8 +24,7 @@ export function noiseWarnings<R extends CaseResult>(
     const of = [result.network, ...(hasPrecisions ? [result.precision] : []), ...(results.length > 1 ? [caseName(result)] : [])].join(', ');
     const { spread, p95Ms, medianMs } = noisiest;
     return [
-      `${of}: the middle half of the times spans ${Math.round(100 * spread)} % of their median, their p95 is ${(p95Ms / medianMs).toFixed(1)} times it: ` +
-        `not a quiet machine${busy}`,
+      `${of}: quartiles ${Math.round(100 * spread)} % of the median apart, p95 ${(p95Ms / medianMs).toFixed(1)} times it: not a quiet machine${busy}`,
     ];
   });
 }

@@ -84,7 +84,7 @@ describe('what docs/cli.md shows', () => {
         const [warnings, lines] = [true, false].map((is) => text.split('\n').filter((line) => line.startsWith('warning: ') === is));
         for (const warning of warnings)
           expect(warning).toMatch(
-            /^warning: repvgg-a0, batch \d, \d threads?: the middle half of the times spans \d+ % of their median, their p95 is \d\.\d times it: not a quiet machine$/,
+            /^warning: repvgg-a0, batch \d, \d threads?: quartiles \d+ % of the median apart, p95 \d\.\d times it: not a quiet machine$/,
           );
         expectShape(stdout, lines.join('\n'), withoutNumbers);
       }
