@@ -69,7 +69,7 @@ const layerRows = await measureLayer(['direct', 'winograd4']);
 const scaling =
   Number(options.scaling) > 0 ? await measureScaling({ seconds: Number(options.scaling), tell: (at) => tell(`scaling: ${at}`) }) : null;
 const othersShare = others();
-tell('event loop');
+if (Number(options['event-loop']) > 0) tell('event loop');
 const loopRows = Number(options['event-loop']) > 0 ? await measureEventLoop(Number(options['event-loop'])) : [];
 
 const spreads = [
