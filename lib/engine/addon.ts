@@ -22,7 +22,7 @@ export interface StepDescription {
   readonly algorithm: string;
   /** The kernels it runs on: the instruction set; for bfloat16 `amx` or `avx512-bf16`. */
   readonly kernel: string;
-  /** Estimated costs of the algorithms that fitted. */
+  /** Estimated costs of the algorithms that fitted, in vector multiply-adds; or `forced`. */
   readonly why: string;
   /** Multiply-accumulates. */
   readonly macs: number;

@@ -6,7 +6,7 @@
  * It compiles what it is given: batch norms are folded and what follows a convolution is done as it stores, but branches are never merged. That is
  * `repconv`'s act, so that fused against unfused stays a fair question.
  */
-import { debugLog } from '../debug.js';
+import { debugLog, maxThreads } from '../debug.js';
 import { callNative, type NativeSession } from '../engine/addon.js';
 import { nativeOptions } from '../engine/eager.js';
 import { RepconvError } from '../errors.js';
@@ -88,8 +88,8 @@ function translate(model: Traceable | Graph, options: CompileOptions): SessionPa
     throw new RepconvError('ERR_INPUT', `compile: maxBatch expects a whole number from 1 to 65536, got ${maxBatch}`);
   if (!Number.isInteger(maxQueue) || maxQueue < 1 || maxQueue > 65536)
     throw new RepconvError('ERR_INPUT', `compile: maxQueue expects a whole number from 1 to 65536, got ${String(maxQueue)}`);
-  if (options.threads !== undefined && !(Number.isInteger(options.threads) && options.threads >= 1 && options.threads <= 64))
-    throw new RepconvError('ERR_INPUT', `compile: threads expects a whole number from 1 to 64, got ${String(options.threads)}`);
+  if (options.threads !== undefined && !(Number.isInteger(options.threads) && options.threads >= 1 && options.threads <= maxThreads))
+    throw new RepconvError('ERR_INPUT', `compile: threads expects a whole number from 1 to ${maxThreads}, got ${String(options.threads)}`);
   const recorded = model instanceof Graph ? checkedGraph(model, options) : trace(model, options.inputs, options.outputs);
   debugLog(2, () => `recorded\n${printGraph(recorded)}`);
   const graph = passes(options).reduce((current, pass) => {

@@ -108,7 +108,7 @@ export class Plans {
     plan.request = null;
     if (debugSettings().level >= 1)
       for (const step of this.native.describe(id))
-        debugLog(1, () => `${step.label || step.operation}: ${step.algorithm || '–'} ${step.why}`);
+        debugLog(1, () => `${step.label || step.operation}: ${step.algorithm || '–'}${reason(step.why)}`);
     return id;
   }
 
@@ -149,4 +149,10 @@ export class Plans {
       shapes.map((shape) => ({ dtype: 'float32', shape })),
     );
   }
+}
+
+/** `(forced)`, or the estimated costs with their unit. */
+function reason(why: string): string {
+  if (why === '') return '';
+  return why === 'forced' ? ` (${why})` : ` (estimated vector multiply-adds: ${why})`;
 }
