@@ -222,7 +222,10 @@ const binary: Emitter = (builder, { operator, inputs, outputs, label, epilogue }
   const result = outputs[0];
   const [big, small] = sameShape(a.type.shape, result.type.shape) ? [a, b] : [b, a];
   const isWanted = builder.isNhwc(a) || builder.isNhwc(b) || epilogue?.activation !== undefined;
-  const isPossible = result.type.shape.length === 4 && (sameShape(small.type.shape, result.type.shape) || isPerChannel(small, result));
+  const isPossible =
+    result.type.shape.length === 4 &&
+    sameShape(big.type.shape, result.type.shape) &&
+    (sameShape(small.type.shape, result.type.shape) || isPerChannel(small, result));
   if (isWanted && isPossible) {
     const reads = [builder.read(big, 'nhwc'), builder.read(small, 'nhwc')];
     builder.step(operator.name, label, reads, [builder.write(result, 'nhwc')], { ...epilogueAttributes(epilogue) });

@@ -22,6 +22,7 @@ const kinds = [
   'add',
   'concat',
   'attention',
+  'gate',
   'maxPool',
   'averagePool',
   'pad',
@@ -193,6 +194,17 @@ function sentenceOf(step: Step, types: readonly ConcreteType[], generator: Rando
     case 'attention': {
       const weight = normal([C, C, 1, 1], C);
       return (f, values) => f.mul(values[source], f.sigmoid(f.conv2d(f.globalAveragePool2d(values[source]), f.lift(weight), null)));
+    }
+    case 'gate': {
+      // A value for each channel beside an image, or beside one that has but one channel: then neither has the result's shape.
+      const isThin = step.groups % 2 === 0;
+      const weight = normal([1, C, 1, 1], C);
+      const perChannel = normal([1, isThin ? step.out : C, 1, 1]);
+      return (f, values) => {
+        const image = isThin ? f.conv2d(values[source], f.lift(weight), null) : values[source];
+        const operands = step.with % 2 === 0 ? ([f.lift(perChannel), image] as const) : ([image, f.lift(perChannel)] as const);
+        return f[step.activation](step.stride === 2 ? f.add(...operands) : f.mul(...operands));
+      };
     }
     case 'maxPool':
     case 'averagePool': {
