@@ -13,7 +13,7 @@ import type { Layout, Program, ProgramStep, ProgramValue } from './program.js';
 /** What the builder needs to know of a value; values of a graph are such. */
 export interface BuilderValue {
   readonly type: TensorType;
-  /** Set for a constant: float32, or float64 for the arithmetic of folding. */
+  /** Set for a constant, of any format that has numbers: it is rounded to float32. */
   readonly constant?: AnyTensor | undefined;
   /** Set for an input of bytes: the image [N, C, H, W] that becomes of them. Their own shape is its, with channels last. */
   readonly image?: BuilderValue | undefined;
@@ -127,23 +127,18 @@ export class ProgramBuilder {
   }
 
   #declare(value: BuilderValue, layout: Layout): number {
-    this.#values.push({ dtype: nativeDType(value.type.dtype), layout });
+    // Arithmetic is in float32, whatever format a model's numbers are kept in; bytes stay bytes.
+    this.#values.push({ dtype: value.image === undefined ? 'float32' : 'uint8', layout });
     this.#origins.push(value);
     return this.#values.length - 1;
   }
 
   #constant(value: BuilderValue, tensor: AnyTensor): number {
-    const native =
-      tensor.dtype === 'float64' && value.type.dtype === 'float64' ? tensor : tensor.dtype === 'float32' ? tensor : tensor.to('float32');
+    const { shape, data } = tensor.dtype === 'float32' ? (tensor as Tensor) : tensor.to('float32');
     const index = this.write(value, 'plain');
-    this.#values[index] = { ...this.#values[index], shape: native.shape, data: native.data as Float32Array | Float64Array };
+    this.#values[index] = { ...this.#values[index], shape, data };
     return index;
   }
-}
-
-/** Arithmetic is in float32, but for folding; bytes stay bytes. */
-function nativeDType(dtype: TensorType['dtype']): ProgramValue['dtype'] {
-  return dtype === 'float64' || dtype === 'uint8' ? dtype : 'float32';
 }
 
 type Emitter = (builder: ProgramBuilder, application: Application) => void;

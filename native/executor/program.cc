@@ -25,13 +25,16 @@ Status Program::check() const {
       if (input != kNoValue && (input < 0 || input >= count || !isMade[static_cast<size_t>(input)])) {
         return failure(Code::input, "program: step %zu (%s) reads value %d before it is made", s, steps[s].name.c_str(), input);
       }
-      if (input != kNoValue && values[static_cast<size_t>(input)].dtype == DType::uint8 && !steps[s].operation->readsBytes(i)) {
-        return failure(Code::input, "program: step %zu (%s) reads bytes", s, steps[s].name.c_str());
+      if (input == kNoValue) continue;
+      const DType found = values[static_cast<size_t>(input)].dtype, expected = steps[s].operation->inputType(i);
+      if (found != expected) {
+        return failure(Code::input, "program: step %zu (%s) expects %s as input %zu, got %s", s, steps[s].name.c_str(), dtypeName(expected), i, dtypeName(found));
       }
     }
     for (int output : steps[s].outputs) {
       if (!make(output)) return failure(Code::input, "program: step %zu (%s) makes value %d, which is not free", s, steps[s].name.c_str(), output);
-      if (values[static_cast<size_t>(output)].dtype == DType::uint8) return failure(Code::input, "program: value %d of uint8 is no input", output);
+      const DType found = values[static_cast<size_t>(output)].dtype, made = steps[s].operation->outputType();
+      if (found != made) return failure(Code::input, "program: step %zu (%s) makes %s, not %s", s, steps[s].name.c_str(), dtypeName(made), dtypeName(found));
     }
   }
   // An output has memory of its own: it is the result of a step, named once.
@@ -47,6 +50,8 @@ Status Program::check() const {
   }
   return Status();
 }
+
+const char* dtypeName(DType dtype) { return dtype == DType::float64 ? "float64" : dtype == DType::uint8 ? "uint8" : "float32"; }
 
 Status checkShape(const std::vector<int64_t>& shape) {
   if (shape.size() > kMaxRank) return failure(Code::shape, "program: a value has %zu axes, more than %zu", shape.size(), kMaxRank);

@@ -10,7 +10,7 @@ namespace {
 
 const double* kernelAt(const RunContext& context, size_t input) { return static_cast<const double*>(context.inputs[input]); }
 
-bool isKernel(const ValueType* type) { return type != nullptr && type->dtype == DType::float64 && type->layout == Layout::plain && type->shape.size() == 3; }
+bool isKernel(const ValueType* type) { return type != nullptr && type->layout == Layout::plain && type->shape.size() == 3; }
 
 // Work for one thread: rows of a kernel, a few at a time.
 template <typename Body>
@@ -45,6 +45,8 @@ class FusionOperation : public Operation {
     const bool isRight = types.outputs.size() == 1 && isKernel(types.outputs[0]) && attribute_.fits(types);
     return isRight ? Status() : failure(Code::shape, "%s: kernels do not go together", Attribute::kName);
   }
+  DType inputType(size_t) const override { return DType::float64; }
+  DType outputType() const override { return DType::float64; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     return std::unique_ptr<Task>(new FusionTask<Attribute>(*context.types, attribute_));
   }
@@ -61,7 +63,7 @@ struct ScaleChannels {
 
   bool fits(const StepTypes& types) const {
     const ValueType *kernel = types.input(0), *factors = types.input(1);
-    if (!isKernel(kernel) || factors == nullptr || factors->dtype != DType::float64 || kernel->shape != types.outputs[0]->shape || kernel->shape[0] % groups != 0) return false;
+    if (!isKernel(kernel) || factors == nullptr || kernel->shape != types.outputs[0]->shape || kernel->shape[0] % groups != 0) return false;
     return factors->shape == std::vector<int64_t>{isInput ? kernel->shape[1] * groups : kernel->shape[0]};
   }
 

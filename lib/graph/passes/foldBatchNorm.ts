@@ -2,6 +2,8 @@
  * before   a = conv2d(x, w, b)    y = batchNorm(a)          (or convTranspose2d)
  * after    y = conv2d(x, w', b')
  * when     a has no other user, and all parameters are constants; what cannot be folded (a NaN, a negative variance) stays as it is
+ *
+ * The new parameters are rounded to float32, in which sessions compute, whatever format the old ones are kept in.
  */
 import type { BatchNormAttributes } from '../../ops/batchNorm.js';
 import type { Conv2dAttributes } from '../../ops/conv2d.js';
@@ -9,7 +11,6 @@ import type { ConvTranspose2dAttributes } from '../../ops/convTranspose2d.js';
 import { compose } from '../../reparam/algebra.js';
 import { batchNormMap, type ConvMap, convMap, convTransposeMap, roundedParameters } from '../../reparam/convMap.js';
 import { isReason, Reason } from '../../reparam/reason.js';
-import type { FloatDType } from '../../tensor/dtype.js';
 import type { AnyTensor } from '../../tensor/tensor.js';
 import type { Graph, Node, Value } from '../graph.js';
 import { rewrite } from '../rewrite.js';
@@ -23,7 +24,7 @@ export function foldBatchNorm(graph: Graph): Graph {
     if (conv === undefined || uses.get(input) !== 1) return undefined;
     const map = foldedMap(conv, node);
     if (isReason(map)) return undefined;
-    const { weight, bias } = roundedParameters(map, (conv.inputs[1] as Value).type.dtype as FloatDType);
+    const { weight, bias } = roundedParameters(map, 'float32');
     const inputs = [
       rewriter.now(conv.inputs[0] as Value),
       rewriter.constant(weight, `${conv.label}.weight`),
