@@ -1,9 +1,9 @@
 /**
  * `compile`: a model becomes a session that runs it, any number of times, on threads of its own.
  *
- *     record → fold batch norms → spell out padding → lower → plan for each shape that comes
+ *     record → fold constants → remove identities → fold batch norms → spell out padding → lower → plan for each shape that comes
  *
- * It compiles what it is given: batch norms are folded and what follows a convolution is done as it stores, but branches are never merged. That is
+ * It compiles what it is given: constants and batch norms are folded and what follows a convolution is done as it stores, but branches are never merged. That is
  * `repconv`'s act, so that fused against unfused stays a fair question.
  */
 import { debugLog } from '../debug.js';
@@ -12,6 +12,8 @@ import { nativeOptions } from '../engine/eager.js';
 import { RepconvError } from '../errors.js';
 import { Graph } from '../graph/graph.js';
 import { foldBatchNorm } from '../graph/passes/foldBatchNorm.js';
+import { foldConstants } from '../graph/passes/foldConstants.js';
+import { removeIdentity } from '../graph/passes/removeIdentity.js';
 import { spellOutPadding } from '../graph/passes/spellOutPadding.js';
 import { printGraph } from '../graph/print.js';
 import { type InputSpec, trace } from '../graph/record.js';
@@ -122,6 +124,7 @@ function checkedGraph(graph: Graph, { inputs, outputs }: CompileOptions): Graph 
   return graph;
 }
 
+/** In this order: what is computed from parameters may turn out to be a 1 or a weight, and what does nothing may stand between a convolution and its batch norm. */
 function passes(options: CompileOptions): ((graph: Graph) => Graph)[] {
-  return [...(options.foldBatchNorm === false ? [] : [foldBatchNorm]), spellOutPadding];
+  return [foldConstants, removeIdentity, ...(options.foldBatchNorm === false ? [] : [foldBatchNorm]), spellOutPadding];
 }

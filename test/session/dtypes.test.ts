@@ -47,7 +47,11 @@ const layers: readonly (readonly [string, () => Module, readonly number[]])[] = 
 /** Numbers that no format but float64 holds exactly. */
 function settled(module: Module): Module {
   const generator = new Random(5);
-  const change = { weight: () => 0.7 + 0.6 * generator.uniform(), running_mean: () => generator.normal(), running_var: () => 0.5 + generator.uniform() };
+  const change = {
+    weight: () => 0.7 + 0.6 * generator.uniform(),
+    running_mean: () => generator.normal(),
+    running_var: () => 0.5 + generator.uniform(),
+  };
   for (const [key, { data, shape }] of module.stateDict()) {
     const next = shape.length === 1 ? change[key.slice(key.lastIndexOf('.') + 1) as keyof typeof change] : undefined;
     if (next !== undefined) (data as Float32Array).set(Float32Array.from(data as Float32Array, next));
