@@ -1,5 +1,5 @@
 /** What sessions compute in, as the command line names it. */
-import { type CompileOptions, precisions } from '../session/compile.js';
+import { type CompileOptions, precisions } from '../session/options.js';
 import type { Session } from '../session/session.js';
 
 export { precisions };

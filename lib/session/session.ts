@@ -17,7 +17,6 @@ import { type BuilderValue, channelsLast } from '../engine/programBuilder.js';
 import { RepconvError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import type { Shape } from '../tensor/shape.js';
-import type { Tensor } from '../tensor/tensor.js';
 import { onAbort } from './abort.js';
 import {
   checkedInputs,
@@ -28,22 +27,8 @@ import {
   type SessionOutputs,
 } from './arguments.js';
 import { InputShapes } from './inputShapes.js';
+import { checkRunOptions, type RunOptions, type RunSyncOptions } from './options.js';
 import { type Plan, Plans } from './plans.js';
-
-/** Of one {@link Session.runSync}. */
-export interface RunSyncOptions {
-  /**
-   * Tensors to write outputs into, by name; a model of one output also takes its tensor bare. float32, of the output's shape, and sharing memory neither
-   * with an input nor with each other. Outputs that are not named come as fresh tensors.
-   */
-  readonly out?: Tensor | Readonly<Record<string, Tensor>>;
-}
-
-/** Of one {@link Session.run}. The tensors of `out` are written when the run has ended well, and not at all otherwise; until then they may be read. */
-export interface RunOptions extends RunSyncOptions {
-  /** Ends the run: at once if it waits, after the layer it is in if it computes. The promise rejects with what the signal gives as reason, an AbortError. */
-  readonly signal?: AbortSignal;
-}
 
 /** One line of {@link Session.profile}. */
 export interface StepProfile extends StepDescription {
@@ -132,7 +117,9 @@ export class Session {
    * @throws ERR_INPUT for missing, unknown or detached inputs or tensors of `out`, ERR_SHAPE for shapes other than declared, ERR_BUSY when `maxQueue` runs
    * wait or compute, ERR_DISPOSED, ERR_OOM; what the signal says when it aborts (an AbortError unless told otherwise)
    */
-  async run(inputs: SessionInputs, { signal, out }: RunOptions = {}): Promise<SessionOutputs> {
+  async run(inputs: SessionInputs, options: RunOptions = {}): Promise<SessionOutputs> {
+    checkRunOptions(options, 'run');
+    const { signal, out } = options;
     signal?.throwIfAborted();
     const native = this.#alive('run');
     if (this.#queueDepth >= this.#maxQueue)
@@ -160,8 +147,9 @@ export class Session {
    * they lie.
    * @throws as {@link run}, but for aborts and ERR_BUSY
    */
-  runSync(inputs: SessionInputs, { out }: RunSyncOptions = {}): SessionOutputs {
-    return this.#runHere(inputs, out, 'runSync').outputs;
+  runSync(inputs: SessionInputs, options: RunSyncOptions = {}): SessionOutputs {
+    checkRunOptions(options, 'runSync');
+    return this.#runHere(inputs, options.out, 'runSync').outputs;
   }
 
   /** Runs once, on the calling thread, and tells what each step took. @throws as {@link runSync} */

@@ -41,7 +41,7 @@ const layers: readonly (readonly [string, () => Module, readonly number[]])[] = 
   ['ConvTranspose2d and BatchNorm2d', () => new Sequential(new ConvTranspose2d(8, 4, 3), new BatchNorm2d(4)), [1, 8, 8, 7]],
   ['ConvBlock', () => new ConvBlock(8, 8), [1, 8, 8, 7]],
   ['RepVGGBlock', () => new RepVGGBlock(8, 8), [1, 8, 8, 7]],
-  ['MobileOneBlock', () => new MobileOneBlock(8, 8, 3, { padding: 1, numConvBranches: 2 }), [1, 8, 8, 7]],
+  ['MobileOneBlock', () => new MobileOneBlock(8, 8, 3, { padding: 1, branches: 2 }), [1, 8, 8, 7]],
 ];
 
 /** Numbers that no format but float64 holds exactly. */
