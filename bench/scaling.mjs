@@ -7,10 +7,11 @@
 import { freemem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { environment, environmentLine } from '../dist/cli/environment.js';
-import { measuredPeak, percent } from '../dist/cli/layers.js';
+import { percent } from '../dist/cli/layers.js';
 import { print, rounded, table } from '../dist/cli/output.js';
 import { pageFile } from '../dist/cli/page.js';
 import { takeTurns, timesOf } from '../dist/cli/turns.js';
+import { measuredPeak } from '../dist/engine/peak.js';
 import { compile, createRepVGG, difference, manualSeed, Random, randn } from '../dist/index.mjs';
 
 const { values: options, positionals } = parseArgs({

@@ -12,7 +12,7 @@ export type { SessionInput, SessionInputs, SessionOutputs } from './session/argu
 export { compile, compileSync } from './session/compile.js';
 export type { CompileOptions, RunOptions, RunSyncOptions } from './session/options.js';
 export type { PreprocessOptions, PreprocessSpec } from './session/preprocess.js';
-export { Session, type StepProfile } from './session/session.js';
+export { Session, type SessionSettings, type StepProfile } from './session/session.js';
 
 // Networks and blocks
 

@@ -1,5 +1,6 @@
 /** What callers hand to a run: checked, and put in the order of the program. */
 import { listed, printable, RepconvError, shown } from '../errors.js';
+import { Random, randn } from '../tensor/random.js';
 import { type Shape, showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 
@@ -50,6 +51,27 @@ export function checkedInputs(given: SessionInputs, declared: readonly DeclaredI
     checkMemory(value, what);
     return value as GivenInput;
   });
+}
+
+/** Inputs of these shapes, the same each time. @param shapes null: they are not known @throws ERR_INPUT */
+export function randomInputs(
+  declared: readonly DeclaredInput[],
+  shapes: readonly (readonly number[])[] | null,
+  operation: string,
+): Record<string, Tensor<'float32' | 'uint8'>> {
+  if (shapes === null) {
+    const open = listed(declared.map(({ name, shape }) => `${name} ${showShape(shape)}`));
+    throw new RepconvError('ERR_INPUT', `${operation}: expects inputs where more than the batch is open: ${open}`);
+  }
+  const generator = new Random(1);
+  return Object.fromEntries(
+    declared.map(({ name, dtype }, i) => {
+      if (dtype === 'float32') return [name, randn(shapes[i], { generator })];
+      const bytes = new Tensor('uint8', shapes[i]);
+      for (let k = 0; k < bytes.size; k++) bytes.data[k] = generator.integer(0, 255);
+      return [name, bytes];
+    }),
+  );
 }
 
 function isBytes(value: unknown): value is Uint8Array | Uint8ClampedArray {

@@ -9,6 +9,7 @@
 import { debugLog } from '../debug.js';
 import { callNative, type NativeSession } from '../engine/addon.js';
 import { nativeOptions } from '../engine/eager.js';
+import { chosenThreads } from '../engine/threads.js';
 import { listed, printable, RepconvError, shown } from '../errors.js';
 import { Graph } from '../graph/graph.js';
 import { foldBatchNorm } from '../graph/passes/foldBatchNorm.js';
@@ -47,20 +48,23 @@ function translate(model: Traceable | Graph, options: CompileOptions): SessionPa
   checkNoneIsEmpty(recorded);
   debugLog(2, () => `recorded\n${printGraph(recorded)}`);
   const graph = passes(options).reduce((current, pass) => {
+    const start = performance.now();
     const next = pass(current);
+    debugLog(1, () => `${pass.name} in ${(performance.now() - start).toFixed(1)} ms`);
     debugLog(2, () => `after ${pass.name}\n${printGraph(next)}`);
     return next;
   }, recorded);
   const preprocess = checkedPreprocess(options.preprocess, graph.inputs);
   const { program, origins } = lower(graph, preprocess);
+  const { threads, because: threadsBecause } = chosenThreads(options.threads);
   const settings = nativeOptions({
     precision,
     ...(options.isa === undefined ? {} : { isa: options.isa }),
     ...(options.conv === undefined ? {} : { conv: options.conv }),
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    threads,
   });
   const native: NativeSession = callNative((addon) => new addon.Session(program, settings));
-  return { native, graph, origins, maxBatch, maxQueue, byteInputs: new Set(preprocess.keys()) };
+  return { native, graph, origins, maxBatch, maxQueue, threadsBecause, byteInputs: new Set(preprocess.keys()) };
 }
 
 /** A graph has its inputs and outputs already; a caller who states others means another graph. */

@@ -1,4 +1,5 @@
 /** What `compile` and `run` may be told, and the check that they were told nothing else. */
+import { mostThreads } from '../engine/threads.js';
 import { listed, RepconvError, shown } from '../errors.js';
 import type { InputSpec } from '../graph/record.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -104,7 +105,7 @@ const compileOptions: { readonly [N in keyof Required<CompileOptions>]: Rule } =
   inputs: checkedElsewhere,
   outputs: checkedElsewhere,
   precision: { expects: `one of ${precisions.join(', ')}`, fits: (value) => (precisions as readonly unknown[]).includes(value) },
-  threads: wholeNumber(64),
+  threads: wholeNumber(mostThreads),
   maxBatch: wholeNumber(65536),
   preprocess: checkedElsewhere,
   maxQueue: wholeNumber(65536),

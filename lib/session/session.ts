@@ -13,6 +13,7 @@ import {
   nativeError,
   type StepDescription,
 } from '../engine/addon.js';
+import { knownPeak, type WorkRates, workRates } from '../engine/peak.js';
 import { type BuilderValue, channelsLast } from '../engine/programBuilder.js';
 import { RepconvError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
@@ -23,6 +24,7 @@ import {
   checkedOutputs,
   type DeclaredInput,
   type GivenInput,
+  randomInputs,
   type SessionInputs,
   type SessionOutputs,
 } from './arguments.js';
@@ -31,10 +33,14 @@ import { checkRunOptions, type RunOptions, type RunSyncOptions } from './options
 import { type Plan, Plans } from './plans.js';
 
 /** One line of {@link Session.profile}. */
-export interface StepProfile extends StepDescription {
+export interface StepProfile extends StepDescription, WorkRates {
   readonly milliseconds: number;
-  /** Of convolutions and linear layers, two operations per multiply-accumulate; 0 for others. */
-  readonly gigaflopsPerSecond: number;
+}
+
+/** What a session settled on, and why so many threads. */
+export interface SessionSettings extends NativeSettings {
+  /** Who decided {@link threads}: the option, `REPCONV_THREADS`, the affinity of the process or the quota of its control group. */
+  readonly threadsBecause: string;
 }
 
 /** What a session is made of. */
@@ -44,6 +50,7 @@ export interface SessionParts {
   readonly origins: readonly BuilderValue[];
   readonly maxBatch: number;
   readonly maxQueue: number;
+  readonly threadsBecause: string;
   /** Names of the inputs that come as bytes. */
   readonly byteInputs: ReadonlySet<string>;
 }
@@ -58,11 +65,13 @@ export class Session {
   readonly #shapes: InputShapes;
   readonly #declared: readonly DeclaredInput[];
   readonly #maxQueue: number;
+  readonly #threadsBecause: string;
 
   /** Use {@link compile}. */
-  private constructor({ native, graph, origins, maxBatch, maxQueue, byteInputs }: SessionParts) {
+  private constructor({ native, graph, origins, maxBatch, maxQueue, threadsBecause, byteInputs }: SessionParts) {
     this.#native = native;
     this.#maxQueue = maxQueue;
+    this.#threadsBecause = threadsBecause;
     this.#plans = new Plans(native, graph, origins);
     this.#declared = graph.inputs.map(({ name, type }) =>
       byteInputs.has(name) ? { name, dtype: 'uint8', shape: channelsLast(type.shape) } : { name, dtype: 'float32', shape: type.shape },
@@ -103,11 +112,12 @@ export class Session {
   }
 
   /**
-   * The instruction set and precision in use, and the threads that one run may take: what was asked for, or what this processor and process allow.
+   * The instruction set and precision in use, and the threads that one run may take: what was asked for, or what this processor and process allow, and
+   * which of these it was.
    * @throws ERR_DISPOSED
    */
-  get settings(): NativeSettings {
-    return this.#alive('settings').settings();
+  get settings(): SessionSettings {
+    return { ...this.#alive('settings').settings(), threadsBecause: this.#threadsBecause };
   }
 
   /**
@@ -152,14 +162,17 @@ export class Session {
     return this.#runHere(inputs, options.out, 'runSync').outputs;
   }
 
-  /** Runs once, on the calling thread, and tells what each step took. @throws as {@link runSync} */
-  profile(inputs: SessionInputs): StepProfile[] {
-    const { steps, nanoseconds } = this.#runHere(inputs, undefined, 'profile');
-    return steps.map((step, i) => ({
-      ...step,
-      milliseconds: nanoseconds[i] / 1e6,
-      gigaflopsPerSecond: nanoseconds[i] === 0 ? 0 : (2 * step.macs) / nanoseconds[i],
-    }));
+  /**
+   * Runs once, on the calling thread, and tells what each step took, and which share of the processor's peak that is (measured by the first call in a
+   * process, in a tenth of a second). Without inputs: on random ones of the largest batch, the same each time.
+   * @throws as {@link runSync}; ERR_INPUT for no inputs where more than the batch is open
+   */
+  profile(inputs?: SessionInputs): StepProfile[] {
+    const { isa, threads } = this.#alive('profile').settings();
+    const given = inputs === undefined ? randomInputs(this.#declared, this.#shapes.onlyOpenBatch, 'profile') : inputs;
+    const { steps, nanoseconds } = this.#runHere(given, undefined, 'profile');
+    const peak = threads * knownPeak(isa);
+    return steps.map((step, i) => ({ ...step, milliseconds: nanoseconds[i] / 1e6, ...workRates(step.macs, nanoseconds[i] / 1e6, peak) }));
   }
 
   /**

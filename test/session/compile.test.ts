@@ -189,14 +189,14 @@ describe('the environment', () => {
     Object.assign(process.env, { REPCONV_ISA: 'scalar', REPCONV_CONV: 'im2col', REPCONV_THREADS: '3' });
     const layer = new Conv2d(3, 40, 3);
     const session = compileSync(layer, { inputs: image });
-    expect(session.settings).toEqual({ isa: 'scalar', threads: 3, precision: 'float32' });
+    expect(session.settings).toEqual({ isa: 'scalar', threads: 3, precision: 'float32', threadsBecause: 'REPCONV_THREADS' });
     expect(session.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({ algorithm: 'im2col', why: 'forced' });
     const told = compileSync(layer, { inputs: image, threads: 1, conv: 'direct' });
-    expect(told.settings).toEqual({ isa: 'scalar', threads: 1, precision: 'float32' });
+    expect(told.settings).toEqual({ isa: 'scalar', threads: 1, precision: 'float32', threadsBecause: 'the option threads' });
     expect(told.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({ algorithm: 'direct', why: 'forced' });
   });
 
-  it.each(['-1', '1.5', 'many', '1e9'])('refuses %s threads', (threads) => {
+  it.each(['-1', '1.5', 'many', '65', '1e9'])('refuses %s threads', (threads) => {
     process.env.REPCONV_THREADS = threads;
     expectRefusal(() => compileSync(new ReLU(), { inputs: image }), 'ERR_INPUT', /^REPCONV_THREADS: expected a whole number from 0 to /);
   });
