@@ -179,7 +179,7 @@ Napi::Function SessionObject::define(Napi::Env env) {
                      {InstanceMethod<&SessionObject::prepare>("prepare"), InstanceMethod<&SessionObject::prepareAsync>("prepareAsync"), InstanceMethod<&SessionObject::forget>("forget"),
                       InstanceMethod<&SessionObject::keepConstants>("keepConstants"), InstanceMethod<&SessionObject::runSync>("runSync"),
                       InstanceMethod<&SessionObject::run>("run"), InstanceMethod<&SessionObject::describe>("describe"),
-                      InstanceMethod<&SessionObject::settings>("settings"), InstanceMethod<&SessionObject::memory>("memory"),
+                      InstanceMethod<&SessionObject::arena>("arena"), InstanceMethod<&SessionObject::settings>("settings"), InstanceMethod<&SessionObject::memory>("memory"),
                       InstanceMethod<&SessionObject::dispose>("dispose")});
 }
 
@@ -341,6 +341,22 @@ Napi::Value SessionObject::describe(const Napi::CallbackInfo& info) {
     row.Set("why", task.why);
     row.Set("macs", task.macs);
     result.Set(static_cast<uint32_t>(s), row);
+  }
+  return result;
+}
+
+Napi::Value SessionObject::arena(const Napi::CallbackInfo& info) {
+  Napi::Array result = Napi::Array::New(info.Env());
+  const std::shared_ptr<const Plan> plan = planOf(info);
+  if (plan == nullptr) return result;
+  for (const Placement& placement : plan->placements()) {
+    Napi::Object row = Napi::Object::New(info.Env());
+    row.Set("value", placement.value);
+    row.Set("offset", static_cast<double>(placement.offset));
+    row.Set("bytes", static_cast<double>(placement.sizeBytes));
+    row.Set("from", placement.from);
+    row.Set("to", placement.to);
+    result.Set(result.Length(), row);
   }
   return result;
 }

@@ -34,6 +34,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value run(const Napi::CallbackInfo& info);
   // describe(plan) → per step { label, operation, algorithm, why, macs }
   Napi::Value describe(const Napi::CallbackInfo& info);
+  // arena(plan) → per value in it { value, offset, bytes, from, to }: the steps during which its place is taken
+  Napi::Value arena(const Napi::CallbackInfo& info);
   // settings() → { isa, threads }: of the kernels in use, and of one run at most
   Napi::Value settings(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);

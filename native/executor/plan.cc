@@ -118,6 +118,7 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request) {
   ArenaPlan arena = planArena(program, valueBytes, parts.steps);
   plan->parts_ = parts;
   plan->offsets_ = std::move(arena.offsets);
+  plan->placements_ = std::move(arena.placements);
   plan->scratchOffset_ = arena.sizeBytes;
   plan->arenaBytes_ = arena.sizeBytes + scratchBytes;
   return plan;
