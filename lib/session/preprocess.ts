@@ -28,7 +28,8 @@ export type PreprocessSpec = Readonly<Record<string, PreprocessOptions>>;
 /** The normalization of each input that comes as bytes, by name. @throws ERR_INPUT, ERR_SHAPE for an input that is no image */
 export function checkedPreprocess(spec: PreprocessSpec | undefined, inputs: readonly Value[]): ReadonlyMap<string, Normalization> {
   const refuse = (text: string): RepconvError => new RepconvError('ERR_INPUT', `compile: preprocess${text}`);
-  if (spec !== undefined && (typeof spec !== 'object' || spec === null)) throw refuse(` expects an object, got ${shown(spec)}`);
+  if (spec !== undefined && (typeof spec !== 'object' || spec === null || Array.isArray(spec)))
+    throw refuse(` expects an object, got ${shown(spec)}`);
   return new Map(
     Object.entries(spec ?? {}).map(([name, options]) => {
       const input = inputs.find((candidate) => candidate.name === name);
@@ -48,7 +49,9 @@ export function checkedPreprocess(spec: PreprocessSpec | undefined, inputs: read
       const perChannel = (what: 'mean' | 'std', fallback: number): Tensor => {
         const numbers: unknown = options[what] ?? new Array<number>(channels).fill(fallback);
         const isRight =
-          Array.isArray(numbers) && numbers.length === channels && numbers.every((value) => Number.isFinite(Math.fround(value as number)));
+          Array.isArray(numbers) &&
+          numbers.length === channels &&
+          numbers.every((value) => typeof value === 'number' && Number.isFinite(Math.fround(value)));
         if (!isRight) throw refuse(`.${shownName}.${what} expects ${channels} finite numbers, one per channel, got ${shown(numbers)}`);
         return new Tensor('float32', [channels], Float32Array.from(numbers as number[]));
       };

@@ -139,6 +139,13 @@ describe('preprocess', () => {
   const layer = new Conv2d(3, 4, 3);
   it.each<[string, unknown, string, string]>([
     ['an input there is not', { x: { from } }, 'ERR_INPUT', 'compile: preprocess expects names of inputs (images), got x'],
+    ['a list', [], 'ERR_INPUT', 'compile: preprocess expects an object, got []'],
+    [
+      'text for numbers',
+      { images: { from, mean: ['0', '0', '0'] } },
+      'ERR_INPUT',
+      "compile: preprocess.images.mean expects 3 finite numbers, one per channel, got [ '0', '0', '0' ]",
+    ],
     ['no object', 3, 'ERR_INPUT', 'compile: preprocess expects an object, got 3'],
     ['null for an input', { images: null }, 'ERR_INPUT', 'compile: preprocess.images expects an object of from, mean, std, got null'],
     [

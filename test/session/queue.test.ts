@@ -1,5 +1,7 @@
 /** Many runs at once: how many may wait, what a signal ends, plans for new shapes, and memory that is used again. */
+
 import { getEventListeners } from 'node:events';
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { type NativeSession, nativeAddon } from '../../lib/engine/addon.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
@@ -74,7 +76,7 @@ describe('the queue', () => {
   });
 
   it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 65537, '8'])('refuses maxQueue %s', (maxQueue) => {
-    const message = `compile: maxQueue expects a whole number from 1 to 65536, got ${maxQueue}`;
+    const message = `compile: maxQueue expects a whole number from 1 to 65536, got ${inspect(maxQueue)}`;
     expectRefusal(() => slow(1, { maxQueue: maxQueue as number }), 'ERR_INPUT', message);
   });
 });
