@@ -6,9 +6,10 @@
 // Equality with the float64 reference comes first.
 import { pathToFileURL } from 'node:url';
 import { environment, environmentLine } from '../dist/cli/environment.js';
-import { measuredPeak, percent } from '../dist/cli/layers.js';
+import { percent } from '../dist/cli/layers.js';
 import { print, rounded, table } from '../dist/cli/output.js';
 import { quantile } from '../dist/cli/turns.js';
+import { measuredPeak } from '../dist/engine/peak.js';
 import { Conv2d, compile, difference, manualSeed, Random, randn, referenceForward } from '../dist/index.mjs';
 
 const channels = 192;

@@ -8,11 +8,12 @@ import { freemem } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { counted, environment, environmentLine } from '../dist/cli/environment.js';
-import { measuredPeak, percent } from '../dist/cli/layers.js';
+import { percent } from '../dist/cli/layers.js';
 import { noisySpread } from '../dist/cli/noise.js';
 import { numberColumns, print, rounded, table } from '../dist/cli/output.js';
 import { pageFile } from '../dist/cli/page.js';
 import { takeTurns, timesOf } from '../dist/cli/turns.js';
+import { measuredPeak } from '../dist/engine/peak.js';
 import { compile, createRepVGG, difference, manualSeed, Random, randn } from '../dist/index.mjs';
 
 /** Of float32 rounding over these networks, relative to the largest output. */

@@ -5,6 +5,8 @@
  * Reasons for *not fusing* are no errors: they are in `reparam/reason.ts`. `ERR_UNSAFE` waits for the reader of PyTorch's pickled files.
  */
 
+import { inspect } from 'node:util';
+
 /** Every `code` a {@link RepconvError} can carry, with what it means. */
 export const errorCodes = {
   ERR_INPUT: 'an argument or attribute that no call could accept',
@@ -50,4 +52,15 @@ export function printable(text: string, maxLength = 200): string {
   // Escapes are longer than what they stand for.
   const isCut = text.length > maxLength || escaped.length > maxLength;
   return isCut ? `${escaped.slice(0, maxLength - 1).toWellFormed()}…` : escaped;
+}
+
+/** A value from a user as it may stand in a message: on one line, cut. */
+export function shown(value: unknown, { depth = 1, maxLength = 100 } = {}): string {
+  return printable(inspect(value, { depth, compact: true, breakLength: Infinity, maxArrayLength: 5, maxStringLength: 200 }), maxLength);
+}
+
+/** Names from outside as they may stand in a message: the first few, each cut. */
+export function listed(names: readonly string[], most = 8): string {
+  const first = names.slice(0, most).map((name) => printable(name, 60));
+  return (names.length > most ? [...first, `… (${names.length} in all)`] : first).join(', ');
 }

@@ -94,6 +94,7 @@ export {
   type SessionInput,
   type SessionInputs,
   type SessionOutputs,
+  type SessionSettings,
   Sigmoid,
   SiLU,
   Softmax,

@@ -9,14 +9,10 @@ export { type BlockReport, type RepconvOptions, type Report, repconv } from './r
 // Compiling and running
 
 export type { SessionInput, SessionInputs, SessionOutputs } from './session/arguments.js';
-export { type CompileOptions, compile, compileSync } from './session/compile.js';
+export { compile, compileSync } from './session/compile.js';
+export type { CompileOptions, RunOptions, RunSyncOptions } from './session/options.js';
 export type { PreprocessOptions, PreprocessSpec } from './session/preprocess.js';
-export {
-  type RunOptions,
-  type RunSyncOptions,
-  Session,
-  type StepProfile,
-} from './session/session.js';
+export { Session, type SessionSettings, type StepProfile } from './session/session.js';
 
 // Networks and blocks
 

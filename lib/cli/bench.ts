@@ -1,11 +1,12 @@
 /**
  * `repconv bench`: published networks, equality first, then speed. Unfused and fused on our engine, or (`--compare`) fused on ours and on another.
  */
+import { chosenThreads } from '../engine/threads.js';
 import type { ArchitectureName } from '../nn/models/architecture.js';
 import { printComparisons, printForms } from './benchTables.js';
 import { type CaseOptions, caseName, casesOf, checkCases, groupsOf, measureCases } from './cases.js';
 import { type Comparison, compareEngines } from './compare.js';
-import { defaultThreads, environment, environmentLine } from './environment.js';
+import { environment, environmentLine } from './environment.js';
 import { exitCodes } from './failure.js';
 import { printLayers } from './layers.js';
 import { type CaseResult, type MeasureOptions, measureNetwork, type NetworkResult } from './measure.js';
@@ -98,7 +99,7 @@ async function measureAndShow<R extends CaseResult>(
   question: Question<R>,
 ): Promise<void> {
   // What is missing is missed before minutes are spent, and before anything is printed.
-  const { batch, precision, resolution, seed, seconds, rounds = 0, layers = false, threads = [defaultThreads()] } = options;
+  const { batch, precision, resolution, seed, seconds, rounds = 0, layers = false, threads = [chosenThreads().threads] } = options;
   const place = environment(Math.max(...threads));
   const page = html === undefined ? null : pageFile(html, force);
   const cases = casesOf({ batch, precision, threads, seconds, rounds, layers });

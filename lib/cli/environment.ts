@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { debugSettings, isas, maxThreads } from '../debug.js';
+import { debugSettings, isas } from '../debug.js';
 import { callNative } from '../engine/addon.js';
+import { chosenThreads } from '../engine/threads.js';
 
 export interface Environment {
   readonly version: string;
@@ -18,7 +19,7 @@ export interface Environment {
 }
 
 /** @param threads the most that a run takes @throws ERR_INPUT where an environment variable says what cannot be */
-export function environment(threads = defaultThreads()): Environment {
+export function environment(threads = chosenThreads().threads): Environment {
   const settings = debugSettings();
   const processor = callNative((addon) => addon.info());
   const isCapped = settings.isa !== '' && isas.indexOf(settings.isa) < isas.indexOf(processor.isa);
@@ -31,11 +32,6 @@ export function environment(threads = defaultThreads()): Environment {
     threads,
     load: Number(loadavg()[0].toFixed(2)),
   };
-}
-
-/** Threads of a session that does not say. */
-export function defaultThreads(): number {
-  return debugSettings().threads || Math.min(maxThreads, callNative((addon) => addon.info()).threads);
 }
 
 /** `repconv 0.1.0 · Node 20.20.2 · linux-x64 · AMD EPYC · avx512 · 2 threads` */

@@ -1,23 +1,16 @@
-/**
- * What each layer of a session takes, beside the peak of this processor, which is measured on the spot.
- *
- * Work is counted as that of a direct convolution, two operations per multiply-accumulate. Winograd's algorithms do with fewer multiplications, so they can
- * come out above the peak: that is what they are for. The peak is that of float32 multiply-adds in registers on one thread, times the threads.
- */
-import { callNative, type StepDescription } from '../engine/addon.js';
+/** What each layer of a session takes, over several profiles, beside the peak of this processor (engine/peak.ts), which is measured between them. */
+import type { StepDescription } from '../engine/addon.js';
+import { measuredPeak, type WorkRates, workRates } from '../engine/peak.js';
 import type { Session } from '../session/session.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { colors, numberColumns, print, rounded, table } from './output.js';
 import { quantile } from './turns.js';
 
-export interface LayerTime extends StepDescription {
+export interface LayerTime extends StepDescription, WorkRates {
   /** Over several profiled runs. */
   readonly medianMs: number;
   /** Of the time of all layers. */
   readonly shareOfTime: number;
-  /** 0 for steps without multiply-accumulates. */
-  readonly gigaflopsPerSecond: number;
-  readonly shareOfPeak: number;
 }
 
 export interface LayerReport {
@@ -41,7 +34,7 @@ export function measureLayers(session: Session, images: Tensor): LayerReport {
   let peak = measuredPeak(isa);
   while (profiles.length < mostProfiles && performance.now() < end) {
     profiles.push(session.profile(images));
-    peak = Math.max(peak, measuredPeak(isa));
+    peak = measuredPeak(isa);
   }
   const medians = profiles[0].map((_, step) =>
     quantile(
@@ -54,19 +47,11 @@ export function measureLayers(session: Session, images: Tensor): LayerReport {
     whyUnit: 'estimated vector multiply-adds',
     peakGigaflopsPerSecond: peak * threads,
     profiles: profiles.length,
-    layers: profiles[0].map(({ label, operation, algorithm, kernel, why, macs }, i) => {
-      const gigaflopsPerSecond = macs === 0 ? 0 : (2 * macs) / (1e6 * medians[i]);
-      return {
-        ...{ label, operation, algorithm, kernel, why, macs, medianMs: medians[i], shareOfTime: medians[i] / total, gigaflopsPerSecond },
-        shareOfPeak: gigaflopsPerSecond / (peak * threads),
-      };
-    }),
+    layers: profiles[0].map(({ label, operation, algorithm, kernel, why, macs }, i) => ({
+      ...{ label, operation, algorithm, kernel, why, macs, medianMs: medians[i], shareOfTime: medians[i] / total },
+      ...workRates(macs, medians[i], peak * threads),
+    })),
   };
-}
-
-/** GFLOP/s of float32 multiply-adds on one thread. */
-export function measuredPeak(isa: string): number {
-  return callNative((addon) => addon.peak(isa)) / 1e9;
 }
 
 /** What {@link layerRow} has. */

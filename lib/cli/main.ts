@@ -7,7 +7,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { debugSettings, isas, maxThreads } from '../debug.js';
 import { printable, RepconvError } from '../errors.js';
-import { precisions } from '../session/compile.js';
+import { precisions } from '../session/options.js';
 import { packageVersion } from './environment.js';
 import { CommandFailure, exitCodes } from './failure.js';
 

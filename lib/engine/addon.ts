@@ -28,7 +28,7 @@ export interface StepDescription {
   readonly macs: number;
 }
 
-/** What a session settled on. */
+/** What a session settled on, as native code knows it. */
 export interface NativeSettings {
   /** Instruction set of the kernels it runs: `scalar`, `avx2` or `avx512`. */
   readonly isa: string;
@@ -58,6 +58,8 @@ export interface NativeSession {
   runSync(plan: number, inputs: readonly Numbers[], outputs: readonly Numbers[], nanoseconds?: Float64Array): void;
   run(plan: number, inputs: readonly Numbers[], outputs: readonly Numbers[]): { id: number; promise: Promise<readonly Numbers[]> };
   describe(plan: number): StepDescription[];
+  /** Where the values that live only inside a run lie, and during which steps. */
+  arena(plan: number): readonly { value: number; offset: number; bytes: number; from: number; to: number }[];
   settings(): NativeSettings;
   memory(): NativeMemory;
   dispose(): void;

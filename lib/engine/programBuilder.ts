@@ -13,7 +13,7 @@ import type { Layout, Program, ProgramStep, ProgramValue } from './program.js';
 /** What the builder needs to know of a value; values of a graph are such. */
 export interface BuilderValue {
   readonly type: TensorType;
-  /** Set for a constant: float32, or float64 for the arithmetic of folding. */
+  /** Set for a constant, of any format that has numbers: it is rounded to float32. */
   readonly constant?: AnyTensor | undefined;
   /** Whether nobody else has the constant's memory. */
   readonly isPrivate?: boolean | undefined;
@@ -129,24 +129,19 @@ export class ProgramBuilder {
   }
 
   #declare(value: BuilderValue, layout: Layout): number {
-    this.#values.push({ dtype: nativeDType(value.type.dtype), layout });
+    // Arithmetic is in float32, whatever format a model's numbers are kept in; bytes stay bytes.
+    this.#values.push({ dtype: value.image === undefined ? 'float32' : 'uint8', layout });
     this.#origins.push(value);
     return this.#values.length - 1;
   }
 
   #constant(value: BuilderValue, tensor: AnyTensor): number {
-    const native =
-      tensor.dtype === 'float64' && value.type.dtype === 'float64' ? tensor : tensor.dtype === 'float32' ? tensor : tensor.to('float32');
+    const { shape, data } = tensor.dtype === 'float32' ? (tensor as Tensor) : tensor.to('float32');
     const index = this.write(value, 'plain');
-    const isPrivate = value.isPrivate === true || native !== tensor;
-    this.#values[index] = { ...this.#values[index], shape: native.shape, data: native.data as Float32Array | Float64Array, isPrivate };
+    const isPrivate = value.isPrivate === true || tensor.dtype !== 'float32';
+    this.#values[index] = { ...this.#values[index], shape, data, isPrivate };
     return index;
   }
-}
-
-/** Arithmetic is in float32, but for folding; bytes stay bytes. */
-function nativeDType(dtype: TensorType['dtype']): ProgramValue['dtype'] {
-  return dtype === 'float64' || dtype === 'uint8' ? dtype : 'float32';
 }
 
 type Emitter = (builder: ProgramBuilder, application: Application) => void;
@@ -225,7 +220,10 @@ const binary: Emitter = (builder, { operator, inputs, outputs, label, epilogue }
   const result = outputs[0];
   const [big, small] = sameShape(a.type.shape, result.type.shape) ? [a, b] : [b, a];
   const isWanted = builder.isNhwc(a) || builder.isNhwc(b) || epilogue?.activation !== undefined;
-  const isPossible = result.type.shape.length === 4 && (sameShape(small.type.shape, result.type.shape) || isPerChannel(small, result));
+  const isPossible =
+    result.type.shape.length === 4 &&
+    sameShape(big.type.shape, result.type.shape) &&
+    (sameShape(small.type.shape, result.type.shape) || isPerChannel(small, result));
   if (isWanted && isPossible) {
     const reads = [builder.read(big, 'nhwc'), builder.read(small, 'nhwc')];
     builder.step(operator.name, label, reads, [builder.write(result, 'nhwc')], { ...epilogueAttributes(epilogue) });

@@ -1,6 +1,5 @@
 /** The recording reading: a sentence becomes a graph. */
-import { inspect } from 'node:util';
-import { RepconvError } from '../errors.js';
+import { listed, printable, RepconvError, shown } from '../errors.js';
 import { batchNormTraining } from '../ops/batchNormTraining.js';
 import type { TensorType } from '../ops/operator.js';
 import type { Traceable } from '../ops/traceable.js';
@@ -14,19 +13,30 @@ export type InputSpec = Readonly<Record<string, readonly Extent[]>>;
 
 /**
  * Records what `model` computes. Outputs are named by the record the sentence returns, or by `outputs`, or `output`.
- * @throws ERR_TRAIN_MODE for a model in training mode, ERR_UNSUPPORTED for a batch norm that tracks no statistics, ERR_INPUT for a spec or a
- *   result that is none, ERR_SHAPE where shapes do not go together
+ * @param operation who asks, for messages
+ * @throws ERR_TRAIN_MODE for a model in training mode, ERR_UNSUPPORTED for a batch norm that tracks no statistics, ERR_INPUT for a model, spec or
+ *   result that is none and for an input that the sentence never takes, ERR_SHAPE where shapes do not go together
  */
-export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly string[]): Graph {
-  const values = Object.entries(inputs).map(
-    ([name, shape]): Value => ({ name, type: { dtype: 'float32', shape: checkedInput(name, shape) } }),
-  );
-  if (values.length === 0) throw new RepconvError('ERR_INPUT', 'trace: expects at least one input, such as { images: [1, 3, 224, 224] }');
+export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly string[], operation = 'trace'): Graph {
+  if (typeof (model as Traceable | null | undefined)?.compute !== 'function')
+    throw new RepconvError('ERR_INPUT', `${operation}: model expects a module, or an object with compute(f, …), got ${shown(model)}`);
+  const values = checkedInputs(inputs, operation).map(([name, shape]): Value => ({ name, type: { dtype: 'float32', shape } }));
   const names = new Map<AnyTensor, string>();
   for (const [name, tensor] of model.namedTensors?.() ?? []) if (!names.has(tensor)) names.set(tensor, name);
   const recorder = new Recorder(names);
   const result = model.compute(vocabulary<Value>(recorder), ...values);
-  return new Graph(values, namedOutputs(result, outputs), recorder.nodes);
+  const graph = new Graph(values, namedOutputs(result, outputs, operation), recorder.nodes);
+  checkInputsAreTaken(model, graph, operation);
+  return graph;
+}
+
+/** An input that nothing reads, given to a sentence that names fewer, is a mistake; one that it names it may well ignore. */
+function checkInputsAreTaken(model: Traceable, graph: Graph, operation: string): void {
+  const uses = graph.useCounts();
+  const surplus = graph.inputs.slice(Math.max(0, model.compute.length - 1)).filter((input) => !uses.has(input));
+  if (surplus.length === 0) return;
+  const names = listed(surplus.map(({ name }) => name));
+  throw new RepconvError('ERR_INPUT', `${operation}: inputs expects what compute takes, got also ${names}`);
 }
 
 class Recorder {
@@ -69,32 +79,46 @@ class Recorder {
   }
 }
 
-function checkedInput(name: string, shape: unknown): readonly Extent[] {
+function checkedInputs(inputs: unknown, operation: string): (readonly [string, readonly Extent[]])[] {
+  const isRecord = typeof inputs === 'object' && inputs !== null && !Array.isArray(inputs);
+  const entries = isRecord ? Object.entries(inputs) : [];
+  if (entries.length === 0)
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: inputs expects at least one input, such as { images: ['N', 3, 224, 224] }, got ${shown(inputs)}`,
+    );
+  return entries.map(([name, shape]) => [name, checkedInput(name, shape, operation)] as const);
+}
+
+function checkedInput(name: string, shape: unknown, operation: string): readonly Extent[] {
   const isExtent = (extent: unknown): boolean =>
     (typeof extent === 'number' && Number.isInteger(extent) && extent >= 0) ||
     (typeof extent === 'string' && /^[A-Za-z_]\w*$/.test(extent));
   if (!Array.isArray(shape) || !shape.every(isExtent)) {
     throw new RepconvError(
       'ERR_INPUT',
-      `trace: input ${name} expects a list of whole numbers and names such as 'N', got ${JSON.stringify(shape)}`,
+      `${operation}: input ${printable(name, 60)} expects a list of whole numbers and names such as 'N', got ${shown(shape)}`,
     );
   }
   if (isConcrete(shape) && !Number.isSafeInteger(sizeOf(shape)))
-    throw new RepconvError('ERR_LIMIT', `trace: input ${name} of shape ${showShape(shape)} is too large`);
+    throw new RepconvError('ERR_LIMIT', `${operation}: input ${printable(name, 60)} of shape ${showShape(shape)} is too large`);
   return shape;
 }
 
-function namedOutputs(result: unknown, names: readonly string[] | undefined): ReadonlyMap<string, Value> {
+function namedOutputs(result: unknown, names: readonly string[] | undefined, operation: string): ReadonlyMap<string, Value> {
   const entries = isValue(result) ? [['output', result] as const] : Object.entries(result ?? {});
   if (entries.length === 0 || !entries.every((entry): entry is [string, Value] => isValue(entry[1]))) {
-    const found = inspect(result, { depth: 0, compact: true, breakLength: Infinity });
-    throw new RepconvError('ERR_INPUT', `trace: compute expects to return a value or a record of values, got ${found}`);
-  }
-  if (names === undefined) return new Map(entries);
-  if (names.length !== entries.length || new Set(names).size !== names.length) {
     throw new RepconvError(
       'ERR_INPUT',
-      `trace: expects ${entries.length} different output name${entries.length === 1 ? '' : 's'}, got ${JSON.stringify(names)}`,
+      `${operation}: compute expects to return a value or a record of values, got ${shown(result, { depth: 0 })}`,
+    );
+  }
+  if (names === undefined) return new Map(entries);
+  const isNames = Array.isArray(names) && names.every((name) => typeof name === 'string');
+  if (!isNames || names.length !== entries.length || new Set(names).size !== names.length) {
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: expects ${entries.length} different output name${entries.length === 1 ? '' : 's'}, got ${shown(names)}`,
     );
   }
   return new Map(entries.map(([, value], i) => [names[i], value]));

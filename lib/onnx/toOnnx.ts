@@ -5,8 +5,7 @@
  *
  * The model is written as it is, branches, batch norms and all. The same model and options give the same bytes.
  */
-import { inspect } from 'node:util';
-import { printable, RepconvError } from '../errors.js';
+import { printable, RepconvError, shown } from '../errors.js';
 import { Graph, type Value } from '../graph/graph.js';
 import { spellOutPadding } from '../graph/passes/spellOutPadding.js';
 import { type InputSpec, trace } from '../graph/record.js';
@@ -83,7 +82,7 @@ function encoded(message: OnnxMessage<'ModelProto'>, operation: string): Uint8Ar
 function recorded(model: Traceable | Graph, { inputs, outputs }: OnnxOptions, operation: string): Graph {
   if (!(model instanceof Graph)) {
     if (typeof (model as Traceable | null)?.compute !== 'function')
-      throw new RepconvError('ERR_INPUT', `${operation}: model expects a module or a graph, got ${shown(model, 0)}`);
+      throw new RepconvError('ERR_INPUT', `${operation}: model expects a module or a graph, got ${shown(model, { depth: 0 })}`);
     return trace(model, inputs ?? {}, outputs);
   }
   const own = model.inputs.map(({ name, type }) => `${name}: ${showShape(type.shape)}`).join(', ');
@@ -194,9 +193,4 @@ function metadataMessages(
       throw new RepconvError('ERR_INPUT', `${operation}: metadata expects texts, got ${shown(value)} for ${printable(key)}`);
   }
   return entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => ({ key, value }));
-}
-
-/** A value from a user, on one line. */
-function shown(value: unknown, depth = 2): string {
-  return printable(inspect(value, { depth, compact: true, breakLength: Infinity }));
 }

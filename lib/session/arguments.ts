@@ -1,10 +1,11 @@
 /** What callers hand to a run: checked, and put in the order of the program. */
-import { RepconvError } from '../errors.js';
+import { listed, printable, RepconvError, shown } from '../errors.js';
+import { Random, randn } from '../tensor/random.js';
 import { type Shape, showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 
-/** What one input takes: a tensor; of an input that `preprocess` makes from bytes, a uint8 tensor [N, H, W, C] or the bytes bare. */
-export type SessionInput = Tensor<'float32' | 'uint8'> | Uint8Array;
+/** What one input takes: a tensor; of an input that `preprocess` makes from bytes, a uint8 tensor [N, H, W, C] or the bytes bare, as canvas gives them too. */
+export type SessionInput = Tensor<'float32' | 'uint8'> | Uint8Array | Uint8ClampedArray;
 /** Inputs by name; a model of one input also takes its own bare. */
 export type SessionInputs = SessionInput | Readonly<Record<string, SessionInput>>;
 /** Tensors by output name. */
@@ -26,19 +27,22 @@ export interface GivenInput {
 /** The inputs by name, or the only one bare, in their order. Shapes are looked at by InputShapes. @throws ERR_INPUT, ERR_SHAPE for bytes without a shape */
 export function checkedInputs(given: SessionInputs, declared: readonly DeclaredInput[], operation: string): GivenInput[] {
   const names = declared.map(({ name }) => name);
-  const isBare = (given instanceof Tensor || given instanceof Uint8Array) && names.length === 1;
+  const isBare = (given instanceof Tensor || isBytes(given)) && names.length === 1;
   const record = (isBare ? { [names[0]]: given } : given) as Readonly<Record<string, unknown>>;
   const isRecord = typeof record === 'object' && record !== null && !(record instanceof Tensor) && !ArrayBuffer.isView(record);
   const unknown = isRecord ? Object.keys(record).filter((name) => !names.includes(name)) : [];
   if (!isRecord || unknown.length > 0)
     throw new RepconvError(
       'ERR_INPUT',
-      `${operation}: expects the inputs ${names.join(', ')}${unknown.length > 0 ? `, got also ${unknown.join(', ')}` : ''}`,
+      `${operation}: expects the inputs ${listed(names)}, got ${unknown.length > 0 ? `also ${listed(unknown)}` : shown(given, { depth: 0 })}`,
     );
   return declared.map((input) => {
-    const value = record[input.name];
-    if (value instanceof Uint8Array && input.dtype === 'uint8') return { shape: shapeOfBytes(value.length, input, operation), data: value };
-    const what = `${operation}: input ${input.name}`;
+    const value = Object.hasOwn(record, input.name) ? record[input.name] : undefined;
+    if (isBytes(value) && input.dtype === 'uint8') {
+      const data = value instanceof Uint8Array ? value : new Uint8Array(value.buffer, value.byteOffset, value.length);
+      return { shape: shapeOfBytes(value.length, input, operation), data };
+    }
+    const what = `${operation}: input ${printable(input.name, 60)}`;
     if (!(value instanceof Tensor)) {
       const expected = input.dtype === 'uint8' ? 'a Tensor or Uint8Array' : 'a Tensor';
       throw new RepconvError('ERR_INPUT', `${what} expects ${expected}, got ${typeof value}`);
@@ -49,17 +53,45 @@ export function checkedInputs(given: SessionInputs, declared: readonly DeclaredI
   });
 }
 
+/** Inputs of these shapes, the same each time. @param shapes null: they are not known @throws ERR_INPUT */
+export function randomInputs(
+  declared: readonly DeclaredInput[],
+  shapes: readonly (readonly number[])[] | null,
+  operation: string,
+): Record<string, Tensor<'float32' | 'uint8'>> {
+  if (shapes === null) {
+    const open = listed(declared.map(({ name, shape }) => `${name} ${showShape(shape)}`));
+    throw new RepconvError('ERR_INPUT', `${operation}: expects inputs where more than the batch is open: ${open}`);
+  }
+  const generator = new Random(1);
+  return Object.fromEntries(
+    declared.map(({ name, dtype }, i) => {
+      if (dtype === 'float32') return [name, randn(shapes[i], { generator })];
+      const bytes = new Tensor('uint8', shapes[i]);
+      for (let k = 0; k < bytes.size; k++) bytes.data[k] = generator.integer(0, 255);
+      return [name, bytes];
+    }),
+  );
+}
+
+function isBytes(value: unknown): value is Uint8Array | Uint8ClampedArray {
+  return value instanceof Uint8Array || value instanceof Uint8ClampedArray;
+}
+
 /** Bare bytes have the declared shape; how many images they are tells their length. */
 function shapeOfBytes(length: number, { name, shape }: DeclaredInput, operation: string): number[] {
   const [batch, ...image] = shape;
   if (!image.every((extent) => typeof extent === 'number'))
     throw new RepconvError(
       'ERR_SHAPE',
-      `${operation}: input ${name} expects a uint8 Tensor, whose shape tells the extents that ${showShape(shape)} leaves open; got a Uint8Array`,
+      `${operation}: input ${printable(name, 60)} expects a uint8 Tensor, whose shape tells the extents that ${showShape(shape)} leaves open; got a Uint8Array`,
     );
   const images = length / sizeOf(image as number[]);
   if (!Number.isInteger(images) || images === 0 || (typeof batch === 'number' && images !== batch))
-    throw new RepconvError('ERR_SHAPE', `${operation}: input ${name} expects the bytes of ${showShape(shape)}, got ${length}`);
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `${operation}: input ${printable(name, 60)} expects the bytes of ${showShape(shape)}, got ${length}`,
+    );
   return [images, ...(image as number[])];
 }
 
@@ -70,19 +102,21 @@ export function checkedOutputs(
   operation: string,
 ): SessionOutputs {
   const names = outputs.map(([name]) => name);
-  const isRecord = out === undefined || (typeof out === 'object' && out !== null && !(out instanceof Tensor));
+  const isRecord =
+    out === undefined ||
+    (typeof out === 'object' && out !== null && !(out instanceof Tensor) && !Array.isArray(out) && !ArrayBuffer.isView(out));
   const record = out instanceof Tensor && names.length === 1 ? { [names[0]]: out } : isRecord ? (out ?? {}) : null;
   const unknown = Object.keys(record ?? {}).filter((name) => !names.includes(name));
   if (record === null || unknown.length > 0)
     throw new RepconvError(
       'ERR_INPUT',
-      `${operation}: out expects tensors for the outputs ${names.join(', ')}${unknown.length > 0 ? `, got also ${unknown.join(', ')}` : ''}`,
+      `${operation}: out expects tensors for the outputs ${listed(names)}, got ${record === null ? shown(out, { depth: 0 }) : `also ${listed(unknown)}`}`,
     );
   return Object.fromEntries(
     outputs.map(([name, shape]) => {
       if (!Object.hasOwn(record, name)) return [name, new Tensor('float32', shape)];
       const value: unknown = record[name];
-      const what = `${operation}: out.${name}`;
+      const what = `${operation}: out.${printable(name, 60)}`;
       if (!(value instanceof Tensor)) throw new RepconvError('ERR_INPUT', `${what} expects a Tensor, got ${typeof value}`);
       if (value.dtype !== 'float32') throw new RepconvError('ERR_INPUT', `${what} expects float32, got ${value.dtype}`);
       if (showShape(value.shape) !== showShape(shape))

@@ -1,5 +1,5 @@
 /** The declared shapes of a session's inputs: what runs may bring, and which shapes algorithms are chosen for. */
-import { RepconvError } from '../errors.js';
+import { printable, RepconvError } from '../errors.js';
 import { bindExtent, type Shape, showShape } from '../tensor/shape.js';
 
 export class InputShapes {
@@ -33,7 +33,11 @@ export class InputShapes {
           if (typeof extent === 'string' && !bindings.has(extent)) bindings.set(extent, shape[axis]);
           return shape[axis] > 0 && bindExtent(extent, bindings) === shape[axis];
         });
-      if (!fits) throw new RepconvError('ERR_SHAPE', `${operation}: input ${name} expects ${showShape(declared)}, got ${showShape(shape)}`);
+      if (!fits)
+        throw new RepconvError(
+          'ERR_SHAPE',
+          `${operation}: input ${printable(name, 60)} expects ${showShape(declared)}, got ${showShape(shape)}`,
+        );
     }
     const size = this.batch === null ? 0 : (bindings.get(this.batch) ?? 0);
     if (size > this.maxBatch)

@@ -18,7 +18,9 @@ import {
   type Normalization,
   ProgramBuilder,
 } from '../engine/programBuilder.js';
+import { printable, RepconvError } from '../errors.js';
 import type { Graph, Node, Value } from '../graph/graph.js';
+import type { OperatorName } from '../ops/vocabulary.js';
 import { sameShape } from '../tensor/shape.js';
 
 export interface Lowered {
@@ -35,6 +37,7 @@ export function lower(graph: Graph, preprocess: ReadonlyMap<string, Normalizatio
     if (normalization === undefined) builder.input(input);
     else builder.byteInput(input, normalization, input.name);
   }
+  checkParameters(graph);
   const groups = groupEpilogues(graph);
   for (const node of graph.nodes) {
     const group = groups.get(node);
@@ -45,6 +48,37 @@ export function lower(graph: Graph, preprocess: ReadonlyMap<string, Normalizatio
   }
   for (const output of graph.outputs.values()) builder.output(output);
   return builder.build();
+}
+
+/** Parameters are packed once, when the session is made. What constants alone say was folded before: the rest depends on inputs. @throws ERR_UNSUPPORTED */
+function checkParameters(graph: Graph): void {
+  const producers = graph.producers();
+  for (const { operator, inputs, label } of graph.nodes) {
+    const index = (parametersOf[operator.name] ?? []).findIndex((_, i) => inputs[i + 1] != null && inputs[i + 1]?.constant === undefined);
+    if (index < 0) continue;
+    const behind = [...valuesBehind(inputs[index + 1] as Value, producers)];
+    const layer = [label, ...behind.map((value) => producers.get(value)?.label ?? '')].find((path) => path !== '');
+    const names = behind.filter((value) => graph.inputs.includes(value)).map(({ name }) => printable(name, 40));
+    throw new RepconvError(
+      'ERR_UNSUPPORTED',
+      `compile: ${operator.name}${layer === undefined ? '' : ` of ${printable(layer, 80)}`}: ${parametersOf[operator.name]?.[index]} is computed from the input ${names.join(', ')}, ` +
+        'and a session takes parameters that no input changes: it packs them once',
+    );
+  }
+}
+
+const parametersOf: { readonly [N in OperatorName]?: readonly string[] } = {
+  batchNorm: ['weight', 'bias', 'running mean', 'running variance'],
+  conv2d: ['weight', 'bias'],
+  convTranspose2d: ['weight', 'bias'],
+  linear: ['weight', 'bias'],
+};
+
+/** A value and all that it is computed from, the nearest first. */
+function valuesBehind(value: Value, producers: ReadonlyMap<Value, Node>): ReadonlySet<Value> {
+  const found = new Set<Value>([value]);
+  for (const each of found) for (const input of producers.get(each)?.inputs ?? []) if (input !== null) found.add(input);
+  return found;
 }
 
 /** A step and what is done on its way to memory. */

@@ -8,6 +8,7 @@ import { callNative, type NativeSession, nativeError } from '../engine/addon.js'
 import { type BuilderValue, concreteShapes } from '../engine/programBuilder.js';
 import { type Graph, inferTypes, type Value } from '../graph/graph.js';
 import type { TensorType } from '../ops/operator.js';
+import { showShape } from '../tensor/shape.js';
 
 /** Shapes for which plans are kept. */
 const maxPlans = 16;
@@ -54,10 +55,9 @@ export class Plans {
     if (plan.id !== null) return plan.id;
     try {
       const { shapes, largest } = plan.request as NonNullable<Plan['request']>;
-      return this.#made(
-        plan,
-        callNative(() => this.native.prepare(shapes, largest)),
-      );
+      const start = performance.now();
+      const id = callNative(() => this.native.prepare(shapes, largest));
+      return this.#made(plan, id, performance.now() - start);
     } catch (error) {
       this.#drop(plan);
       throw error;
@@ -89,9 +89,10 @@ export class Plans {
   async #makeOnPool(plan: Plan): Promise<void> {
     try {
       const { shapes, largest } = plan.request as NonNullable<Plan['request']>;
+      const start = performance.now();
       const id = await this.native.prepareAsync(shapes, largest);
       // Made by runSync meanwhile?
-      if (plan.id === null) this.#made(plan, id);
+      if (plan.id === null) this.#made(plan, id, performance.now() - start);
       else this.native.forget(id);
     } catch (error) {
       this.#drop(plan);
@@ -103,13 +104,26 @@ export class Plans {
     }
   }
 
-  #made(plan: Plan, id: number): number {
+  #made(plan: Plan, id: number, milliseconds: number): number {
+    const shapes = plan.request?.shapes;
     plan.id = id;
     plan.request = null;
-    if (debugSettings().level >= 1)
-      for (const step of this.native.describe(id))
-        debugLog(1, () => `${step.label || step.operation}: ${step.algorithm || '–'}${reason(step.why)}`);
+    if (debugSettings().level >= 1) this.#explain(plan.key, shapes, id, milliseconds);
     return id;
+  }
+
+  #explain(key: string, shapes: readonly (readonly number[])[] | undefined, id: number, milliseconds: number): void {
+    debugLog(1, () => `planned ${key} in ${milliseconds.toFixed(1)} ms`);
+    for (const [i, step] of this.native.describe(id).entries())
+      debugLog(1, () => `  ${i} ${step.label || step.operation}: ${step.algorithm || '–'}${reason(step.why)}`);
+    debugLog(3, () => {
+      const values = [...this.native.arena(id)].sort((a, b) => a.from - b.from || a.offset - b.offset);
+      const end = Math.max(0, ...values.map(({ offset, bytes }) => offset + bytes));
+      const lines = values.map(
+        ({ value, offset, bytes, from, to }) => `  ${showShape(shapes?.[value])}: ${bytes} bytes at ${offset}, steps ${from} to ${to}`,
+      );
+      return [`memory plan: ${values.length} values in ${end} bytes`, ...lines].join('\n');
+    });
   }
 
   /** Keeps as many as may be kept; the newest stays, and those that somebody waits for. */

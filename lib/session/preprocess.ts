@@ -6,10 +6,11 @@
  * the first layer.
  */
 import type { Normalization } from '../engine/programBuilder.js';
-import { RepconvError } from '../errors.js';
+import { listed, printable, RepconvError, shown } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
+import { checkNames } from './options.js';
 
 /** How one input is made from what runs bring. */
 export interface PreprocessOptions {
@@ -27,32 +28,35 @@ export type PreprocessSpec = Readonly<Record<string, PreprocessOptions>>;
 /** The normalization of each input that comes as bytes, by name. @throws ERR_INPUT, ERR_SHAPE for an input that is no image */
 export function checkedPreprocess(spec: PreprocessSpec | undefined, inputs: readonly Value[]): ReadonlyMap<string, Normalization> {
   const refuse = (text: string): RepconvError => new RepconvError('ERR_INPUT', `compile: preprocess${text}`);
-  if (spec !== undefined && (typeof spec !== 'object' || spec === null)) throw refuse(` expects an object, got ${String(spec)}`);
+  if (spec !== undefined && (typeof spec !== 'object' || spec === null || Array.isArray(spec)))
+    throw refuse(` expects an object, got ${shown(spec)}`);
   return new Map(
     Object.entries(spec ?? {}).map(([name, options]) => {
       const input = inputs.find((candidate) => candidate.name === name);
-      if (input === undefined) throw refuse(` expects names of inputs (${inputs.map((value) => value.name).join(', ')}), got ${name}`);
-      const { from } = options ?? {};
-      if (from !== 'uint8-nhwc') throw refuse(`.${name}.from expects uint8-nhwc, got ${String(from)}`);
+      if (input === undefined)
+        throw refuse(` expects names of inputs (${listed(inputs.map((value) => value.name))}), got ${listed([name])}`);
+      const shownName = printable(name, 60);
+      checkNames(options, ['from', 'mean', 'std'], `compile: preprocess.${shownName}`);
+      const { from } = options;
+      if (from !== 'uint8-nhwc') throw refuse(`.${shownName}.from expects uint8-nhwc, got ${shown(from)}`);
       const { shape } = input.type;
       const channels = shape[1];
       if (shape.length !== 4 || typeof channels !== 'number')
         throw new RepconvError(
           'ERR_SHAPE',
-          `compile: preprocess.${name} expects an input [N,C,H,W] whose channels are known, got ${showShape(shape)}`,
+          `compile: preprocess.${shownName} expects an input [N,C,H,W] whose channels are known, got ${showShape(shape)}`,
         );
       const perChannel = (what: 'mean' | 'std', fallback: number): Tensor => {
         const numbers: unknown = options[what] ?? new Array<number>(channels).fill(fallback);
         const isRight =
-          Array.isArray(numbers) && numbers.length === channels && numbers.every((value) => Number.isFinite(Math.fround(value as number)));
-        if (!isRight)
-          throw refuse(
-            `.${name}.${what} expects ${channels} finite numbers, one per channel, got ${Array.isArray(numbers) ? `[${numbers}]` : String(numbers)}`,
-          );
+          Array.isArray(numbers) &&
+          numbers.length === channels &&
+          numbers.every((value) => typeof value === 'number' && Number.isFinite(Math.fround(value)));
+        if (!isRight) throw refuse(`.${shownName}.${what} expects ${channels} finite numbers, one per channel, got ${shown(numbers)}`);
         return new Tensor('float32', [channels], Float32Array.from(numbers as number[]));
       };
       const [mean, std] = [perChannel('mean', 0), perChannel('std', 1)];
-      if (std.data.includes(0)) throw refuse(`.${name}.std expects numbers other than 0, got [${options.std}]`);
+      if (std.data.includes(0)) throw refuse(`.${shownName}.std expects numbers other than 0, got ${shown(options.std)}`);
       return [name, { mean, std }];
     }),
   );

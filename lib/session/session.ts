@@ -13,43 +13,34 @@ import {
   nativeError,
   type StepDescription,
 } from '../engine/addon.js';
+import { knownPeak, type WorkRates, workRates } from '../engine/peak.js';
 import { type BuilderValue, channelsLast } from '../engine/programBuilder.js';
 import { RepconvError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import type { Shape } from '../tensor/shape.js';
-import type { Tensor } from '../tensor/tensor.js';
 import { onAbort } from './abort.js';
 import {
   checkedInputs,
   checkedOutputs,
   type DeclaredInput,
   type GivenInput,
+  randomInputs,
   type SessionInputs,
   type SessionOutputs,
 } from './arguments.js';
 import { InputShapes } from './inputShapes.js';
+import { checkRunOptions, type RunOptions, type RunSyncOptions } from './options.js';
 import { type Plan, Plans } from './plans.js';
 
-/** Of one {@link Session.runSync}. */
-export interface RunSyncOptions {
-  /**
-   * Tensors to write outputs into, by name; a model of one output also takes its tensor bare. float32, of the output's shape, and sharing memory neither
-   * with an input nor with each other. Outputs that are not named come as fresh tensors.
-   */
-  readonly out?: Tensor | Readonly<Record<string, Tensor>>;
-}
-
-/** Of one {@link Session.run}. The tensors of `out` are written when the run has ended well, and not at all otherwise; until then they may be read. */
-export interface RunOptions extends RunSyncOptions {
-  /** Ends the run: at once if it waits, after the layer it is in if it computes. The promise rejects with what the signal gives as reason, an AbortError. */
-  readonly signal?: AbortSignal;
-}
-
 /** One line of {@link Session.profile}. */
-export interface StepProfile extends StepDescription {
+export interface StepProfile extends StepDescription, WorkRates {
   readonly milliseconds: number;
-  /** Of convolutions and linear layers, two operations per multiply-accumulate; 0 for others. */
-  readonly gigaflopsPerSecond: number;
+}
+
+/** What a session settled on, and why so many threads. */
+export interface SessionSettings extends NativeSettings {
+  /** Who decided {@link threads}: the option, `REPCONV_THREADS`, the affinity of the process or the quota of its control group. */
+  readonly threadsBecause: string;
 }
 
 /** What a session is made of. */
@@ -59,6 +50,7 @@ export interface SessionParts {
   readonly origins: readonly BuilderValue[];
   readonly maxBatch: number;
   readonly maxQueue: number;
+  readonly threadsBecause: string;
   /** Names of the inputs that come as bytes. */
   readonly byteInputs: ReadonlySet<string>;
 }
@@ -73,11 +65,13 @@ export class Session {
   readonly #shapes: InputShapes;
   readonly #declared: readonly DeclaredInput[];
   readonly #maxQueue: number;
+  readonly #threadsBecause: string;
 
   /** Use {@link compile}. */
-  private constructor({ native, graph, origins, maxBatch, maxQueue, byteInputs }: SessionParts) {
+  private constructor({ native, graph, origins, maxBatch, maxQueue, threadsBecause, byteInputs }: SessionParts) {
     this.#native = native;
     this.#maxQueue = maxQueue;
+    this.#threadsBecause = threadsBecause;
     this.#plans = new Plans(native, graph, origins);
     this.#declared = graph.inputs.map(({ name, type }) =>
       byteInputs.has(name) ? { name, dtype: 'uint8', shape: channelsLast(type.shape) } : { name, dtype: 'float32', shape: type.shape },
@@ -128,11 +122,12 @@ export class Session {
   }
 
   /**
-   * The instruction set and precision in use, and the threads that one run may take: what was asked for, or what this processor and process allow.
+   * The instruction set and precision in use, and the threads that one run may take: what was asked for, or what this processor and process allow, and
+   * which of these it was.
    * @throws ERR_DISPOSED
    */
-  get settings(): NativeSettings {
-    return this.#alive('settings').settings();
+  get settings(): SessionSettings {
+    return { ...this.#alive('settings').settings(), threadsBecause: this.#threadsBecause };
   }
 
   /**
@@ -142,7 +137,9 @@ export class Session {
    * @throws ERR_INPUT for missing, unknown or detached inputs or tensors of `out`, ERR_SHAPE for shapes other than declared, ERR_BUSY when `maxQueue` runs
    * wait or compute, ERR_DISPOSED, ERR_OOM; what the signal says when it aborts (an AbortError unless told otherwise)
    */
-  async run(inputs: SessionInputs, { signal, out }: RunOptions = {}): Promise<SessionOutputs> {
+  async run(inputs: SessionInputs, options: RunOptions = {}): Promise<SessionOutputs> {
+    checkRunOptions(options, 'run');
+    const { signal, out } = options;
     signal?.throwIfAborted();
     const native = this.#alive('run');
     if (this.#queueDepth >= this.#maxQueue)
@@ -170,18 +167,22 @@ export class Session {
    * they lie.
    * @throws as {@link run}, but for aborts and ERR_BUSY
    */
-  runSync(inputs: SessionInputs, { out }: RunSyncOptions = {}): SessionOutputs {
-    return this.#runHere(inputs, out, 'runSync').outputs;
+  runSync(inputs: SessionInputs, options: RunSyncOptions = {}): SessionOutputs {
+    checkRunOptions(options, 'runSync');
+    return this.#runHere(inputs, options.out, 'runSync').outputs;
   }
 
-  /** Runs once, on the calling thread, and tells what each step took. @throws as {@link runSync} */
-  profile(inputs: SessionInputs): StepProfile[] {
-    const { steps, nanoseconds } = this.#runHere(inputs, undefined, 'profile');
-    return steps.map((step, i) => ({
-      ...step,
-      milliseconds: nanoseconds[i] / 1e6,
-      gigaflopsPerSecond: nanoseconds[i] === 0 ? 0 : (2 * step.macs) / nanoseconds[i],
-    }));
+  /**
+   * Runs once, on the calling thread, and tells what each step took, and which share of the processor's peak that is (measured by the first call in a
+   * process, in a tenth of a second). Without inputs: on random ones of the largest batch, the same each time.
+   * @throws as {@link runSync}; ERR_INPUT for no inputs where more than the batch is open
+   */
+  profile(inputs?: SessionInputs): StepProfile[] {
+    const { isa, threads } = this.#alive('profile').settings();
+    const given = inputs === undefined ? randomInputs(this.#declared, this.#shapes.onlyOpenBatch, 'profile') : inputs;
+    const { steps, nanoseconds } = this.#runHere(given, undefined, 'profile');
+    const peak = threads * knownPeak(isa);
+    return steps.map((step, i) => ({ ...step, milliseconds: nanoseconds[i] / 1e6, ...workRates(step.macs, nanoseconds[i] / 1e6, peak) }));
   }
 
   /**

@@ -65,8 +65,9 @@ Result<Napi::Value> SessionObject::define(Napi::Env env) {
   const napi_property_descriptor methods[] = {method<&SessionObject::prepare>("prepare"),   method<&SessionObject::prepareAsync>("prepareAsync"),
                                               method<&SessionObject::forget>("forget"),     method<&SessionObject::keepConstants>("keepConstants"),
                                               method<&SessionObject::runSync>("runSync"),   method<&SessionObject::run>("run"),
-                                              method<&SessionObject::describe>("describe"), method<&SessionObject::settings>("settings"),
-                                              method<&SessionObject::memory>("memory"),     method<&SessionObject::dispose>("dispose")};
+                                              method<&SessionObject::describe>("describe"), method<&SessionObject::arena>("arena"),
+                                              method<&SessionObject::settings>("settings"), method<&SessionObject::memory>("memory"),
+                                              method<&SessionObject::dispose>("dispose")};
   napi_value constructor = nullptr;
   if (napi_define_class(env, "Session", NAPI_AUTO_LENGTH, enter<construct>, nullptr, std::size(methods), methods, &constructor) != napi_ok) {
     return failure(Code::native, "session: its class cannot be defined");
@@ -260,6 +261,22 @@ Result<Napi::Value> SessionObject::describe(const Napi::CallbackInfo& info) {
     row.Set("why", task.why);
     row.Set("macs", task.macs);
     result.Set(static_cast<uint32_t>(s), row);
+  }
+  return result;
+}
+
+Result<Napi::Value> SessionObject::arena(const Napi::CallbackInfo& info) {
+  Napi::Array result = Napi::Array::New(env_);
+  const std::shared_ptr<const Plan> plan = planOf(info);
+  if (plan == nullptr) return result;
+  for (const Placement& placement : plan->placements()) {
+    Napi::Object row = Napi::Object::New(env_);
+    row.Set("value", placement.value);
+    row.Set("offset", static_cast<double>(placement.offset));
+    row.Set("bytes", static_cast<double>(placement.sizeBytes));
+    row.Set("from", placement.from);
+    row.Set("to", placement.to);
+    result.Set(result.Length(), row);
   }
   return result;
 }

@@ -39,6 +39,8 @@ class SessionObject {
   Result<Napi::Value> run(const Napi::CallbackInfo& info);
   // describe(plan) → per step { label, operation, algorithm, why, macs }
   Result<Napi::Value> describe(const Napi::CallbackInfo& info);
+  // arena(plan) → per value in it { value, offset, bytes, from, to }: the steps during which its place is taken
+  Result<Napi::Value> arena(const Napi::CallbackInfo& info);
   // settings() → { isa, threads }: of the kernels in use, and of one run at most
   Result<Napi::Value> settings(const Napi::CallbackInfo& info);
   Result<Napi::Value> memory(const Napi::CallbackInfo& info);

@@ -75,7 +75,10 @@ ArenaPlan planArena(const Program& program, const std::vector<size_t>& valueByte
   plan.sizeBytes = assignOffsets(places);
   plan.offsets.assign(count, kOutside);
   for (const Place& place : places) {
-    for (size_t value : place.values) plan.offsets[value] = place.offset;
+    for (size_t value : place.values) {
+      plan.offsets[value] = place.offset;
+      plan.placements.push_back({static_cast<int>(value), place.offset, valueBytes[value], place.from, place.to});
+    }
   }
   return plan;
 }

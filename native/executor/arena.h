@@ -9,8 +9,16 @@ namespace repconv {
 
 inline constexpr size_t kOutside = ~size_t{0};
 
+// Where a value lies, and during which steps its place is taken.
+struct Placement {
+  int value;
+  size_t offset, sizeBytes;
+  int from, to;
+};
+
 struct ArenaPlan {
   std::vector<size_t> offsets;  // per value; kOutside for inputs, outputs and constants
+  std::vector<Placement> placements;
   size_t sizeBytes = 0;
 };
 

@@ -90,6 +90,7 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request, Team& team)
   }
   ArenaPlan arena = planArena(program, valueBytes, plan->parts_.steps);
   plan->offsets_ = std::move(arena.offsets);
+  plan->placements_ = std::move(arena.placements);
   plan->scratchOffset_ = arena.sizeBytes;
   plan->arenaBytes_ = arena.sizeBytes + scratchBytes;
   return plan;

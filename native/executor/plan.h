@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "executor/arena.h"
 #include "executor/parts.h"
 #include "executor/program.h"
 
@@ -46,6 +47,7 @@ class Plan {
 
   size_t arenaBytes() const { return arenaBytes_; }
   const std::vector<Step>& steps() const { return steps_; }
+  const std::vector<Placement>& placements() const { return placements_; }
   const Parts& parts() const { return parts_; }
   const ValueType& type(int value) const { return types_[static_cast<size_t>(value)]; }
   size_t sizeBytes(int value) const { return static_cast<size_t>(type(value).size()) * elementBytes(type(value).dtype); }
@@ -69,6 +71,7 @@ class Plan {
   std::vector<Step> steps_;
   Parts parts_;
   std::vector<size_t> offsets_;  // in the arena
+  std::vector<Placement> placements_;
   std::vector<size_t> partStrides_;  // bytes from what one part has of a value to what the next has
   size_t arenaBytes_ = 0;
   size_t scratchOffset_ = 0;

@@ -25,13 +25,14 @@ Status Program::check() const {
       if (input != kNoValue && (input < 0 || input >= count || !isMade[static_cast<size_t>(input)])) {
         return failure(Code::input, "program: step %zu (%s) reads value %d before it is made", s, steps[s].name.c_str(), input);
       }
-      if (input != kNoValue && values[static_cast<size_t>(input)].dtype == DType::uint8 && !steps[s].operation->readsBytes(i)) {
-        return failure(Code::input, "program: step %zu (%s) reads bytes", s, steps[s].name.c_str());
-      }
+      if (input == kNoValue) continue;
+      const DType dtype = values[static_cast<size_t>(input)].dtype;
+      if (!steps[s].operation->reads(i, dtype)) return failure(Code::input, "program: step %zu (%s) does not read %s as input %zu", s, steps[s].name.c_str(), dtypeName(dtype), i);
     }
     for (int output : steps[s].outputs) {
       if (!make(output)) return failure(Code::input, "program: step %zu (%s) makes value %d, which is not free", s, steps[s].name.c_str(), output);
-      if (values[static_cast<size_t>(output)].dtype == DType::uint8) return failure(Code::input, "program: value %d of uint8 is no input", output);
+      const DType dtype = values[static_cast<size_t>(output)].dtype;
+      if (!steps[s].operation->makes(dtype)) return failure(Code::input, "program: step %zu (%s) does not make %s", s, steps[s].name.c_str(), dtypeName(dtype));
     }
   }
   // An output has memory of its own: it is the result of a step, named once.
@@ -47,6 +48,8 @@ Status Program::check() const {
   }
   return Status();
 }
+
+const char* dtypeName(DType dtype) { return dtype == DType::float64 ? "float64" : dtype == DType::uint8 ? "uint8" : "float32"; }
 
 Status checkShape(const std::vector<int64_t>& shape) {
   if (shape.size() > kMaxRank) return failure(Code::shape, "program: a value has %zu axes, more than %zu", shape.size(), kMaxRank);

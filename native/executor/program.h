@@ -38,14 +38,15 @@ struct Program {
   std::vector<int> inputs;
   std::vector<int> outputs;
 
-  // Every value is made once, before it is read: it is an input, a constant, or an output of one step. Inputs and outputs are plain. Bytes are an
-  // input, read only by steps that expect them.
+  // Every value is made once, before it is read: it is an input, a constant, or an output of one step. Inputs and outputs are plain. Numbers are of
+  // the format that the steps which read and make them compute in; bytes are an input.
   Status check() const;
 };
 
 // Whether a shape is within the limits.
 Status checkShape(const std::vector<int64_t>& shape);
 
+const char* dtypeName(DType dtype);
 inline size_t elementBytes(DType dtype) { return dtype == DType::float64 ? 8 : dtype == DType::uint8 ? 1 : 4; }
 
 }  // namespace repconv

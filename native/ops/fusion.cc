@@ -70,6 +70,9 @@ class FusionOperation : public Operation {
     const bool isRight = types.outputs.size() == 1 && isStored(types.outputs[0]) && attribute_.fits(types);
     return isRight ? Status() : failure(Code::shape, "%s: kernels do not go together", Attribute::kName);
   }
+  // Which of the two, `fits` says.
+  bool reads(size_t, DType dtype) const override { return dtype != DType::uint8; }
+  bool makes(DType dtype) const override { return dtype != DType::uint8; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     return std::unique_ptr<Task>(new FusionTask<Attribute>(*context.types, attribute_));
   }

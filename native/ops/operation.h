@@ -103,8 +103,9 @@ class Operation {
   virtual bool packs(size_t /*index*/) const { return false; }
   // Whether image n of the output depends on image n of the inputs alone, so that a batch may be computed in parts.
   virtual bool isPerImage() const { return false; }
-  // Whether input `index` may be of uint8; whatever reads one has to say so.
-  virtual bool readsBytes(size_t /*index*/) const { return false; }
+  // Number formats of input `index`, and of the outputs: the reader of programs refuses all others.
+  virtual bool reads(size_t /*index*/, DType dtype) const { return dtype == DType::float32; }
+  virtual bool makes(DType dtype) const { return dtype == DType::float32; }
   // Whether the output may lie where input `index` lies, if nobody reads that afterwards.
   virtual bool isInPlace(size_t /*index*/) const { return false; }
   // Whether the nhwc output may have unrounded channels.

@@ -95,6 +95,15 @@ export const operatorCases: readonly OperatorCase[] = [
       [1, 17, 1, 1],
       [3, 17, 4, 9],
     ]),
+    // Neither has the shape of the result.
+    op(operator, [
+      [1, 16, 1, 1],
+      [2, 1, 6, 5],
+    ]),
+    op(operator, [
+      [2, 1, 6, 5],
+      [1, 5, 1, 1],
+    ]),
     op(operator, [[2, 3, 5, 7], [1]]),
     op(operator, [[], [2, 3, 5, 7]]),
     op(operator, [

@@ -2,7 +2,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { casesOf, checkCases, measureCases } from '../../lib/cli/cases.js';
-import { defaultThreads } from '../../lib/cli/environment.js';
 import { CommandFailure } from '../../lib/cli/failure.js';
 import type { CaseResult, NetworkResult } from '../../lib/cli/measure.js';
 import { noiseWarnings } from '../../lib/cli/noise.js';
@@ -11,6 +10,7 @@ import { quantile, ratiosOf, takeTurns, timesOf } from '../../lib/cli/turns.js';
 import { maxThreads } from '../../lib/debug.js';
 import { nativeAddon } from '../../lib/engine/addon.js';
 import { nativeOps } from '../../lib/engine/eager.js';
+import { chosenThreads } from '../../lib/engine/threads.js';
 import { randn } from '../../lib/tensor/random.js';
 import { repconv, repconvUntilOutput, temporaryFolder } from './command.js';
 
@@ -98,9 +98,9 @@ describe('repconv bench', () => {
     const one = ['bench', 'mobileone-s0', '--resolution', '32', '--rounds', '1'];
     expect(repconv(one).stdout).toContain('which took turns in 1 round\n');
     const { environment, options } = JSON.parse(repconv([...one, '--json']).stdout) as Record<string, object>;
-    expect(environment).toMatchObject({ threads: defaultThreads() });
+    expect(environment).toMatchObject({ threads: chosenThreads().threads });
     expect(options).toEqual({
-      ...{ batch: [1], threads: [defaultThreads()], precision: ['float32'], resolution: 32, seed: 1, rounds: 1, layers: false },
+      ...{ batch: [1], threads: [chosenThreads().threads], precision: ['float32'], resolution: 32, seed: 1, rounds: 1, layers: false },
     });
   }, 120_000);
 

@@ -74,6 +74,26 @@ describe.each(ways)('$conv on $isa', (way) => {
     expect(result.data.filter(Number.isFinite).length).toBeGreaterThan(16 * 144 * 0.3);
   });
 
+  it('leaves finite what lies below the documented range, and may not beyond it, where direct convolution still does', () => {
+    const most = way.conv === 'winograd2' ? 8e37 : 1e37;
+    const weight = normal([16, 16, 3, 3]);
+    for (const i of weight.data.keys()) weight.data[i] *= 1e-4;
+    const image = (size: number, sign: () => number): Tensor =>
+      new Tensor(
+        'float32',
+        [1, 16, 8, 8],
+        new Float32Array(16 * 64).map(() => size * sign()),
+      );
+    for (let round = 0; round < 20; round++) {
+      const inputs = [image(most, () => (random.uniform() < 0.5 ? -1 : 1)), weight, null];
+      expect(relativeRms(compute(inputs, 1, [1, 1, 1, 1]), reference(inputs, 1, [1, 1, 1, 1]))).toBeLessThan(1e-5);
+    }
+    const beyond = [image(1e38, () => 1), weight, null];
+    expect(compute(beyond, 1, [1, 1, 1, 1]).data.every(Number.isFinite)).toBe(false);
+    const direct = nativeReading({ ...way, conv: 'direct' }).apply(conv2d, beyond, attributes(1, [1, 1, 1, 1]))[0];
+    expect(difference(direct, reference(beyond, 1, [1, 1, 1, 1])).relative).toBeLessThan(1e-5);
+  });
+
   it('does residual sum, clamp and activation on the way to memory', () => {
     const block = new Sequential(new Conv2d(16, 16, 3, { padding: 1 }), new ReLU());
     const x = normal([1, 16, 7, 6]);

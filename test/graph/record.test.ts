@@ -111,7 +111,11 @@ describe('inputs', () => {
   });
 
   it('refuse to be none, and to be too large', () => {
-    expectRefusal(() => trace(identity, {}), 'ERR_INPUT', 'trace: expects at least one input, such as { images: [1, 3, 224, 224] }');
+    expectRefusal(
+      () => trace(identity, {}),
+      'ERR_INPUT',
+      "trace: inputs expects at least one input, such as { images: ['N', 3, 224, 224] }, got {}",
+    );
     expectRefusal(() => trace(identity, { x: [2 ** 30, 2 ** 30] }), 'ERR_LIMIT', /is too large$/);
   });
 
@@ -135,11 +139,11 @@ describe('outputs', () => {
 
   it('may be given other names, one for each', () => {
     expect([...trace(pair, { x: [2] }, ['a', 'b', 'c']).outputs.keys()]).toEqual(['a', 'b', 'c']);
-    expectRefusal(() => trace(pair, { x: [2] }, ['a', 'b']), 'ERR_INPUT', 'trace: expects 3 different output names, got ["a","b"]');
+    expectRefusal(() => trace(pair, { x: [2] }, ['a', 'b']), 'ERR_INPUT', "trace: expects 3 different output names, got [ 'a', 'b' ]");
     expectRefusal(
       () => trace(pair, { x: [2] }, ['a', 'b', 'a']),
       'ERR_INPUT',
-      'trace: expects 3 different output names, got ["a","b","a"]',
+      "trace: expects 3 different output names, got [ 'a', 'b', 'a' ]",
     );
   });
 

@@ -243,8 +243,19 @@ TEST("what every program must keep is refused by name when it does not") {
     d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, kNoValue, kNoValue}, {1, 300, 3, 3}, Layout::nhwc))};
     spoiled = d;
   });
-  expect("a step that cannot read bytes", Code::input, "reads bytes", [](Description& d) { d.values[0].dtype = DType::uint8; });
-  expect("a result of bytes", Code::input, "of uint8 is no input", [](Description& d) { d.values[1].dtype = DType::uint8; });
+  expect("a step that cannot read bytes", Code::input, "(activation) does not read uint8 as input 0", [](Description& d) { d.values[0].dtype = DType::uint8; });
+  expect("a step that cannot read float64", Code::input, "(activation) does not read float64 as input 0", [](Description& d) { d.values[0].dtype = DType::float64; });
+  expect("a result of bytes", Code::input, "does not make uint8", [](Description& d) { d.values[1].dtype = DType::uint8; });
+  expect("a result of float64", Code::input, "does not make float64", [](Description& d) { d.values[1].dtype = DType::float64; });
+  expect("a constant of float64", Code::input, "(add) does not read float64 as input 1", [](Description& d) {
+    d.steps[0] = {"add", {0, d.constant64({1, 4, 3, 3}, std::vector<double>(36, 1.0))}, {1}, {}};
+  });
+  expect("folding by factors of float32", Code::shape, "scaleChannels", [](Description& spoiled) {
+    Description d;
+    const int kernel = d.constant({2, 3, 4}, std::vector<float>(24, 1.0f)), factors = d.constant({2}, {1, 2});
+    d.outputs = {d.step("scaleChannels", {kernel, factors}, {2, 3, 4}, Layout::plain, {numbers("input", {0}), numbers("groups", {1})})};
+    spoiled = d;
+  });
   expect("bytes with other channels than their mean", Code::shape, "normalizeBytes", [](Description& spoiled) {
     Description d;
     const int image = d.byteImage({1, 2, 3, 4}, {0, 0, 0, 0}, {1, 1, 1, 1});

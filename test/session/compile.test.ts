@@ -13,7 +13,8 @@ import { type Module, referenceForward } from '../../lib/nn/module.js';
 import { referenceOps } from '../../lib/ops/reference.js';
 import type { Traceable } from '../../lib/ops/traceable.js';
 import type { Ops } from '../../lib/ops/vocabulary.js';
-import { type CompileOptions, compile, compileSync } from '../../lib/session/compile.js';
+import { compile, compileSync } from '../../lib/session/compile.js';
+import type { CompileOptions } from '../../lib/session/options.js';
 import { difference, isIdentical } from '../../lib/tensor/compare.js';
 import { manualSeed, Random, randn } from '../../lib/tensor/random.js';
 import { ones, type Tensor, tensor } from '../../lib/tensor/tensor.js';
@@ -62,7 +63,7 @@ describe('compile', () => {
     expectRefusal(
       () => compileSync(graph, { inputs: image, outputs: ['z'] }),
       'ERR_INPUT',
-      'compile: outputs expects those of the graph, y, got z',
+      "compile: outputs expects those of the graph, y, got [ 'z' ]",
     );
   });
 
@@ -113,12 +114,60 @@ describe('compile', () => {
     expect(operations({ foldBatchNorm: false }).sort()).toEqual(['batchNorm', 'batchNorm', 'batchNorm', 'conv2d', 'conv2d']);
   });
 
+  it('computes weights that follow from parameters once, and does not compute what does nothing', () => {
+    const [w, s, c] = [randn([8, 3, 3, 3]), randn([8, 1, 1, 1]), randn([1, 8, 1, 1])];
+    const model: Traceable = {
+      namedTensors: () => [
+        ['conv.w', w],
+        ['conv.s', s],
+        ['gate', c],
+      ],
+      compute: <X>(f: Ops<X>, x: X) => {
+        const y = f.conv2d(f.pad(x, { padding: 0 }), f.mul(f.lift(w), f.lift(s)), null, { padding: 1 });
+        return f.reshape(f.mul(f.maxPool2d(y, { kernelSize: 1 }), f.sigmoid(f.lift(c))), { shape: [0, 0, 0, 0] });
+      },
+    };
+    const session = compileSync(model, { inputs: image });
+    const steps = session.describe().filter(({ operation }) => operation !== 'toNhwc' && operation !== 'toPlain');
+    expect(steps.map(({ operation, label }) => [operation, label])).toEqual([
+      ['conv2d', 'conv'],
+      ['mul', ''],
+    ]);
+    const x = randn([2, 3, 9, 7]);
+    close(session.runSync(x).output, model.compute(referenceOps, x.to('float64')) as Tensor<'float64'>);
+  });
+
+  it.each<[string, <X>(f: Ops<X>, x: X, style: X, w: X) => X, readonly (number | string)[], string]>([
+    ['conv2d', (f, x, style, w) => f.conv2d(x, f.mul(w, style), null), [4, 1, 1, 1], 'conv2d of conv: weight'],
+    ['conv2d, its bias', (f, x, style, w) => f.conv2d(x, w, f.relu(style)), [4], 'conv2d of conv: bias'],
+    [
+      'convTranspose2d',
+      (f, x, style, w) => f.convTranspose2d(x, f.add(style, f.mul(w, w)), null),
+      [4, 3, 1, 1],
+      'convTranspose2d of conv: weight',
+    ],
+    [
+      'linear',
+      (f, x, style, w) => f.linear(f.flatten(f.globalAveragePool2d(x)), f.add(f.reshape(w, { shape: [4, 3] }), style), null),
+      [4, 3],
+      'linear of conv: weight',
+    ],
+  ])('refuses weights that inputs change, and names layer and input: %s', (_, sentence, style, layer) => {
+    const w = randn([4, 3, 1, 1]);
+    const model: Traceable = { namedTensors: () => [['conv.w', w]], compute: (f, x, s) => sentence(f, x, s, f.lift(w)) };
+    expectRefusal(
+      () => compileSync(model, { inputs: { x: layer.startsWith('convT') ? ['N', 4, 9, 7] : ['N', 3, 9, 7], style } }),
+      'ERR_UNSUPPORTED',
+      `compile: ${layer} is computed from the input style, and a session takes parameters that no input changes: it packs them once`,
+    );
+  });
+
   it.each<[string, object, string, string | RegExp]>([
     [
       'a precision nobody has',
       { precision: 'int8' },
       'ERR_INPUT',
-      /^compile: precision expects one of float32, bfloat16x3, bfloat16, fastest, got int8/,
+      /^compile: precision expects one of float32, bfloat16x3, bfloat16, fastest, got 'int8'/,
     ],
     [
       'a precision this instruction set has not',
@@ -163,14 +212,14 @@ describe('the environment', () => {
     Object.assign(process.env, { REPCONV_ISA: 'scalar', REPCONV_CONV: 'im2col', REPCONV_THREADS: '3' });
     const layer = new Conv2d(3, 40, 3);
     const session = compileSync(layer, { inputs: image });
-    expect(session.settings).toEqual({ isa: 'scalar', threads: 3, precision: 'float32' });
+    expect(session.settings).toEqual({ isa: 'scalar', threads: 3, precision: 'float32', threadsBecause: 'REPCONV_THREADS' });
     expect(session.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({ algorithm: 'im2col', why: 'forced' });
     const told = compileSync(layer, { inputs: image, threads: 1, conv: 'direct' });
-    expect(told.settings).toEqual({ isa: 'scalar', threads: 1, precision: 'float32' });
+    expect(told.settings).toEqual({ isa: 'scalar', threads: 1, precision: 'float32', threadsBecause: 'the option threads' });
     expect(told.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({ algorithm: 'direct', why: 'forced' });
   });
 
-  it.each(['-1', '1.5', 'many', '1e9'])('refuses %s threads', (threads) => {
+  it.each(['-1', '1.5', 'many', '65', '1e9'])('refuses %s threads', (threads) => {
     process.env.REPCONV_THREADS = threads;
     expectRefusal(() => compileSync(new ReLU(), { inputs: image }), 'ERR_INPUT', /^REPCONV_THREADS: expected a whole number from 0 to /);
   });

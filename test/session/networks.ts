@@ -6,7 +6,7 @@ import type { Traceable } from '../../lib/ops/traceable.js';
 import { type Ops, vocabulary } from '../../lib/ops/vocabulary.js';
 import type { PaddingMode } from '../../lib/ops/window.js';
 import { Random, rand, randn } from '../../lib/tensor/random.js';
-import type { AnyTensor, Tensor } from '../../lib/tensor/tensor.js';
+import { type AnyTensor, full, ones, type Tensor } from '../../lib/tensor/tensor.js';
 
 const kinds = [
   'conv',
@@ -22,6 +22,9 @@ const kinds = [
   'add',
   'concat',
   'attention',
+  'gate',
+  'identity',
+  'computedWeight',
   'maxPool',
   'averagePool',
   'pad',
@@ -193,6 +196,41 @@ function sentenceOf(step: Step, types: readonly ConcreteType[], generator: Rando
     case 'attention': {
       const weight = normal([C, C, 1, 1], C);
       return (f, values) => f.mul(values[source], f.sigmoid(f.conv2d(f.globalAveragePool2d(values[source]), f.lift(weight), null)));
+    }
+    case 'gate': {
+      // A value for each channel beside an image, or beside one that has but one channel: then neither has the result's shape.
+      const isThin = step.groups % 2 === 0;
+      const weight = normal([1, C, 1, 1], C);
+      const perChannel = normal([1, isThin ? step.out : C, 1, 1]);
+      return (f, values) => {
+        const image = isThin ? f.conv2d(values[source], f.lift(weight), null) : values[source];
+        const operands = step.with % 2 === 0 ? ([f.lift(perChannel), image] as const) : ([image, f.lift(perChannel)] as const);
+        return f[step.activation](step.stride === 2 ? f.add(...operands) : f.mul(...operands));
+      };
+    }
+    case 'identity': {
+      const [one, zero] = [ones([1, C, 1, 1]), full([1], -0)];
+      return (f, values) => {
+        const x = values[source];
+        const ways = [
+          () => f.pad(x, { padding: 0, mode: modes[step.mode] }),
+          () => f.reshape(x, { shape: [0, 0, 0, 0] }),
+          () => f.mul(x, f.lift(one)),
+          () => f.add(f.lift(zero), x),
+          () => f.maxPool2d(x, { kernelSize: 1 }),
+          () => f.concat([x]),
+        ];
+        return ways[step.with % ways.length]();
+      };
+    }
+    case 'computedWeight': {
+      const weight = normal([step.out, C, K, L], C * K * L);
+      const scale = normal([step.out, 1, 1, 1]);
+      const p = norm(step.out);
+      return (f, values) => {
+        const y = f.conv2d(values[source], f.mul(f.lift(weight), f.sigmoid(f.lift(scale))), null, { stride: step.stride, padding });
+        return step.with % 2 === 0 ? y : f.batchNorm(y, lifted(f, p));
+      };
     }
     case 'maxPool':
     case 'averagePool': {

@@ -5,7 +5,7 @@ import { Conv2d } from '../../lib/nn/layers/conv2d.js';
 import type { Traceable } from '../../lib/ops/traceable.js';
 import type { Ops } from '../../lib/ops/vocabulary.js';
 import { compileSync } from '../../lib/session/compile.js';
-import type { RunSyncOptions } from '../../lib/session/session.js';
+import type { RunSyncOptions } from '../../lib/session/options.js';
 import { isIdentical } from '../../lib/tensor/compare.js';
 import { Random, randn } from '../../lib/tensor/random.js';
 import { Tensor, zeros } from '../../lib/tensor/tensor.js';
@@ -81,9 +81,21 @@ describe('out', () => {
       'ERR_INPUT',
       'out expects tensors for the outputs activated, doubled, got also other',
     ],
-    ['bare where there are two', fresh(), 'ERR_INPUT', 'out expects tensors for the outputs activated, doubled'],
-    ['a number', 3, 'ERR_INPUT', 'out expects tensors for the outputs activated, doubled'],
-    ['null', null, 'ERR_INPUT', 'out expects tensors for the outputs activated, doubled'],
+    [
+      'bare where there are two',
+      fresh(),
+      'ERR_INPUT',
+      'out expects tensors for the outputs activated, doubled, got Tensor(float32, [1,2,3,4]) Float32Array(24) [ 0, 0, 0, 0, 0, ... 19 more items ]',
+    ],
+    ['a number', 3, 'ERR_INPUT', 'out expects tensors for the outputs activated, doubled, got 3'],
+    [
+      'a bare array',
+      new Float32Array(100_000),
+      'ERR_INPUT',
+      'out expects tensors for the outputs activated, doubled, got Float32Array(100000) [ 0, 0, 0, 0, 0, ... 99995 more items ]',
+    ],
+    ['a list', [1], 'ERR_INPUT', 'out expects tensors for the outputs activated, doubled, got [ 1 ]'],
+    ['null', null, 'ERR_INPUT', 'out expects tensors for the outputs activated, doubled, got null'],
     ['an array of numbers', { activated: new Float32Array(24) }, 'ERR_INPUT', 'out.activated expects a Tensor, got object'],
     ['undefined for an output', { activated: undefined }, 'ERR_INPUT', 'out.activated expects a Tensor, got undefined'],
     ['in float64', { activated: zeros([1, 2, 3, 4], 'float64') }, 'ERR_INPUT', 'out.activated expects float32, got float64'],

@@ -7,7 +7,8 @@ import { Conv2d } from '../../lib/nn/layers/conv2d.js';
 import type { Traceable } from '../../lib/ops/traceable.js';
 import type { Ops } from '../../lib/ops/vocabulary.js';
 import type { SessionInputs } from '../../lib/session/arguments.js';
-import { type CompileOptions, compile, compileSync } from '../../lib/session/compile.js';
+import { compile, compileSync } from '../../lib/session/compile.js';
+import type { CompileOptions } from '../../lib/session/options.js';
 import type { PreprocessOptions } from '../../lib/session/preprocess.js';
 import { isIdentical } from '../../lib/tensor/compare.js';
 import { manualSeed, Random, randn } from '../../lib/tensor/random.js';
@@ -100,13 +101,14 @@ describe('bytes', () => {
     expect(pooled.data[0]).toBe(Math.max(image.data[0], image.data[1], image.data[4], image.data[5]));
   });
 
-  it('may come bare, as a Uint8Array or Buffer anywhere in memory, where the shape is known', async () => {
+  it('may come bare, as a Uint8Array, Buffer or Uint8ClampedArray (of a canvas) anywhere in memory, where the shape is known', async () => {
     const session = withBytes(new ReLU(), ['N', 3, 4, 5], imagenet);
     const bytes = bytesOf([2, 4, 5, 3]);
     const expected = session.runSync(bytes).output;
     const shared = new Uint8Array(new SharedArrayBuffer(200), 33, 120);
     shared.set(bytes.data);
-    for (const bare of [bytes.data, Buffer.from(bytes.data), shared]) {
+    const clamped = new Uint8ClampedArray(shared.buffer, 33, 120);
+    for (const bare of [bytes.data, Buffer.from(bytes.data), shared, clamped, Uint8ClampedArray.from(bytes.data)]) {
       expect(isIdentical(session.runSync(bare).output, expected)).toBe(true);
       expect(isIdentical((await session.run({ images: bare })).output, expected)).toBe(true);
     }
@@ -136,20 +138,33 @@ describe('preprocess', () => {
   const layer = new Conv2d(3, 4, 3);
   it.each<[string, unknown, string, string]>([
     ['an input there is not', { x: { from } }, 'ERR_INPUT', 'compile: preprocess expects names of inputs (images), got x'],
+    ['a list', [], 'ERR_INPUT', 'compile: preprocess expects an object, got []'],
+    [
+      'text for numbers',
+      { images: { from, mean: ['0', '0', '0'] } },
+      'ERR_INPUT',
+      "compile: preprocess.images.mean expects 3 finite numbers, one per channel, got [ '0', '0', '0' ]",
+    ],
     ['no object', 3, 'ERR_INPUT', 'compile: preprocess expects an object, got 3'],
-    ['null for an input', { images: null }, 'ERR_INPUT', 'compile: preprocess.images.from expects uint8-nhwc, got undefined'],
+    ['null for an input', { images: null }, 'ERR_INPUT', 'compile: preprocess.images expects an object of from, mean, std, got null'],
+    [
+      'a misspelt mean',
+      { images: { from, means: [0, 0, 0] } },
+      'ERR_INPUT',
+      'compile: preprocess.images expects an object of from, mean, std, got means',
+    ],
     [
       'an unknown origin',
       { images: { from: 'uint8-nchw' } },
       'ERR_INPUT',
-      'compile: preprocess.images.from expects uint8-nhwc, got uint8-nchw',
+      "compile: preprocess.images.from expects uint8-nhwc, got 'uint8-nchw'",
     ],
     ['no origin', { images: { mean: [0, 0, 0] } }, 'ERR_INPUT', 'compile: preprocess.images.from expects uint8-nhwc, got undefined'],
     [
       'two means',
       { images: { from, mean: [0, 1] } },
       'ERR_INPUT',
-      'compile: preprocess.images.mean expects 3 finite numbers, one per channel, got [0,1]',
+      'compile: preprocess.images.mean expects 3 finite numbers, one per channel, got [ 0, 1 ]',
     ],
     [
       'a bare mean',
@@ -161,31 +176,31 @@ describe('preprocess', () => {
       'a mean that is NaN',
       { images: { from, mean: [0, NaN, 0] } },
       'ERR_INPUT',
-      'compile: preprocess.images.mean expects 3 finite numbers, one per channel, got [0,NaN,0]',
+      'compile: preprocess.images.mean expects 3 finite numbers, one per channel, got [ 0, NaN, 0 ]',
     ],
     [
       'four deviations',
       { images: { from, std: [1, 1, 1, 1] } },
       'ERR_INPUT',
-      'compile: preprocess.images.std expects 3 finite numbers, one per channel, got [1,1,1,1]',
+      'compile: preprocess.images.std expects 3 finite numbers, one per channel, got [ 1, 1, 1, 1 ]',
     ],
     [
       'a deviation of 0',
       { images: { from, std: [1, 0, 1] } },
       'ERR_INPUT',
-      'compile: preprocess.images.std expects numbers other than 0, got [1,0,1]',
+      'compile: preprocess.images.std expects numbers other than 0, got [ 1, 0, 1 ]',
     ],
     [
       'a deviation that float32 rounds to 0',
       { images: { from, std: [1, 1, 1e-50] } },
       'ERR_INPUT',
-      'compile: preprocess.images.std expects numbers other than 0, got [1,1,1e-50]',
+      'compile: preprocess.images.std expects numbers other than 0, got [ 1, 1, 1e-50 ]',
     ],
     [
       'a deviation beyond float32',
       { images: { from, std: [1, 1, 1e39] } },
       'ERR_INPUT',
-      'compile: preprocess.images.std expects 3 finite numbers, one per channel, got [1,1,1e+39]',
+      'compile: preprocess.images.std expects 3 finite numbers, one per channel, got [ 1, 1, 1e+39 ]',
     ],
   ])('refuses %s', async (_, preprocess, code, message) => {
     const options = { inputs: { images: ['N', 3, 9, 7] }, preprocess } as unknown as CompileOptions;
@@ -209,7 +224,12 @@ describe('preprocess', () => {
     ['a byte too many', new Uint8Array(9 * 7 * 3 + 1), 'ERR_SHAPE', 'input images expects the bytes of [N,9,7,3], got 190'],
     ['no bytes', new Uint8Array(0), 'ERR_SHAPE', 'input images expects the bytes of [N,9,7,3], got 0'],
     ['too many images', new Uint8Array(3 * 9 * 7 * 3), 'ERR_SHAPE', 'expects a batch of at most 2 (maxBatch), got 3'],
-    ['other bytes', new Uint8ClampedArray(9 * 7 * 3), 'ERR_INPUT', 'expects the inputs images'],
+    [
+      'signed bytes',
+      new Int8Array(9 * 7 * 3),
+      'ERR_INPUT',
+      'expects the inputs images, got Int8Array(189) [ 0, 0, 0, 0, 0, ... 184 more items ]',
+    ],
   ])('then refuses %s', (_, given, code, message) => {
     expectRefusal(() => session.runSync(given as SessionInputs), code as never, `runSync: ${message}`);
   });

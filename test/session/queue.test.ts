@@ -1,10 +1,13 @@
 /** Many runs at once: how many may wait, what a signal ends, plans for new shapes, and memory that is used again. */
+
 import { getEventListeners } from 'node:events';
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { type NativeSession, nativeAddon } from '../../lib/engine/addon.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
-import { type CompileOptions, compile, compileSync } from '../../lib/session/compile.js';
+import { compile, compileSync } from '../../lib/session/compile.js';
+import type { CompileOptions } from '../../lib/session/options.js';
 import type { Session } from '../../lib/session/session.js';
 import { isIdentical } from '../../lib/tensor/compare.js';
 import { manualSeed, Random, randn } from '../../lib/tensor/random.js';
@@ -73,7 +76,7 @@ describe('the queue', () => {
   });
 
   it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 65537, '8'])('refuses maxQueue %s', (maxQueue) => {
-    const message = `compile: maxQueue expects a whole number from 1 to 65536, got ${maxQueue}`;
+    const message = `compile: maxQueue expects a whole number from 1 to 65536, got ${inspect(maxQueue)}`;
     expectRefusal(() => slow(1, { maxQueue: maxQueue as number }), 'ERR_INPUT', message);
   });
 });

@@ -1,5 +1,7 @@
 /** What sessions say about themselves is true: steps, algorithms, times, memory. */
 import { describe, expect, it } from 'vitest';
+import { nativeAddon } from '../../lib/engine/addon.js';
+import { knownPeak } from '../../lib/engine/peak.js';
 import { macsOf } from '../../lib/graph/graph.js';
 import { trace } from '../../lib/graph/record.js';
 import { ConvBlock } from '../../lib/nn/blocks/convBlock.js';
@@ -7,7 +9,9 @@ import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
 import { ConvTranspose2d } from '../../lib/nn/layers/convTranspose2d.js';
 import { compileSync } from '../../lib/session/compile.js';
+import type { Session } from '../../lib/session/session.js';
 import { manualSeed, randn } from '../../lib/tensor/random.js';
+import { expectRefusal } from '../cases/refusal.js';
 
 const inputs = { x: ['N', 16, 12, 14] } as const;
 
@@ -79,15 +83,47 @@ describe('profile', () => {
     const start = performance.now();
     const steps = session.profile(x);
     const elapsed = performance.now() - start;
-    expect(steps.map(({ milliseconds: _, gigaflopsPerSecond: __, ...step }) => step)).toEqual(session.describe());
+    expect(steps.map(({ milliseconds: _, gigaflopsPerSecond: __, shareOfPeak: ___, ...step }) => step)).toEqual(session.describe());
     const total = steps.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
     expect(total).toBeGreaterThan(0);
     expect(total).toBeLessThanOrEqual(elapsed);
-    for (const { macs, milliseconds, gigaflopsPerSecond } of steps) {
+    for (const { macs, milliseconds, gigaflopsPerSecond, shareOfPeak } of steps) {
       expect(milliseconds).toBeGreaterThanOrEqual(0);
       if (macs > 0) expect(gigaflopsPerSecond).toBeCloseTo((2 * macs) / milliseconds / 1e6, 6);
       else expect(gigaflopsPerSecond).toBe(0);
+      expect(shareOfPeak).toBe(gigaflopsPerSecond / knownPeak('scalar'));
     }
+  });
+
+  it('counts the peak of all threads', () => {
+    const session = compileSync(new Conv2d(16, 16, 3), { inputs, threads: 3 });
+    for (const { gigaflopsPerSecond, shareOfPeak } of session.profile())
+      expect(shareOfPeak).toBe(gigaflopsPerSecond / (3 * knownPeak(session.settings.isa)));
+  });
+
+  it('without inputs takes random ones of the largest batch, floats or bytes, where their shapes are known', () => {
+    const macs = (session: Session): number => session.profile().reduce((sum, step) => sum + step.macs, 0);
+    const layer = new Conv2d(3, 4, 3);
+    const options = { inputs: { x: ['N', 3, 12, 14] }, maxBatch: 3 };
+    expect(macs(compileSync(layer, options))).toBe(3 * 4 * 27 * 10 * 12);
+    expect(macs(compileSync(layer, { ...options, preprocess: { x: { from: 'uint8-nhwc' } } }))).toBe(3 * 4 * 27 * 10 * 12);
+    expect(macs(compileSync(layer, { inputs: { x: [2, 3, 12, 14] } }))).toBe(2 * 4 * 27 * 10 * 12);
+    const open = compileSync(layer, { inputs: { x: ['N', 3, 'H', 'W'] } });
+    expectRefusal(() => open.profile(), 'ERR_INPUT', 'profile: expects inputs where more than the batch is open: x [N,3,H,W]');
+  });
+});
+
+describe('settings', () => {
+  const decidedBy = (options: { threads?: number } = {}): string =>
+    compileSync(new Conv2d(16, 16, 3), { inputs, ...options }).settings.threadsBecause;
+
+  it('say who decided the number of threads', () => {
+    expect(decidedBy({ threads: 2 })).toBe('the option threads');
+    const { affinity, quota, threads } = nativeAddon().info();
+    const of = `${affinity} processor${affinity === 1 ? '' : 's'}`;
+    expect(decidedBy()).toBe(
+      quota > 0 && quota < affinity ? `the cgroup quota, rounded up to ${threads} of ${of}` : `the affinity of this process: ${of}`,
+    );
   });
 });
 

@@ -1,12 +1,13 @@
 /** Numbers that are none, signs of zero, denormals: what docs/numbers.md promises of sessions in float32, on every instruction set. */
 import { describe, expect, it } from 'vitest';
-import { Identity, ReLU, ReLU6 } from '../../lib/nn/layers/activations.js';
+import { Identity, ReLU, ReLU6, Sigmoid, SiLU, Softmax } from '../../lib/nn/layers/activations.js';
 import { BatchNorm2d } from '../../lib/nn/layers/batchNorm2d.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
 import { MaxPool2d } from '../../lib/nn/layers/pooling.js';
 import type { Module } from '../../lib/nn/module.js';
-import { type CompileOptions, compileSync } from '../../lib/session/compile.js';
+import { compileSync } from '../../lib/session/compile.js';
+import type { CompileOptions } from '../../lib/session/options.js';
 import { manualSeed, Random, randn } from '../../lib/tensor/random.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { usableIsas } from '../engine/isas.js';
@@ -100,6 +101,17 @@ describe.each(usableIsas())('with %s', (isa) => {
       x.data.fill(value);
       expect(new Set(run(layer, x, { conv }).data)).toEqual(new Set([value * weight]));
     }
+  });
+
+  it('softmax, sigmoid and SiLU are 0 where the exponential would be denormal, and not before', () => {
+    const softmax = (x: number): number => run(new Softmax({ dim: 3 }), line(0, x)).data[1];
+    expect(softmax(-95)).toBe(0);
+    expect(softmax(-87.4)).toBe(0);
+    expect(softmax(-87.3)).toBeGreaterThan(2 ** -126);
+    expect(through(new Sigmoid(), -95, -88.8)).toEqual([0, 0]);
+    expect(through(new Sigmoid(), -88.7)[0]).toBeGreaterThan(0);
+    expect(through(new SiLU(), -88.7)[0]).toBeLessThan(0);
+    expect(through(new SiLU(), -95)[0]).toBe(-0);
   });
 
   it('the JavaScript thread rounds to nearest and keeps denormals, whatever ran on it', async () => {

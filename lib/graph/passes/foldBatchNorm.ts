@@ -2,6 +2,8 @@
  * before   a = conv2d(x, w, b)    y = batchNorm(a)          (or convTranspose2d)
  * after    y = conv2d(x, w', b')
  * when     a has no other user, and all parameters are constants; what cannot be folded (a NaN, a negative variance) stays as it is
+ *
+ * The new parameters are rounded to float32, in which sessions compute, whatever format the old ones are kept in.
  */
 import type { BatchNormAttributes } from '../../ops/batchNorm.js';
 import type { Conv2dAttributes } from '../../ops/conv2d.js';
@@ -9,7 +11,6 @@ import type { ConvTranspose2dAttributes } from '../../ops/convTranspose2d.js';
 import { compose } from '../../reparam/algebra.js';
 import { batchNormMap, convMap, convTransposeMap, roundedParameters } from '../../reparam/convMap.js';
 import { isReason, Reason } from '../../reparam/reason.js';
-import type { FloatDType } from '../../tensor/dtype.js';
 import type { AnyTensor } from '../../tensor/tensor.js';
 import type { Graph, Node, Value } from '../graph.js';
 import { rewrite } from '../rewrite.js';
@@ -46,7 +47,6 @@ function foldedParameters(conv: Node, norm: Node): ReturnType<typeof roundedPara
   const second = batchNormMap(statistics, (norm.attributes as BatchNormAttributes).eps);
   if (isReason(first)) return first;
   if (isReason(second)) return second;
-  const roundingTo = (weight as AnyTensor).dtype as FloatDType;
-  const map = compose(second, first, { roundingTo });
-  return isReason(map) ? map : roundedParameters(map, roundingTo);
+  const map = compose(second, first, { roundingTo: 'float32' });
+  return isReason(map) ? map : roundedParameters(map, 'float32');
 }

@@ -1,0 +1,35 @@
+/**
+ * How fast this processor could be, and how near to that a piece of work came.
+ *
+ * The peak is that of float32 multiply-adds in registers, measured on the spot, on one thread; the best of all measurements in this process counts, since
+ * others can only have been disturbed. Work is counted as that of a direct convolution, two operations per multiply-accumulate: Winograd's
+ * algorithms do with fewer multiplications, and bfloat16 has faster ones, so both can exceed it.
+ */
+import { nativeAddon } from './addon.js';
+
+const best = new Map<string, number>();
+
+/** Measures, in about a tenth of a second, and gives the best so far: GFLOP/s on one thread. */
+export function measuredPeak(isa: string): number {
+  const peak = Math.max(best.get(isa) ?? 0, nativeAddon().peak(isa) / 1e9);
+  best.set(isa, peak);
+  return peak;
+}
+
+/** The best so far, measured if nothing was yet. */
+export function knownPeak(isa: string): number {
+  return best.get(isa) ?? measuredPeak(isa);
+}
+
+export interface WorkRates {
+  /** Two operations per multiply-accumulate; 0 where there are none. */
+  readonly gigaflopsPerSecond: number;
+  /** Of the peak of all threads that computed. */
+  readonly shareOfPeak: number;
+}
+
+/** @param peak GFLOP/s of all threads that computed */
+export function workRates(macs: number, milliseconds: number, peak: number): WorkRates {
+  const gigaflopsPerSecond = macs === 0 || milliseconds === 0 ? 0 : (2 * macs) / (1e6 * milliseconds);
+  return { gigaflopsPerSecond, shareOfPeak: gigaflopsPerSecond / peak };
+}

@@ -1,0 +1,115 @@
+/** What `compile` and `run` may be told, and the check that they were told nothing else. */
+import { maxThreads } from '../debug.js';
+import { listed, RepconvError, shown } from '../errors.js';
+import type { InputSpec } from '../graph/record.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { PreprocessSpec } from './preprocess.js';
+
+/** What {@link CompileOptions.precision} may be. */
+export const precisions = ['float32', 'bfloat16x3', 'bfloat16', 'fastest'] as const;
+
+/** What {@link compile} makes the session for. */
+export interface CompileOptions {
+  /** Inputs by name: `{ images: ['N', 3, 224, 224] }`; a letter stands for an extent that each run brings along, the first one for the batch. */
+  readonly inputs: InputSpec;
+  /** Names of the outputs; default: those the model gives, or `output`. */
+  readonly outputs?: readonly string[];
+  /**
+   * What convolutions of at least 32 channels (in each group) may be computed in; everything else, and all that lies between layers, stays float32.
+   *
+   * | precision    | products                                            | error over RepVGG-A0 (relative, root mean square) |
+   * |--------------|-----------------------------------------------------|---------------------------------------------------|
+   * | `float32`    | float32; the default                                | below 5e-6                                        |
+   * | `bfloat16x3` | each number as the sum of two bfloat16, 16 bits      | below 5e-5                                        |
+   * | `bfloat16`   | rounded to bfloat16, 8 bits, summed in float32       | below 2e-2                                        |
+   * | `fastest`    | `bfloat16` where the processor has it, else `float32` |                                                   |
+   *
+   * Per layer the estimate chooses the fastest algorithm that is at least as exact, so a layer may stay float32; {@link Session.describe} names each,
+   * {@link Session.settings} the precision. In both bfloat16 precisions numbers below 2⁻¹²⁶ count as zero, and an infinite input may give NaN. They
+   * need AMX (Intel, Linux) or AVX512_BF16 (AMD).
+   */
+  readonly precision?: (typeof precisions)[number];
+  /** Threads that one run may use; default: as many as this process may (affinity, container quota), or `REPCONV_THREADS`. */
+  readonly threads?: number;
+  /** The largest batch that runs will bring: algorithms are chosen for it, so that an image's result never depends on its company. Default 8. */
+  readonly maxBatch?: number;
+  /** Inputs that come as decoded images, by name; the model's input stays [N, C, H, W] in `inputs`, runs bring bytes [N, H, W, C]. */
+  readonly preprocess?: PreprocessSpec;
+  /**
+   * Runs that may wait or compute at a time; one more is refused with ERR_BUSY. Default 1024: enough for any burst that is meant, and an end for one that is
+   * not, since each holds a copy of its inputs and outputs. Services set it to what they can answer in time.
+   */
+  readonly maxQueue?: number;
+  /** Default true. Benches turn it off to show what it saves. */
+  readonly foldBatchNorm?: boolean;
+  /** The most the kernels may use: `scalar`, `avx2`, `avx512`. Default: what the processor has, or `REPCONV_ISA`. */
+  readonly isa?: string;
+  /** A convolution algorithm to use wherever it fits. Default: the estimate's choice, or `REPCONV_CONV`. */
+  readonly conv?: string;
+}
+
+/** Of one {@link Session.runSync}. */
+export interface RunSyncOptions {
+  /**
+   * Tensors to write outputs into, by name; a model of one output also takes its tensor bare. float32, of the output's shape, and sharing memory neither
+   * with an input nor with each other. Outputs that are not named come as fresh tensors.
+   */
+  readonly out?: Tensor | Readonly<Record<string, Tensor>>;
+}
+
+/** Of one {@link Session.run}. The tensors of `out` are written when the run has ended well, and not at all otherwise; until then they may be read. */
+export interface RunOptions extends RunSyncOptions {
+  /** Ends the run: at once if it waits, after the layer it is in if it computes. The promise rejects with what the signal gives as reason, an AbortError. */
+  readonly signal?: AbortSignal;
+}
+
+/** All but inputs and outputs, which {@link trace} checks, and preprocess. @throws ERR_INPUT */
+export function checkCompileOptions(options: CompileOptions): void {
+  checkNames(options, Object.keys(compileOptions), 'compile: options');
+  for (const [name, { expects, fits }] of Object.entries(compileOptions)) {
+    const value: unknown = options[name as keyof CompileOptions];
+    if (value !== undefined && !fits(value))
+      throw new RepconvError('ERR_INPUT', `compile: ${name} expects ${expects}, got ${shown(value)}`);
+  }
+}
+
+/** @throws ERR_INPUT */
+export function checkRunOptions(options: RunOptions, operation: 'run' | 'runSync'): void {
+  checkNames(options, operation === 'run' ? ['signal', 'out'] : ['out'], `${operation}: options`);
+  const signal: Partial<AbortSignal> | null | undefined = options.signal;
+  if (signal !== undefined && (typeof signal?.throwIfAborted !== 'function' || typeof signal.addEventListener !== 'function'))
+    throw new RepconvError('ERR_INPUT', `${operation}: signal expects an AbortSignal, got ${shown(signal)}`);
+}
+
+/** Whether it is an object with these names only: one that is misspelt would change nothing, and nobody would know. @throws ERR_INPUT */
+export function checkNames(given: unknown, names: readonly string[], what: string): void {
+  const isRecord = typeof given === 'object' && given !== null && !Array.isArray(given) && !ArrayBuffer.isView(given);
+  const unknown = isRecord ? Object.keys(given).filter((name) => !names.includes(name)) : [];
+  if (isRecord && unknown.length === 0) return;
+  throw new RepconvError('ERR_INPUT', `${what} expects an object of ${names.join(', ')}, got ${isRecord ? listed(unknown) : shown(given)}`);
+}
+
+interface Rule {
+  readonly expects: string;
+  fits(value: unknown): boolean;
+}
+
+const wholeNumber = (most: number): Rule => ({
+  expects: `a whole number from 1 to ${most}`,
+  fits: (value) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most,
+});
+const text: Rule = { expects: 'text', fits: (value) => typeof value === 'string' };
+const checkedElsewhere: Rule = { expects: '', fits: () => true };
+
+const compileOptions: { readonly [N in keyof Required<CompileOptions>]: Rule } = {
+  inputs: checkedElsewhere,
+  outputs: checkedElsewhere,
+  precision: { expects: `one of ${precisions.join(', ')}`, fits: (value) => (precisions as readonly unknown[]).includes(value) },
+  threads: wholeNumber(maxThreads),
+  maxBatch: wholeNumber(65536),
+  preprocess: checkedElsewhere,
+  maxQueue: wholeNumber(65536),
+  foldBatchNorm: { expects: 'true or false', fits: (value) => typeof value === 'boolean' },
+  isa: text,
+  conv: text,
+};
