@@ -52,6 +52,7 @@ class WinogradTask : public Task {
     split(blockTiles(in_.pixel, points(), plan.context.kernels.vectorLength), plan.context.threads);
     for (const Panel& panel : packed_.plan.panels) panelFloats_ = std::max<int64_t>(panelFloats_, panel.vectors * plan.context.kernels.vectorLength);
     stretches_ = (geometry_.channelsPerGroup() + kMaxStretch - 1) / kMaxStretch;
+    for (int64_t s = 0; s < stretches_; s++) patterns_.push_back({{0}, static_cast<int>(stretchBegin(s + 1) - stretchBegin(s)), 0});
     const int64_t blockTiles = (tiles_ + blocks_ - 1) / blocks_;
     inputStride_ = pointStride(blockTiles, in_.pixel);
     weightStride_ = pointStride((geometry_.channelsPerGroup() + stretches_ - 1) / stretches_, panelFloats_);
@@ -79,6 +80,7 @@ class WinogradTask : public Task {
   };
 
   int points() const { return side_ * side_; }
+  int64_t stretchBegin(int64_t stretch) const { return geometry_.channelsPerGroup() * stretch / stretches_; }
 
   Position position(int64_t tile) const {
     const int64_t perImage = tilesDown_ * tilesAcross_;
@@ -133,12 +135,11 @@ class WinogradTask : public Task {
   // What a stretch of channels adds to the panel's products.
   void multiply(const KernelTable& kernels, const Panel& panel, int64_t stretch, int64_t tiles, const float* inputs, const float* zeros, float* weights,
                 float* products) const {
-    const int64_t depth = geometry_.channelsPerGroup(), begin = depth * stretch / stretches_, end = depth * (stretch + 1) / stretches_;
+    const int64_t depth = geometry_.channelsPerGroup(), begin = stretchBegin(stretch), end = stretchBegin(stretch + 1);
     const int width = panel.vectors * kernels.vectorLength;
     const float* untransformed = packed_.packed + panel.weightOffset + begin * kTaps * width;
     const int64_t floats = (end - begin) * kTaps * width;
     kernels.winogradWeights[outputs_]({untransformed, weights, weightStride_, end - begin, panel.vectors});
-    const RunPattern pattern{{0}, static_cast<int>(end - begin), 0};
     Grid grid{};
     grid.inPixel = in_.pixel;
     grid.outPixel = grid.residualPixel = width;
@@ -150,7 +151,7 @@ class WinogradTask : public Task {
       grid.residual = stretch == 0 ? nullptr : grid.out;
       // The next stretch, or the next panel's first, lies behind this one.
       const float* next = untransformed + floats + floats * point / points();
-      computePanel(kernels, grid, pattern, {weights + point * weightStride_, zeros, panel.vectors, kernels.vectorLength, next, floats / points()}, Epilogue{});
+      computePanel(kernels, grid, patterns_[static_cast<size_t>(stretch)], {weights + point * weightStride_, zeros, panel.vectors, kernels.vectorLength, next, floats / points()}, Epilogue{});
     }
   }
 
@@ -188,6 +189,7 @@ class WinogradTask : public Task {
   int outputs_, side_;
   int64_t tilesDown_ = 0, tilesAcross_ = 0, tiles_ = 0, stretches_ = 1, blocks_ = 1, panelBlocks_ = 1, panelFloats_ = 0;
   ptrdiff_t inputStride_ = 0, weightStride_ = 0, productStride_ = 0;
+  std::vector<RunPattern> patterns_;  // of the stretches
 };
 
 template <int kOutputs>
