@@ -43,21 +43,22 @@ struct GemmTile {
 
 using GemmKernel = void (*)(const GemmTile& tile);
 
-// One row of outputs of a depthwise convolution, for `channels` channels from the pointers on:
-//     out[p][c] = clamp(bias[c] + Σ_t in[p·inPixelStride + tapOffsets[t] + c] · weights[t·weightStride + c] + residual[p][c])
-struct DepthwiseRow {
-  const float* in;
-  ptrdiff_t inPixelStride;
-  const ptrdiff_t* tapOffsets;
-  int tapCount;
+// Rows of outputs of a depthwise convolution, for `channels` channels from the pointers on:
+//     out[y][x][c] = clamp(bias[c] + Σ_u Σ_v in[y·inRow + x·inPixel + u·tapRow + v·tapPixel + c] · weights[u·tapColumns + v][c] + residual[y][x][c])
+// summed in the order of u and v.
+struct DepthwiseRows {
+  const float* in;            // the first tap of the first output
+  ptrdiff_t inRow, inPixel;   // from one output's taps to the next one's
+  ptrdiff_t tapRow, tapPixel;
+  int tapRows, tapColumns;
   const float* weights;
   ptrdiff_t weightStride;
   const float* bias;
   float* out;
-  ptrdiff_t outPixelStride;
+  ptrdiff_t outRow, outPixel;
   const float* residual;  // or null
-  ptrdiff_t residualPixelStride;
-  int64_t pixels;
+  ptrdiff_t residualRow, residualPixel;
+  int64_t rows, pixels;
   int64_t channels;  // whole vectors
   float low;
   float high;
@@ -123,7 +124,9 @@ struct KernelTable {
   // gemm[v][p]: p pixels by v vectors of channels, for p up to tilePixels[v]; the accumulators fill the registers.
   int tilePixels[kMaxPanelVectors + 1] = {};
   GemmKernel gemm[kMaxPanelVectors + 1][kMaxTilePixels + 1] = {};
-  void (*depthwise)(const DepthwiseRow& row) = nullptr;
+  // Most efficient for whole multiples of depthwiseRows rows.
+  int depthwiseRows = 1;
+  void (*depthwise)(const DepthwiseRows& work) = nullptr;
   // By the outputs m of a tile's side: 2 or 4.
   void (*winogradWeights[kMaxWinogradOutputs + 1])(const WinogradWeights& panel) = {};
   void (*winogradInput[kMaxWinogradOutputs + 1])(const WinogradInput& tile) = {};

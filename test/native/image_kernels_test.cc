@@ -7,40 +7,58 @@
 namespace repconv::test {
 namespace {
 
+// Half of them 3×3 at a stride of one or two taps, which has a kernel of its own: every height and width of its blocks, and what is left of them.
 Difference compareDepthwise(const KernelTable& kernels, Side side) {
   Random random(8);
+  const auto integer = [&](size_t) { return smallInteger(random); };
   for (int repetition = 0; repetition < 400; repetition++) {
-    const int VL = kernels.vectorLength;
-    const int64_t channels = VL * random.between(1, 3), pixels = random.between(0, 21);
-    const int taps = random.between(1, 9);
-    const ptrdiff_t inStride = channels * random.between(1, 3), outStride = channels + random.between(0, 5),
-                    residualStride = channels + random.between(0, 5);
-    const ptrdiff_t weightStride = channels + random.between(0, 5);
-    std::vector<ptrdiff_t> offsets;
-    for (int t = 0; t < taps; t++) offsets.push_back(random.between(-20, 40));
-    const ptrdiff_t least = *std::min_element(offsets.begin(), offsets.end()), most = *std::max_element(offsets.begin(), offsets.end());
-    const ptrdiff_t last = std::max<ptrdiff_t>(0, pixels - 1);
-    const auto integer = [&](size_t) { return smallInteger(random); };
-    const Guarded<float> in(static_cast<size_t>(last * inStride + most - least + channels), side, integer);
-    const Guarded<float> weights(static_cast<size_t>((taps - 1) * weightStride + channels), side, integer);
-    const Guarded<float> bias(static_cast<size_t>(channels), side, integer);
-    const Guarded<float> residual(static_cast<size_t>(last * residualStride + channels), side, integer);
-    const Guarded<float> out(static_cast<size_t>(last * outStride + channels), side, [](size_t) { return kUntouched; });
-    const bool hasResidual = random.chance(50);
+    DepthwiseRows work{};
+    work.channels = kernels.vectorLength * random.between(1, random.chance(5) ? 36 : 3);
+    work.rows = random.between(0, 9);
+    work.pixels = random.between(0, random.chance(50) ? 10 : 21);
+    const bool isBlock = random.chance(50);
+    const int stride[2] = {random.between(1, 2), random.between(1, 3)};
+    work.tapRows = isBlock ? 3 : random.between(1, 4);
+    work.tapColumns = isBlock ? 3 : random.between(1, 4);
+    work.tapPixel = work.channels + random.between(0, 3);
+    work.inPixel = isBlock ? stride[0] * work.tapPixel : random.between(0, 50);
+    work.tapRow = random.between(0, 400);
+    work.inRow = isBlock ? stride[random.chance(90) ? 0 : 1] * work.tapRow : random.between(0, 50);
+    work.weightStride = work.channels + random.between(0, 5);
+    work.outPixel = work.channels + random.between(0, 5);
+    work.outRow = std::max<int64_t>(1, work.pixels) * work.outPixel + random.between(0, 5);
+    work.residualPixel = random.between(0, 40);
+    work.residualRow = random.between(0, 40);
+    work.low = -40;
+    work.high = 60;
+    const ptrdiff_t lastRow = std::max<ptrdiff_t>(0, work.rows - 1), lastPixel = std::max<ptrdiff_t>(0, work.pixels - 1);
+    const ptrdiff_t lastTap = (work.tapRows - 1) * work.tapRow + (work.tapColumns - 1) * work.tapPixel;
+    const Guarded<float> in(static_cast<size_t>(lastRow * work.inRow + lastPixel * work.inPixel + lastTap + work.channels), side, integer);
+    const Guarded<float> weights(static_cast<size_t>((work.tapRows * work.tapColumns - 1) * work.weightStride + work.channels), side, integer);
+    const Guarded<float> bias(static_cast<size_t>(work.channels), side, integer);
+    const Guarded<float> residual(static_cast<size_t>(lastRow * work.residualRow + lastPixel * work.residualPixel + work.channels), side, integer);
+    const Guarded<float> out(static_cast<size_t>(lastRow * work.outRow + lastPixel * work.outPixel + work.channels), side,
+                             [](size_t) { return kUntouched; });
+    work.in = in.data();
+    work.weights = weights.data();
+    work.bias = bias.data();
+    work.out = out.data();
+    work.residual = random.chance(50) ? residual.data() : nullptr;
     std::vector<float> expected(out.begin(), out.end());
-    for (int64_t p = 0; p < pixels; p++) {
-      for (int64_t c = 0; c < channels; c++) {
-        float sum = bias[static_cast<size_t>(c)];
-        for (int t = 0; t < taps; t++) {
-          sum += in[static_cast<size_t>(p * inStride + offsets[static_cast<size_t>(t)] - least + c)] *
-                 weights[static_cast<size_t>(t * weightStride + c)];
+    for (int64_t y = 0; y < work.rows; y++) {
+      for (int64_t x = 0; x < work.pixels; x++) {
+        for (int64_t c = 0; c < work.channels; c++) {
+          float sum = work.bias[c];
+          for (int t = 0; t < work.tapRows * work.tapColumns; t++) {
+            const ptrdiff_t tap = t / work.tapColumns * work.tapRow + t % work.tapColumns * work.tapPixel;
+            sum += work.in[y * work.inRow + x * work.inPixel + tap + c] * work.weights[t * work.weightStride + c];
+          }
+          if (work.residual != nullptr) sum += work.residual[y * work.residualRow + x * work.residualPixel + c];
+          expected[static_cast<size_t>(y * work.outRow + x * work.outPixel + c)] = clampOf(sum, work.low, work.high);
         }
-        if (hasResidual) sum += residual[static_cast<size_t>(p * residualStride + c)];
-        expected[static_cast<size_t>(p * outStride + c)] = clampOf(sum, -40.0f, 60.0f);
       }
     }
-    kernels.depthwise({in.data() - least, inStride, offsets.data(), taps, weights.data(), weightStride, bias.data(), out.data(), outStride,
-                       hasResidual ? residual.data() : nullptr, residualStride, pixels, channels, -40.0f, 60.0f});
+    kernels.depthwise(work);
     if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty()) return difference;
   }
   return {};
@@ -111,7 +129,7 @@ Difference compareLayout(const KernelTable& kernels, Side side) {
 }
 
 const KernelRegistration registrations[] = {
-    KernelRegistration({"depthwise", compareDepthwise, [](KernelTable& k) { k.depthwise = [](const DepthwiseRow&) {}; }}),
+    KernelRegistration({"depthwise", compareDepthwise, [](KernelTable& k) { k.depthwise = [](const DepthwiseRows&) {}; }}),
     KernelRegistration(
         {"poolMax", comparePool<true>, [](KernelTable& k) { k.poolMax = [](float*, const float*, const ptrdiff_t*, int64_t, int64_t) {}; }}),
     KernelRegistration({"poolMean", comparePool<false>,

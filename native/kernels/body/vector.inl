@@ -27,3 +27,11 @@ REPCONV_INLINE vf loadLanes(const float* from, int lanes) {
 REPCONV_INLINE void storeLanes(float* to, vf value, int lanes) {
   for (int i = 0; i < lanes; i++) to[i] = value[i];
 }
+// at + step, as an addition where it stands: an unrolled loop's addresses, worked out ahead, would not fit into the registers (depthwise 3×3:
+// 169 → 215 GFLOP/s).
+template <typename Pointer>
+REPCONV_INLINE Pointer stepped(Pointer at, ptrdiff_t step) {
+  at += step;
+  __asm__("" : "+r"(at));
+  return at;
+}

@@ -2,3 +2,5 @@
 inline constexpr int kVectorBytes = 16;
 // Without a fused multiply-add the product takes a register too.
 inline constexpr int kTilePixels[kMaxPanelVectors + 1] = {0, 8, 5, 3};
+// Depthwise 3×3 blocks.
+inline constexpr int kDepthwiseRows = 2, kDepthwisePixels = 4;

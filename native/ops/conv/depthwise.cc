@@ -1,58 +1,68 @@
-// Depthwise convolution: every channel by itself, a vector of channels at a time, taps read where they lie.
+// Depthwise convolution: every channel by itself, taps read where they lie.
+#include <algorithm>
 #include <cstring>
 
 #include "ops/conv/dense.h"
+#include "ops/parallel.h"
 
 namespace repconv {
 namespace {
 
-class DepthwiseTask : public Task {
+class DepthwiseTask : public RowTask {
  public:
   DepthwiseTask(const ConvPlan& plan, const float* packed) : in_(plan.in), out_(plan.out), packed_(packed), geometry_(plan.geometry) {
     if (plan.residual != nullptr) residual_ = *plan.residual;
-    const ConvAttributes& attributes = geometry_.attributes;
-    for (int64_t u = 0; u < geometry_.K; u++) {
-      for (int64_t v = 0; v < geometry_.L; v++) {
-        tapOffsets_.push_back((u * attributes.dilation[0] - attributes.padding[0]) * in_.row + (v * attributes.dilation[1] - attributes.padding[1]) * in_.pixel);
-      }
-    }
+    // As many rows as are worth handing to another thread, in whole blocks of the kernel.
+    const int64_t block = plan.context.kernels.depthwiseRows, rowElements = std::max<int64_t>(1, out_.W * out_.pixel);
+    rowsPerItem_ = std::max<int64_t>(1, static_cast<int64_t>(kChunkElements) / rowElements / block) * block;
   }
 
   void run(const RunContext& context) const override {
-    const ConvAttributes& attributes = geometry_.attributes;
-    const float* residual = context.inputs[3] != nullptr ? context.input(3) : nullptr;
-    const int64_t rows = geometry_.outH;
-    context.team.parallelFor(static_cast<size_t>(geometry_.N * rows), [&](size_t item, int) {
-      const int64_t n = static_cast<int64_t>(item) / rows, y = static_cast<int64_t>(item) % rows;
-      DepthwiseRow row{};
-      row.in = in_.at(context.input(0), n, y * attributes.stride[0]);
-      row.inPixelStride = attributes.stride[1] * in_.pixel;
-      row.tapOffsets = tapOffsets_.data();
-      row.tapCount = static_cast<int>(tapOffsets_.size());
-      row.weights = packed_;
-      row.weightStride = out_.pixel;
-      row.bias = packed_ + row.tapCount * out_.pixel;
-      row.out = out_.at(context.output(), n, y);
-      row.outPixelStride = out_.pixel;
-      if (residual != nullptr) {
-        row.residual = residual_.at(residual, n, y);
-        row.residualPixelStride = residual_.pixel;
-      }
-      row.pixels = geometry_.outW;
-      row.channels = out_.pixel;
-      row.low = attributes.epilogue.low();
-      row.high = attributes.epilogue.high();
-      context.kernels.depthwise(row);
-      activateRows(context.kernels, attributes.epilogue, out_, context.output(), n, y, y + 1);
-      clearBorder(out_, context.output(), n, y, y + 1);
+    const int64_t blocks = (out_.H + rowsPerItem_ - 1) / rowsPerItem_;
+    context.team.parallelFor(static_cast<size_t>(out_.N * blocks), [&](size_t item, int member) {
+      const int64_t begin = static_cast<int64_t>(item) % blocks * rowsPerItem_;
+      runRows(context, static_cast<int64_t>(item) / blocks, {begin, std::min(out_.H, begin + rowsPerItem_)}, member);
     });
   }
+
+  void runRows(const RunContext& context, int64_t n, Rows rows, int) const override {
+    const ConvAttributes& attributes = geometry_.attributes;
+    DepthwiseRows work{};
+    work.in = in_.at(context.input(0), n, rows.begin * attributes.stride[0] - attributes.padding[0], -attributes.padding[1]);
+    work.inRow = attributes.stride[0] * in_.row;
+    work.inPixel = attributes.stride[1] * in_.pixel;
+    work.tapRow = attributes.dilation[0] * in_.row;
+    work.tapPixel = attributes.dilation[1] * in_.pixel;
+    work.tapRows = static_cast<int>(geometry_.K);
+    work.tapColumns = static_cast<int>(geometry_.L);
+    work.weights = packed_;
+    work.weightStride = out_.pixel;
+    work.bias = packed_ + geometry_.taps() * out_.pixel;
+    work.out = out_.at(context.output(), n, rows.begin);
+    work.outRow = out_.row;
+    work.outPixel = out_.pixel;
+    if (context.inputs[3] != nullptr) {
+      work.residual = residual_.at(context.input(3), n, rows.begin);
+      work.residualRow = residual_.row;
+      work.residualPixel = residual_.pixel;
+    }
+    work.rows = rows.end - rows.begin;
+    work.pixels = geometry_.outW;
+    work.channels = out_.pixel;
+    work.low = attributes.epilogue.low();
+    work.high = attributes.epilogue.high();
+    context.kernels.depthwise(work);
+    activateRows(context.kernels, attributes.epilogue, out_, context.output(), n, rows.begin, rows.end);
+    clearBorder(out_, context.output(), n, rows.begin, rows.end);
+  }
+
+  Rows rowsRead(Rows rows) const override { return geometry_.rowsRead(rows); }
 
  private:
   Image in_, out_, residual_;
   const float* packed_;  // [tap][channel], then the bias, whole vectors
   ConvGeometry geometry_;
-  std::vector<ptrdiff_t> tapOffsets_;
+  int64_t rowsPerItem_ = 1;
 };
 
 Result<std::unique_ptr<Task>> planDepthwise(const ConvPlan& plan) {
