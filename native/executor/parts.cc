@@ -1,16 +1,22 @@
 #include "executor/parts.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "core/cpu_info.h"
 
 namespace repconv {
 namespace {
 
-// Whether the step may run for part of a batch of N, and what it reads and writes for all of it.
-bool isCuttable(const Program& program, const ProgramStep& step, const std::vector<ValueType>& types, const std::vector<size_t>& valueBytes, int64_t N, size_t* bytes) {
+// What a step reads and writes: images of the whole batch, and weights, which each part reads again.
+struct Traffic {
+  size_t images = 0, weights = 0;
+};
+
+// Whether the step may run for part of a batch of N.
+bool isCuttable(const Program& program, const ProgramStep& step, const std::vector<ValueType>& types, const std::vector<size_t>& valueBytes, int64_t N, Traffic* traffic) {
   if (!step.operation->isPerImage()) return false;
-  *bytes = 0;
+  *traffic = {};
   for (size_t i = 0; i < step.inputs.size(); i++) {
     if (step.inputs[i] == kNoValue) continue;
     const size_t value = static_cast<size_t>(step.inputs[i]);
@@ -19,23 +25,24 @@ bool isCuttable(const Program& program, const ProgramStep& step, const std::vect
     if (program.values[value].constant != nullptr) {
       // A weight, or parameters of channels; but not numbers for each image.
       if (!step.operation->packs(i) && isBatch && shape.size() > 1) return false;
+      traffic->weights += valueBytes[value];
       continue;
     }
     // Of another rank it would broadcast, its first axis against one that is no batch.
     if (!isBatch || shape.size() != types[static_cast<size_t>(step.outputs[0])].shape.size()) return false;
-    *bytes += valueBytes[value];
+    traffic->images += valueBytes[value];
   }
   for (int output : step.outputs) {
     const std::vector<int64_t>& shape = types[static_cast<size_t>(output)].shape;
     if (shape.empty() || shape[0] != N) return false;
-    *bytes += valueBytes[static_cast<size_t>(output)];
+    traffic->images += valueBytes[static_cast<size_t>(output)];
   }
   return true;
 }
 
 }  // namespace
 
-size_t mostWholeBytes() { return 8 * cpuInfo().l2Bytes; }
+size_t mostWholeBytes() { return (getenv("RC_P") ? atoi(getenv("RC_P")) : 8) * cpuInfo().l2Bytes; }
 
 Parts cutIntoParts(const Program& program, const std::vector<ValueType>& types, const std::vector<size_t>& valueBytes, int threads, size_t partBytes) {
   Parts parts;
@@ -46,10 +53,13 @@ Parts cutIntoParts(const Program& program, const std::vector<ValueType>& types, 
   int64_t images = std::min<int64_t>(N, threads);
   while (images > 1 && N % images != 0) images--;
   if (images == N) return parts;
-  size_t bytes = 0, steps = 0;
-  while (steps < program.steps.size() && isCuttable(program, program.steps[steps], types, valueBytes, N, &bytes) && bytes > partBytes) steps++;
+  const size_t count = static_cast<size_t>(N / images);
+  Traffic traffic;
+  const auto pays = [&] { return traffic.images > partBytes && traffic.weights <= traffic.images / count; };
+  size_t steps = 0;
+  while (steps < program.steps.size() && isCuttable(program, program.steps[steps], types, valueBytes, N, &traffic) && pays()) steps++;
   if (steps == 0) return parts;
-  parts = {steps, static_cast<size_t>(N / images), images, std::vector<Share>(types.size(), Share::none)};
+  parts = {steps, count, images, std::vector<Share>(types.size(), Share::none)};
   for (int value : program.inputs) parts.shares[static_cast<size_t>(value)] = Share::stretch;
   for (size_t s = 0; s < steps; s++) {
     for (int value : program.steps[s].outputs) parts.shares[static_cast<size_t>(value)] = Share::anew;

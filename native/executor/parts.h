@@ -25,7 +25,8 @@ struct Parts {
   Share share(size_t value) const { return value < shares.size() ? shares[value] : Share::none; }
 };
 
-// The cut for these types and sizes of all values: the first steps that each read and write more than `partBytes`.
+// The cut for these types and sizes of all values: the first steps that each read and write more than `partBytes`, and fewer
+// weights than images of a part.
 Parts cutIntoParts(const Program& program, const std::vector<ValueType>& types, const std::vector<size_t>& valueBytes, int threads, size_t partBytes);
 
 // Bytes that a step may read and write for a whole batch before parts pay: eight second-level caches. (RepVGG-A0, 8 images, one thread: 1.035 times as

@@ -63,20 +63,6 @@ class Task {
   double macs = 0;
 };
 
-struct Rows {
-  int64_t begin, end;
-};
-
-// A task that makes an image out of an image (output 0 out of input 0), and can make some of its rows at a time, in any order, from the rows they
-// need: so tasks that follow each other can pass an image on while it is in cache (executor/strips.h).
-class RowTask : public Task {
- public:
-  // Rows of image n with the border beside them (and above the first, below the last), and nothing else of it.
-  virtual void runRows(const RunContext& context, int64_t n, Rows rows, int member) const = 0;
-  // The rows that these need. They may begin in the border above and end in that below.
-  virtual Rows rowsRead(Rows rows) const = 0;
-};
-
 // What a session computes its convolutions in, where that is faster: fewer bits from left to right.
 enum class Precision { float32, bfloat16x3, bfloat16 };
 

@@ -74,6 +74,13 @@ export const convCases: readonly ConvCase[] = [
   conv('depthwise 13×13', [1, 8, 16, 19], 8, 13, { groups: 8, padding: 6 }),
   conv('depthwise 2×2 stride 2', [1, 17, 9, 8], 17, 2, { groups: 17, stride: 2 }),
   conv('depthwise 3×3 dilation 2', [1, 31, 11, 9], 31, 3, { groups: 31, padding: 2, dilation: 2 }),
+  conv('depthwise 3×3 dilation 2 stride 2', [2, 33, 15, 14], 33, 3, { groups: 33, padding: 2, dilation: 2, stride: 2 }),
+  conv('depthwise 3×3 stride 2×1', [1, 24, 11, 9], 24, 3, { groups: 24, padding: 1, stride: [2, 1] }),
+  conv('depthwise 3×3 on 145 channels', [2, 145, 7, 9], 145, 3, { groups: 145, padding: 1 }),
+  conv('depthwise 3×3 stride 2 on 145 channels', [1, 145, 13, 10], 145, 3, { groups: 145, padding: [0, 1, 2, 0], stride: 2 }),
+  ...Array.from({ length: 9 }, (_, i) =>
+    conv(`depthwise 3×3 on ${i + 1} rows`, [1, 17, i + 1, 13 - i], 17, 3, { groups: 17, padding: 1 }, { bias: i % 2 === 0 }),
+  ),
   conv('depthwise 3×3 stride 3', [2, 5, 10, 14], 5, 3, { groups: 5, stride: 3 }, { bias: false }),
   conv('depthwise 1×1 is a scale', [1, 33, 4, 7], 33, 1, { groups: 33 }),
   conv('depthwise times 2', [1, 16, 9, 6], 32, 3, { groups: 16, padding: 1 }),

@@ -29,11 +29,6 @@ struct ConvGeometry {
   double macs() const { return static_cast<double>(N * O * outH * outW) * static_cast<double>(taps() * channelsPerGroup()); }
   // Output rows that need no border, plus what the padding adds: zeros the input must carry.
   Border border() const;
-  // Input rows that output rows read.
-  Rows rowsRead(Rows rows) const {
-    const int64_t top = rows.begin * attributes.stride[0] - attributes.padding[0];
-    return {top, (rows.end - 1) * attributes.stride[0] - attributes.padding[0] + (K - 1) * attributes.dilation[0] + 1};
-  }
 };
 
 struct ConvPlan {

@@ -8,7 +8,7 @@
 namespace repconv {
 namespace {
 
-class DepthwiseTask : public RowTask {
+class DepthwiseTask : public Task {
  public:
   DepthwiseTask(const ConvPlan& plan, const float* packed) : in_(plan.in), out_(plan.out), packed_(packed), geometry_(plan.geometry) {
     if (plan.residual != nullptr) residual_ = *plan.residual;
@@ -19,16 +19,17 @@ class DepthwiseTask : public RowTask {
 
   void run(const RunContext& context) const override {
     const int64_t blocks = (out_.H + rowsPerItem_ - 1) / rowsPerItem_;
-    context.team.parallelFor(static_cast<size_t>(out_.N * blocks), [&](size_t item, int member) {
+    context.team.parallelFor(static_cast<size_t>(out_.N * blocks), [&](size_t item, int) {
       const int64_t begin = static_cast<int64_t>(item) % blocks * rowsPerItem_;
-      runRows(context, static_cast<int64_t>(item) / blocks, {begin, std::min(out_.H, begin + rowsPerItem_)}, member);
+      computeRows(context, static_cast<int64_t>(item) / blocks, begin, std::min(out_.H, begin + rowsPerItem_));
     });
   }
 
-  void runRows(const RunContext& context, int64_t n, Rows rows, int) const override {
+ private:
+  void computeRows(const RunContext& context, int64_t n, int64_t begin, int64_t end) const {
     const ConvAttributes& attributes = geometry_.attributes;
     DepthwiseRows work{};
-    work.in = in_.at(context.input(0), n, rows.begin * attributes.stride[0] - attributes.padding[0], -attributes.padding[1]);
+    work.in = in_.at(context.input(0), n, begin * attributes.stride[0] - attributes.padding[0], -attributes.padding[1]);
     work.inRow = attributes.stride[0] * in_.row;
     work.inPixel = attributes.stride[1] * in_.pixel;
     work.tapRow = attributes.dilation[0] * in_.row;
@@ -38,27 +39,24 @@ class DepthwiseTask : public RowTask {
     work.weights = packed_;
     work.weightStride = out_.pixel;
     work.bias = packed_ + geometry_.taps() * out_.pixel;
-    work.out = out_.at(context.output(), n, rows.begin);
+    work.out = out_.at(context.output(), n, begin);
     work.outRow = out_.row;
     work.outPixel = out_.pixel;
     if (context.inputs[3] != nullptr) {
-      work.residual = residual_.at(context.input(3), n, rows.begin);
+      work.residual = residual_.at(context.input(3), n, begin);
       work.residualRow = residual_.row;
       work.residualPixel = residual_.pixel;
     }
-    work.rows = rows.end - rows.begin;
+    work.rows = end - begin;
     work.pixels = geometry_.outW;
     work.channels = out_.pixel;
     work.low = attributes.epilogue.low();
     work.high = attributes.epilogue.high();
     context.kernels.depthwise(work);
-    activateRows(context.kernels, attributes.epilogue, out_, context.output(), n, rows.begin, rows.end);
-    clearBorder(out_, context.output(), n, rows.begin, rows.end);
+    activateRows(context.kernels, attributes.epilogue, out_, context.output(), n, begin, end);
+    clearBorder(out_, context.output(), n, begin, end);
   }
 
-  Rows rowsRead(Rows rows) const override { return geometry_.rowsRead(rows); }
-
- private:
   Image in_, out_, residual_;
   const float* packed_;  // [tap][channel], then the bias, whole vectors
   ConvGeometry geometry_;
