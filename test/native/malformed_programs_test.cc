@@ -212,8 +212,10 @@ TEST("what every program must keep is refused by name when it does not") {
     d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, kNoValue, kNoValue}, {1, 300, 3, 3}, Layout::nhwc))};
     spoiled = d;
   });
-  expect("a step that cannot read bytes", Code::input, "(activation) expects float32 as input 0, got uint8", [](Description& d) { d.values[0].dtype = DType::uint8; });
-  expect("a step that cannot read float64", Code::input, "(activation) expects float32 as input 0, got float64", [](Description& d) { d.values[0].dtype = DType::float64; });
+  expect("a step that cannot read bytes", Code::input, "(activation) expects float32 as input 0, got uint8",
+         [](Description& d) { d.values[0].dtype = DType::uint8; });
+  expect("a step that cannot read float64", Code::input, "(activation) expects float32 as input 0, got float64",
+         [](Description& d) { d.values[0].dtype = DType::float64; });
   expect("a result of bytes", Code::input, "makes float32, not uint8", [](Description& d) { d.values[1].dtype = DType::uint8; });
   expect("a result of float64", Code::input, "makes float32, not float64", [](Description& d) { d.values[1].dtype = DType::float64; });
   expect("a constant of float64", Code::input, "(add) expects float32 as input 1, got float64", [](Description& d) {
