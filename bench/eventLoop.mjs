@@ -1,56 +1,69 @@
 // Does inference leave the JavaScript thread alone? Event-loop delay, and the latency of fs and dns, while 8 callers saturate the pool: beside the same
 // figures of an idle process, and of one whose processors are kept busy by as many Workers that only count.
 //
-//     node bench/eventLoop.mjs [seconds per row]
+//     node bench/eventLoop.mjs [seconds per row: 10]
 //
 // Delays are those of monitorEventLoopDelay({ resolution: 1 }): the timer's own millisecond is in them. Target: p99 ≤ 5 ms.
 import dns from 'node:dns/promises';
 import fs from 'node:fs/promises';
-import { cpus, loadavg } from 'node:os';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { environment, environmentLine } from '../dist/cli/environment.js';
+import { numberColumns, print, table } from '../dist/cli/output.js';
+import { quantile } from '../dist/cli/turns.js';
 import { compile, createRepVGG, randn, repconv } from '../dist/index.mjs';
 
-const seconds = Number(process.argv[2] ?? 10);
 const callers = 8;
 
-const { model } = repconv(createRepVGG('repvgg-a0').eval(), { certificateBudget: 1e5 });
-const x = randn([1, 3, 224, 224]);
-const session = await compile(model, { inputs: { images: [1, 3, 224, 224] } });
-const { threads, isa } = session.settings;
-console.log(
-  `${cpus()[0].model}, ${threads} threads, ${isa}; load before ${loadavg()[0].toFixed(1)}; RepVGG-A0 at 224×224, ${callers} callers`,
-);
+/** What was measured, for people. */
+export const eventLoopSubject = `RepVGG-A0, one image of 224×224, ${callers} callers of run; ms`;
 
-const rows = [
-  ['nothing else', await measure(async () => {})],
-  [`${threads} spinning Workers`, await measure(spin)],
-  [`${callers} callers of run`, await measure(compute)],
-  ['the same, with out', await measure(computeInto)],
-];
-console.table(Object.fromEntries(rows));
-await session.dispose();
+/** Titles of the cells of {@link eventLoopCells}. */
+export const eventLoopTitles = ['loop p50', 'p99', 'max', 'fs p50', 'p99', 'dns p50', 'p99', 'runs/s'];
 
-/** `work` keeps the processors busy until `isOver()`, and may return what it did. */
-async function measure(work) {
+/** @param {number} seconds for each row */
+export async function measureEventLoop(seconds) {
+  const { model } = repconv(createRepVGG('repvgg-a0').eval(), { certificateBudget: 1e5 });
+  const x = randn([1, 3, 224, 224]);
+  const session = await compile(model, { inputs: { images: x.shape } });
+  const { threads } = session.settings;
+  const out = Array.from({ length: callers }, () => session.runSync(x).output.clone());
+  const rows = [];
+  for (const [name, work] of [
+    ['nothing else', async () => undefined],
+    [`${threads} Workers that count`, (isOver) => spin(threads, isOver)],
+    [`${callers} callers of run`, (isOver) => compute(() => session.run({ images: x }), isOver)],
+    ['the same, with out', (isOver) => compute((i) => session.run({ images: x }, { out: out[i] }), isOver)],
+  ])
+    rows.push({ name, ...(await measured(work, seconds)) });
+  await session.dispose();
+  return rows;
+}
+
+/** One row as text. */
+export function eventLoopCells({ loop, files, names, runsPerSecond }) {
+  return [
+    ...[loop.p50, loop.p99, loop.max, files.p50, files.p99, names.p50, names.p99].map((ms) => ms.toFixed(2)),
+    runsPerSecond === null ? '' : runsPerSecond.toFixed(0),
+  ];
+}
+
+/** `work` keeps the processors busy until `isOver()`, and may return how often it did something. */
+async function measured(work, seconds) {
   const end = performance.now() + 1000 * (seconds + 0.5);
   const isOver = () => performance.now() > end;
   const working = work(isOver);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await pause(500);
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
   const [files, names] = await Promise.all([latencies(() => fs.stat('.'), isOver), latencies(() => dns.lookup('localhost'), isOver)]);
   delay.disable();
   const done = await working;
   return {
-    'loop p50 ms': milliseconds(delay.percentile(50)),
-    'loop p99 ms': milliseconds(delay.percentile(99)),
-    'loop max ms': milliseconds(delay.max),
-    'fs p50 ms': at(files, 0.5),
-    'fs p99 ms': at(files, 0.99),
-    'dns p50 ms': at(names, 0.5),
-    'dns p99 ms': at(names, 0.99),
-    'runs/s': done === undefined ? '' : Math.round(done / (seconds + 0.5)),
+    loop: { p50: delay.percentile(50) / 1e6, p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 },
+    ...{ files, names, runsPerSecond: done === undefined ? null : done / (seconds + 0.5) },
   };
 }
 
@@ -61,22 +74,22 @@ async function latencies(call, isOver) {
     const start = performance.now();
     await call();
     found.push(performance.now() - start);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
   }
-  return found.sort((a, b) => a - b);
+  return { p50: quantile(found, 0.5), p99: quantile(found, 0.99) };
 }
 
-async function spin(isOver) {
+async function spin(threads, isOver) {
   const workers = Array.from({ length: threads }, () => new Worker('for (;;);', { eval: true }));
-  while (!isOver()) await new Promise((resolve) => setTimeout(resolve, 100));
+  while (!isOver()) await pause(100);
   await Promise.all(workers.map((worker) => worker.terminate()));
 }
 
-async function compute(isOver, options = () => ({})) {
+async function compute(run, isOver) {
   let done = 0;
   const caller = async (i) => {
     while (!isOver()) {
-      await session.run({ images: x }, options(i));
+      await run(i);
       done++;
     }
   };
@@ -84,16 +97,17 @@ async function compute(isOver, options = () => ({})) {
   return done;
 }
 
-async function computeInto(isOver) {
-  const { output } = session.runSync(x);
-  const memory = Array.from({ length: callers }, () => output.clone());
-  return compute(isOver, (i) => ({ out: memory[i] }));
-}
-
-function milliseconds(nanoseconds) {
-  return Number((nanoseconds / 1e6).toFixed(2));
-}
-
-function at(sorted, share) {
-  return Number(sorted[Math.floor(share * (sorted.length - 1))].toFixed(2));
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const place = environment();
+  print(environmentLine(place));
+  print(`${eventLoopSubject}; load ${place.load} before`);
+  const rows = await measureEventLoop(Number(process.argv[2] ?? 10));
+  print();
+  const columns = [{ title: 'beside' }, ...numberColumns(...eventLoopTitles)];
+  print(
+    table(
+      columns,
+      rows.map((row) => [row.name, ...eventLoopCells(row)]),
+    ),
+  );
 }

@@ -1,38 +1,51 @@
 // All comparisons of RESULTS.md, as Markdown on stdout; what it is doing, on stderr.
 //
-//   node bench/results.mjs > bench/RESULTS.md      [--seconds 6: for each case; about seven minutes, more where there are more precisions]
+//   node bench/results.mjs > bench/RESULTS.md
+//     [--seconds 6]          for each case: about eleven minutes in all, more where there are more precisions
+//     [--wait 300]           the most it waits until other processes leave the machine alone
+//     [--networks a,b] [--resolution 224]
+//     [--scaling 1]          seconds for each point of the sweeps; 0: none
+//     [--event-loop 8]       seconds for each row of the event loop's delays; 0: none
 //
 // On a quiet machine: nothing else should run. The page says how noisy it was.
 import { execFileSync } from 'node:child_process';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { compareEngines } from '../dist/cli/compare.js';
-import { environment } from '../dist/cli/environment.js';
+import { counted, environment } from '../dist/cli/environment.js';
 import { percent } from '../dist/cli/layers.js';
 import { measureNetwork } from '../dist/cli/measure.js';
 import { networkForms } from '../dist/cli/networkForms.js';
+import { noisySpread } from '../dist/cli/noise.js';
 import { onnxRuntime } from '../dist/cli/onnxRuntime.js';
 import { rounded } from '../dist/cli/output.js';
-import { noisySpread } from '../dist/cli/turns.js';
+import { eventLoopCells, eventLoopSubject, eventLoopTitles, measureEventLoop } from './eventLoop.mjs';
 import { measureLayer } from './layer.mjs';
+import { quietShare, waitUntilQuiet, watchOthers } from './quiet.mjs';
+import { measureScaling } from './scaling.mjs';
 
 const { values: options } = parseArgs({
   options: {
     seconds: { type: 'string', default: '6' },
     networks: { type: 'string', default: 'repvgg-a0,repvgg-b1g4,mobileone-s0' },
     resolution: { type: 'string', default: '224' },
+    wait: { type: 'string', default: '300' },
+    scaling: { type: 'string', default: '1' },
+    'event-loop': { type: 'string', default: '8' },
   },
 });
 const seconds = Number(options.seconds);
 const resolution = Number(options.resolution);
 const networks = options.networks.split(',');
 const engine = onnxRuntime();
-const place = environment(0);
+const place = environment();
 const threadCounts = place.threads === 1 ? [1] : [1, 2];
 const common = { seconds, rounds: 0, layers: false };
 const silent = { stage() {}, measured() {} };
 const started = new Date();
+const quiet = await waitUntilQuiet(Number(options.wait), tell);
 const loadBefore = loadavg()[0];
+const others = watchOthers();
 
 const comparisons = [];
 const withoutWideVectors = [];
@@ -53,7 +66,16 @@ for (const network of networks) {
 tell('one layer');
 const layerRows = await measureLayer(['direct', 'winograd4']);
 
-const spreads = [...comparisons, ...withoutWideVectors].flatMap(({ ours, theirs }) => [ours.spread, theirs.spread]);
+const scaling =
+  Number(options.scaling) > 0 ? await measureScaling({ seconds: Number(options.scaling), tell: (at) => tell(`scaling: ${at}`) }) : null;
+const othersShare = others();
+if (Number(options['event-loop']) > 0) tell('event loop');
+const loopRows = Number(options['event-loop']) > 0 ? await measureEventLoop(Number(options['event-loop'])) : [];
+
+const spreads = [
+  ...[...comparisons, ...withoutWideVectors].flatMap(({ ours, theirs }) => [ours.spread, theirs.spread]),
+  ...(scaling?.sweeps ?? []).flatMap(({ points }) => points.map(({ spread }) => spread)),
+];
 const noisy = spreads.filter((spread) => spread > noisySpread).length;
 const write = (...lines) => process.stdout.write(`${lines.join('\n')}\n`);
 
@@ -72,11 +94,16 @@ write(
       ['versions', `repconv ${place.version}, Node ${place.node}, ${engine.name} ${engine.version}`],
       ['commit', commit()],
       [
-        'load',
-        `${loadBefore.toFixed(2)} before; quartiles more than ${100 * noisySpread} % of the median apart in ${noisy} of ${spreads.length} series of times`,
+        'other processes',
+        `used ${percent(quiet.share)} of the processors in the 5 s before (after ${quiet.waitedSeconds.toFixed(0)} s of waiting), ${percent(othersShare)} while this was ` +
+          `measured; load average ${loadBefore.toFixed(2)} before, which remembers minutes`,
       ],
+      ['spread', `quartiles more than ${100 * noisySpread} % of the median apart in ${noisy} of ${spreads.length} series of times`],
     ],
   ),
+  ...(Math.max(quiet.share, othersShare) > quietShare
+    ? ['', '**Not a quiet machine.** Other processes took part of the processors: ratios tell the order of things, times are too long.']
+    : []),
   '',
   `## Against ${engine.name} ${engine.version}`,
   '',
@@ -179,6 +206,50 @@ write(
   ),
 );
 
+if (scaling !== null) writeScaling(scaling);
+if (loopRows.length > 0)
+  write(
+    '',
+    '## The event loop meanwhile',
+    '',
+    `${eventLoopSubject}. Delays are those of \`monitorEventLoopDelay({ resolution: 1 })\`, whose timer's own millisecond is in them; *fs* is \`fs.stat\`, ` +
+      '*dns* a look-up of localhost, one every 10 ms. `node bench/eventLoop.mjs`',
+    '',
+    table(
+      ['beside', ...eventLoopTitles],
+      loopRows.map((row) => [row.name, ...eventLoopCells(row)]),
+    ),
+  );
+
+/** One table for each sweep: a row for each value, columns for each line. */
+function writeScaling({ peakGigaflopsPerThread, seconds: perPoint, sweeps }) {
+  write(
+    '',
+    '## How the cost grows',
+    '',
+    `Deployed networks, float32, ${perPoint} s for each point; medians in ms. The peak is ${rounded(peakGigaflopsPerThread)} GFLOP/s for each thread. With charts: ` +
+      '`node bench/scaling.mjs scaling.html`',
+  );
+  for (const { heading, x, lines, points, leftOut } of sweeps)
+    write(
+      '',
+      `### ${heading}`,
+      '',
+      table(
+        [x, ...lines.flatMap(({ name }) => [`${name}, ms`, 'spread', 'images/s', 'of peak'])],
+        [...new Set(points.map(({ at }) => at))].map((at) => [
+          String(at),
+          ...points
+            .filter((point) => point.at === at)
+            .flatMap(({ medianMs, spread, imagesPerSecond, shareOfPeak }) => [
+              ...[rounded(medianMs), percent(spread), rounded(imagesPerSecond), percent(shareOfPeak)],
+            ]),
+        ]),
+      ),
+      ...(leftOut.length === 0 ? [] : ['', `Left out, as there was too little memory: ${leftOut.join(', ')}.`]),
+    );
+}
+
 /** All batches and numbers of threads of one network and precision. Without the precision: nothing, and a note. */
 async function compared(forms, precision) {
   const rows = [];
@@ -234,7 +305,7 @@ function comparisonTable(title, rows, variables) {
 /** Cases in which the other engine is faster; layers that take time and stay far from the peak. */
 function losses() {
   const name = ({ network, precision, input: [batch], threads }) =>
-    `${network}, ${precision}, batch ${batch}, ${threads} thread${threads === 1 ? '' : 's'}`;
+    `${network}, ${precision}, batch ${batch}, ${counted(threads, 'thread')}`;
   const slower = [
     ...comparisons.map((one) => [one, name(one)]),
     ...withoutWideVectors.map((one) => [one, `${name(one)}, AVX2 kernels only`]),

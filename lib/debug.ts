@@ -5,13 +5,20 @@
  * |-------------------|----------------------------------------------------------------------------------|
  * | `REPCONV_ISA`     | `scalar`, `avx2` or `avx512`: the most the kernels may use                         |
  * | `REPCONV_CONV`    | a convolution algorithm to force wherever it fits (`direct`, `winograd4`, …)       |
- * | `REPCONV_THREADS` | threads of a session that does not say                                            |
+ * | `REPCONV_THREADS` | threads of a session that does not say, at most {@link maxThreads}               |
  * | `REPCONV_DEBUG`   | 1: choices and why, and what passes and plans took; 2: also the graph after each pass; 3: also the memory plan (to stderr) |
  * | `NO_COLOR`, `FORCE_COLOR`, `TERM` | whether the command line uses colours                              |
  */
 import { RepconvError } from './errors.js';
 
+/** The instruction sets there are kernels for; a processor that has one has those before it (native/core/cpu_info.h). */
+export const isas: readonly string[] = ['scalar', 'avx2', 'avx512'];
+
+/** The most threads a run may use, wherever somebody says how many: the largest team of native/core/thread_pool.h. */
+export const maxThreads = 64;
+
 export interface DebugSettings {
+  /** One of {@link isas}, or empty. */
   readonly isa: string;
   readonly conv: string;
   readonly threads: number;
@@ -21,9 +28,9 @@ export interface DebugSettings {
 /** Reads the variables anew, so that a test may change them between calls. */
 export function debugSettings(environment: NodeJS.ProcessEnv = process.env): DebugSettings {
   return {
-    isa: environment.REPCONV_ISA ?? '',
+    isa: isaNamed(environment.REPCONV_ISA ?? ''),
     conv: environment.REPCONV_CONV ?? '',
-    threads: wholeNumber(environment, 'REPCONV_THREADS', 64),
+    threads: wholeNumber(environment, 'REPCONV_THREADS', maxThreads),
     level: wholeNumber(environment, 'REPCONV_DEBUG', 3),
   };
 }
@@ -38,6 +45,12 @@ export function colorWish({ NO_COLOR, FORCE_COLOR, TERM }: NodeJS.ProcessEnv = p
   if (NO_COLOR !== undefined && NO_COLOR !== '') return false;
   if (FORCE_COLOR !== undefined && FORCE_COLOR !== '') return FORCE_COLOR !== '0';
   return TERM === 'dumb' ? false : undefined;
+}
+
+function isaNamed(text: string): string {
+  if (text !== '' && !isas.includes(text))
+    throw new RepconvError('ERR_INPUT', `REPCONV_ISA: expected one of ${isas.join(', ')}, got ${JSON.stringify(text.slice(0, 40))}`);
+  return text;
 }
 
 function wholeNumber(environment: NodeJS.ProcessEnv, name: string, max: number): number {

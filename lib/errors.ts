@@ -2,7 +2,7 @@
  * The one error class of the project and the table of its codes.
  *
  * A code is stable and says what kind of thing went wrong; the message says which operation, what it expected and what it received.
- * Reasons for *not fusing* are no errors: they are in `reparam/reason.ts`.
+ * Reasons for *not fusing* are no errors: they are in `reparam/reason.ts`. `ERR_UNSAFE` waits for the reader of PyTorch's pickled files.
  */
 
 import { inspect } from 'node:util';

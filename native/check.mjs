@@ -3,6 +3,8 @@
 //   plain              the unit tests of test/native as the addon is compiled: guard pages, exactness, threads, failing allocations
 //   address,undefined  the same under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 //   thread             the same under ThreadSanitizer
+//   allocations        every allocation of the addon that ships fails once in a Node: loading, compiling, running, folding, ending, in Workers too;
+//                      what V8 is told of memory outside its heap is taken back
 //   addon              tests of test/ against an addon built with AddressSanitizer and UndefinedBehaviorSanitizer
 //   leaks              sessions made, run and dropped in a plain Node with that addon, under LeakSanitizer
 //
@@ -35,6 +37,11 @@ const parts = {
   plain: () => runUnitTests(build('plain')),
   'address,undefined': () => runUnitTests(build('address,undefined', { withAddon: true })),
   thread: () => runUnitTests(build('thread')),
+  allocations: () => {
+    const preload = join(build('plain'), 'Release', 'refuse_allocations.node');
+    run(process.execPath, [join(root, 'test/native/addon/allocations.cjs'), preload], root);
+    run(process.execPath, ['--expose-gc', join(root, 'test/native/addon/external.cjs'), preload], root);
+  },
   addon: () =>
     inCopyWithAddon((copy, env) => {
       const tests = addonTests.filter((path) => existsSync(join(copy, path)));

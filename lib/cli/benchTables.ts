@@ -1,14 +1,14 @@
 /** What `repconv bench` prints of its results: one table for each network and precision. Lines fit into 80 columns. */
 import type { Comparison } from './compare.js';
+import { counted } from './environment.js';
+import { type Equality, worstOf } from './equality.js';
 import { percent } from './layers.js';
 import type { NetworkResult } from './measure.js';
-import { colors, differenceText, print, rounded, sizeText, table } from './output.js';
-
-const right = { align: 'right' } as const;
+import { colors, differenceText, numberColumns, print, rounded, sizeText, table } from './output.js';
 
 /** Cases of one network on our engine: its three forms, a row for each; of several cases a row for each case. */
 export function printForms(results: readonly NetworkResult[]): void {
-  const [{ network, input, precision, blocksFused, differences, equalityLimit, forms }] = results;
+  const [{ network, input, precision, blocksFused, forms }] = results;
   const [written, , merged] = forms;
   const inMillions = (of: 'parameters' | 'macs', digits: number): string =>
     `${(written[of] / 1e6).toFixed(digits)} → ${(merged[of] / 1e6).toFixed(digits)} M`;
@@ -16,19 +16,17 @@ export function printForms(results: readonly NetworkResult[]): void {
   print();
   print(`${colors.bold(network)}  ${shape.join('×')}${precision === 'float32' ? '' : `  ${precision}`}`);
   print(`  ${blocksFused} blocks fused: ${inMillions('parameters', 1)} parameters, ${inMillions('macs', 0)} multiply-accumulates`);
-  print(
-    `  outputs equal (largest difference ${differenceText(differences.folded)} folded, ${differenceText(differences.merged)} merged; limit ${equalityLimit.toExponential(0)})`,
-  );
+  const [folded, mergedEqually] = (['folded', 'merged'] as const).map((form) => worstOf(results.map(({ equality }) => equality[form])));
+  print(equalLine(`${differenceText(folded.difference)} folded, ${differenceText(mergedEqually.difference)} merged`, folded));
   print();
   if (results.length === 1) printOneCase(results[0]);
   else printCases(results);
 }
 
 function printOneCase({ input: [batch], rounds, forms }: NetworkResult): void {
-  const columns = [{ title: 'form' }, ...['median', 'p95', 'images/s', 'speed-up', 'memory'].map((title) => ({ title, ...right }))];
   print(
     table(
-      columns,
+      [{ title: 'form' }, ...numberColumns('median', 'p95', 'images/s', 'speed-up', 'memory')],
       forms.map(({ form, medianMs, p95Ms, imagesPerSecond, speedup, memoryBytes }, i) => [
         form,
         `${rounded(medianMs)} ms`,
@@ -40,17 +38,14 @@ function printOneCase({ input: [batch], rounds, forms }: NetworkResult): void {
     ),
   );
   const ofBatches = batch > 1 ? ` of ${batch} images` : '';
-  print(colors.dim(`  ${forms[0].samplesMs.length} runs${ofBatches} counted of each form, which took turns in ${rounds} rounds`));
+  const runs = `${counted(forms[0].samplesMs.length, 'run')}${ofBatches}`;
+  print(colors.dim(`  ${runs} counted of each form, which took turns in ${counted(rounds, 'round')}`));
 }
 
 function printCases(results: readonly NetworkResult[]): void {
-  const columns = ['batch', 'threads', 'as written', 'folded', 'merged', 'images/s', 'speed-up', 'memory'].map((title) => ({
-    title,
-    ...right,
-  }));
   print(
     table(
-      columns,
+      numberColumns('batch', 'threads', 'as written', 'folded', 'merged', 'images/s', 'speed-up', 'memory'),
       results.map(({ input: [batch], threads, forms }) => {
         const merged = forms[2];
         return [
@@ -68,17 +63,16 @@ function printCases(results: readonly NetworkResult[]): void {
 
 /** Cases of one network on our engine and another: a row for each. */
 export function printComparisons(results: readonly Comparison[]): void {
-  const [{ network, input, precision, peer, equality }] = results;
-  const worst = Math.max(...results.map((result) => result.equality.difference));
+  const [{ network, input, precision, peer }] = results;
+  const worst = worstOf(results.map(({ equality }) => equality));
   const fewestRounds = Math.min(...results.map(({ rounds }) => rounds));
   print();
   print(`${colors.bold(network)}  ${input.slice(1).join('×')}  ${precision}, branches merged, against ${peer.name} ${peer.version}`);
-  print(`  outputs equal (difference at most ${differenceText(worst)}, ${equality.kind}; limit ${equality.limit.toExponential(0)})`);
+  print(equalLine(`at most ${differenceText(worst.difference)}`, worst));
   print();
-  const columns = ['batch', 'threads', 'ours', 'p95', 'spread', 'theirs', 'p95', 'spread', 'ratio'].map((title) => ({ title, ...right }));
   print(
     table(
-      columns,
+      numberColumns('batch', 'threads', 'ours', 'p95', 'spread', 'theirs', 'p95', 'spread', 'ratio'),
       results.map(({ input: [batch], threads, ours, theirs, ratio }) => [
         ...[batch, threads].map(String),
         ...[ours, theirs].flatMap(({ medianMs, p95Ms, spread }) => [rounded(medianMs), rounded(p95Ms), percent(spread)]),
@@ -86,5 +80,9 @@ export function printComparisons(results: readonly Comparison[]): void {
       ]),
     ),
   );
-  print(colors.dim(`  medians in ms; ratio: median over ${fewestRounds} rounds or more of its time ÷ ours`));
+  print(colors.dim(`  medians in ms; ratio: median over ${counted(fewestRounds, 'round')} or more of its time ÷ ours`));
+}
+
+function equalLine(differences: string, { kind, limit }: Equality): string {
+  return `  outputs equal (difference ${differences}, ${kind}; limit ${limit.toExponential(0)})`;
 }

@@ -3,17 +3,11 @@
  * 80 columns; `--json` has them whole.
  */
 import type { BlockReport, Report } from '../repconv.js';
-import { colors, differenceText, short, table } from './output.js';
+import { colors, differenceText, numberColumns, short, table } from './output.js';
 
 /** The lines of all blocks, and below them what their abbreviations mean. */
 export function blockTable({ blocks }: Report): string {
-  const columns = [
-    { title: 'block' },
-    { title: 'branches → one convolution' },
-    { title: 'parameters', align: 'right' },
-    { title: 'MACs', align: 'right' },
-    { title: '|Δ|', align: 'right' },
-  ] as const;
+  const columns = [{ title: 'block' }, { title: 'branches → one convolution' }, ...numberColumns('parameters', 'MACs', '|Δ|')];
   const drawn = table(
     columns,
     blocks.map((block) => [block.path || '(model)', ...cells(block)]),

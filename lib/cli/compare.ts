@@ -14,7 +14,6 @@ import { measureLayers } from './layers.js';
 import { type CaseResult, compileOptions, type MeasureOptions } from './measure.js';
 import type { NetworkForms } from './networkForms.js';
 import type { PeerEngine } from './onnxRuntime.js';
-import { settledPrecision } from './precision.js';
 import { type Progress, pause } from './progress.js';
 import { quantile, ratiosOf, type Times, takeTurns, timed, timesOf } from './turns.js';
 
@@ -58,7 +57,7 @@ export async function compareEngines(
   const session = await compile(merged, compileOptions(images, options));
   const ourCompileMs = performance.now() - start;
   try {
-    const { threads } = session.settings;
+    const { threads, precision } = session.settings;
     const bytes = toOnnx(merged, { inputs: { images: ['N', 3, resolution, resolution] }, outputs: ['output'] });
     const opening = performance.now();
     const peerSession = await engine.open(bytes, threads);
@@ -66,7 +65,6 @@ export async function compareEngines(
     try {
       const [ours, theirs] = [() => session.runSync(images), peerSession.runner(images)];
       const firstMs = [await timed(ours), await timed(theirs)];
-      const precision = settledPrecision(session);
       const equality = checkEqual(`${network}, repconv against ${engine.name}`, ours().output, await theirs(), precision);
       progress.stage('measuring');
       const turns = await takeTurns([ours, theirs], { ...options, runsPerTurn: await runsPerTurn([ours, theirs]), restMs }, progress);

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { debugSettings } from '../debug.js';
-import { nativeAddon } from '../engine/addon.js';
+import { debugSettings, isas, maxThreads } from '../debug.js';
+import { callNative } from '../engine/addon.js';
 
 export interface Environment {
   readonly version: string;
@@ -17,12 +17,10 @@ export interface Environment {
   readonly load: number;
 }
 
-const isas = ['scalar', 'avx2', 'avx512'];
-
-/** @param threads those asked for; 0 for the default */
-export function environment(threads: number): Environment {
+/** @param threads the most that a run takes @throws ERR_INPUT where an environment variable says what cannot be */
+export function environment(threads = defaultThreads()): Environment {
   const settings = debugSettings();
-  const processor = nativeAddon().info();
+  const processor = callNative((addon) => addon.info());
   const isCapped = settings.isa !== '' && isas.indexOf(settings.isa) < isas.indexOf(processor.isa);
   return {
     version: packageVersion(),
@@ -30,14 +28,24 @@ export function environment(threads: number): Environment {
     platform: `${process.platform}-${process.arch}`,
     processor: processor.model,
     isa: isCapped ? settings.isa : processor.isa,
-    threads: threads || settings.threads || processor.threads,
+    threads,
     load: Number(loadavg()[0].toFixed(2)),
   };
 }
 
+/** Threads of a session that does not say. */
+export function defaultThreads(): number {
+  return debugSettings().threads || Math.min(maxThreads, callNative((addon) => addon.info()).threads);
+}
+
 /** `repconv 0.1.0 · Node 20.20.2 · linux-x64 · AMD EPYC · avx512 · 2 threads` */
 export function environmentLine({ version, node, platform, processor, isa, threads }: Environment): string {
-  return [`repconv ${version}`, `Node ${node}`, platform, processor, isa, `${threads} thread${threads === 1 ? '' : 's'}`].join(' · ');
+  return [`repconv ${version}`, `Node ${node}`, platform, processor, isa, counted(threads, 'thread')].join(' · ');
+}
+
+/** `1 thread`, `2 threads` */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** Of this package. */

@@ -1,5 +1,4 @@
 /** `repconv fuse`: a published network's state dict in training form becomes one in deployed form. */
-import { existsSync } from 'node:fs';
 import { printable } from '../errors.js';
 import { checkSavePath, saveStateDict } from '../formats/stateDict.js';
 import { architecture, architectures, descriptionKeys, type ModelDescription, metadataOf, modelFrom } from '../nn/models/architecture.js';
@@ -10,6 +9,7 @@ import { blockJson, blockTable } from './blockTable.js';
 import { CommandFailure, exitCodes } from './failure.js';
 import { type ModelOptions, readModelFile } from './modelFile.js';
 import { colors, differenceText, grouped, print, printJson } from './output.js';
+import { checkMayWrite } from './outputFile.js';
 
 export interface FuseOptions extends ModelOptions {
   readonly output: string;
@@ -22,8 +22,7 @@ export interface FuseOptions extends ModelOptions {
 export async function fuse(path: string, { output, force = false, json = false, ...options }: FuseOptions): Promise<void> {
   // What cannot be written is refused before the work begins.
   checkSavePath(output, 'fuse');
-  if (!force && existsSync(output))
-    throw new CommandFailure(`${printable(output)} is there already; --force replaces it (at once and whole, or not at all)`);
+  checkMayWrite(output, force);
   const { tensors, metadata, description } = await readModelFile(path, options);
   if (description === null) {
     const known = [...architectures.keys()].join(', ');

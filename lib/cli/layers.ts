@@ -3,7 +3,7 @@ import type { StepDescription } from '../engine/addon.js';
 import { measuredPeak, type WorkRates, workRates } from '../engine/peak.js';
 import type { Session } from '../session/session.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type Column, colors, print, rounded, table } from './output.js';
+import { colors, numberColumns, print, rounded, table } from './output.js';
 import { quantile } from './turns.js';
 
 export interface LayerTime extends StepDescription, WorkRates {
@@ -14,6 +14,8 @@ export interface LayerTime extends StepDescription, WorkRates {
 }
 
 export interface LayerReport {
+  /** Unit of the costs in each layer's `why`. */
+  readonly whyUnit: 'estimated vector multiply-adds';
   readonly peakGigaflopsPerSecond: number;
   readonly profiles: number;
   readonly layers: readonly LayerTime[];
@@ -42,6 +44,7 @@ export function measureLayers(session: Session, images: Tensor): LayerReport {
   );
   const total = medians.reduce((sum, ms) => sum + ms, 0);
   return {
+    whyUnit: 'estimated vector multiply-adds',
     peakGigaflopsPerSecond: peak * threads,
     profiles: profiles.length,
     layers: profiles[0].map(({ label, operation, algorithm, kernel, why, macs }, i) => ({
@@ -51,23 +54,23 @@ export function measureLayers(session: Session, images: Tensor): LayerReport {
   };
 }
 
-const right = { align: 'right' } as const;
-const layerColumns: readonly Column[] = [
-  { title: 'layer' },
-  { title: 'algorithm' },
-  { title: 'ms', ...right },
-  { title: 'of time', ...right },
-  { title: 'GFLOP/s', ...right },
-  { title: 'of peak', ...right },
-];
+/** What {@link layerRow} has. */
+export const layerColumns = [{ title: 'layer' }, { title: 'algorithm' }, ...numberColumns('ms', 'of time', 'GFLOP/s', 'of peak')];
 
-/** @param of which case these are of */
-export function printLayers(of: string, report: LayerReport): void {
+/**
+ * @param of which case these are of
+ * @param most more layers than these are the slowest ones, and a line for the rest
+ */
+export function printLayers(of: string, report: LayerReport, most: number): void {
   const { peakGigaflopsPerSecond, profiles, layers } = report;
+  const isCut = layers.length > most;
+  const slowestFirst = layers.toSorted((a, b) => b.medianMs - a.medianMs);
+  const rows = isCut ? [...slowestFirst.slice(0, most).map(layerRow), restRow(slowestFirst.slice(most))] : layers.map(layerRow);
   print();
-  print(`  layers, ${of}`);
+  print(`  ${isCut ? `the ${most} slowest layers` : 'layers'}, ${of}`);
   print(`  kernels ${kernelNames(report)}; peak ${rounded(peakGigaflopsPerSecond)} GFLOP/s`);
-  print(table(layerColumns, layers.map(layerRow)));
+  print(table(layerColumns, rows));
+  if (isCut) print(colors.dim('  --json and --html have all layers, in order, as has a bench of one case'));
   print(colors.dim(`  medians of ${profiles} runs; work counted as a direct convolution's, so Winograd, which`));
   print(colors.dim('  multiplies less, can exceed the peak, that of float32 multiply-adds'));
 }
@@ -83,6 +86,11 @@ export function layerRow({ label, operation, algorithm, medianMs, shareOfTime, g
     hasWork ? rounded(gigaflopsPerSecond) : '',
     hasWork ? percent(shareOfPeak) : '',
   ];
+}
+
+function restRow(layers: readonly LayerTime[]): string[] {
+  const sum = (of: 'medianMs' | 'shareOfTime'): number => layers.reduce((total, layer) => total + layer[of], 0);
+  return [`(the other ${layers.length})`, '', sum('medianMs').toFixed(3), percent(sum('shareOfTime')), '', ''];
 }
 
 /** Which kernels layers ran on: `avx512`, or `avx512 and amx`. */

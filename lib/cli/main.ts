@@ -5,11 +5,11 @@
  * Exit codes: 0 well, 1 failed or refused, 2 not understood, 130 interrupted.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { debugSettings } from '../debug.js';
+import { debugSettings, isas, maxThreads } from '../debug.js';
 import { printable, RepconvError } from '../errors.js';
+import { precisions } from '../session/options.js';
 import { packageVersion } from './environment.js';
 import { CommandFailure, exitCodes } from './failure.js';
-import { precisions } from './precision.js';
 
 const exitCodesHelp = `
 Exit codes:
@@ -31,8 +31,8 @@ Examples:
   repconv fuse model.safetensors -o fast.safetensors --model repvgg-a0
 
 Environment:
-  REPCONV_THREADS   threads of a run
-  REPCONV_ISA       the most the kernels may use: scalar, avx2, avx512
+  REPCONV_THREADS   threads of a run, 1 to ${maxThreads}
+  REPCONV_ISA       the most the kernels may use: ${isas.join(', ')}
   REPCONV_DEBUG     1 to 3: what is chosen and why; errors with their stack
   NO_COLOR          plain text on a terminal too
 ${exitCodesHelp}`,
@@ -43,7 +43,11 @@ ${exitCodesHelp}`,
       'measures networks as written, with batch norms folded, and with branches merged; first checks that all three compute the same',
     )
     .argument('[network...]', 'published networks, with seeded weights (default: mobileone-s0 repvgg-a0)')
-    .option('-t, --threads <n,...>', 'threads of a run (default: as many as this process may use)', severalOf(wholeNumber(1, 1024)))
+    .option(
+      '-t, --threads <n,...>',
+      `threads of a run, at most ${maxThreads} (default: as many as this process may use)`,
+      severalOf(wholeNumber(1, maxThreads)),
+    )
     .addOption(new Option('-b, --batch <n,...>', 'images in a run').argParser(severalOf(wholeNumber(1, 1024))).default([1], '1'))
     .addOption(
       new Option('-p, --precision <name,...>', `what is computed in: ${precisions.join(', ')}`)
@@ -59,9 +63,10 @@ ${exitCodesHelp}`,
         'onnxruntime',
       ]),
     )
-    .option('-l, --layers', "also each layer's algorithm, time and share of the peak")
+    .option('-l, --layers', "also each layer's algorithm, time and share of the peak (of several cases: the slowest ten)")
     .option('--json', 'prints one JSON document, with every time measured')
     .option('--html <file>', 'writes a page with charts (npm install chart.js)')
+    .option('-f, --force', 'replaces the page if it is there')
     .addHelpText(
       'after',
       `
@@ -72,9 +77,9 @@ Examples:
   repconv bench mobileone-s0 --resolution 160 --seconds 20 --json > result.json
 ${exitCodesHelp}`,
     )
-    .action(async (networks: string[], { threads = [0], rounds = 0, ...options }) => {
+    .action(async (networks: string[], options) => {
       const { bench } = await import('./bench.js');
-      await bench(networks, { threads, rounds, ...options });
+      await bench(networks, options);
     });
   repconv
     .command('fuse')

@@ -10,22 +10,21 @@ import { trace } from '../graph/record.js';
 import type { ArchitectureName } from '../nn/models/architecture.js';
 import type { Module } from '../nn/module.js';
 import { compile } from '../session/compile.js';
+import type { CompileOptions } from '../session/options.js';
 import type { Session } from '../session/session.js';
 import { Random, randn } from '../tensor/random.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { checkEqual, type Equality } from './equality.js';
 import { type LayerReport, measureLayers } from './layers.js';
 import type { NetworkForms } from './networkForms.js';
-import { type PrecisionName, precisionOption, settledPrecision } from './precision.js';
 import { type Progress, pause } from './progress.js';
 import { quantile, ratiosOf, type Times, takeTurns, timesOf } from './turns.js';
 
 /** One row of what a command measures, and how. */
 export interface MeasureOptions {
   readonly batch: number;
-  /** 0: the default of sessions. */
   readonly threads: number;
-  readonly precision: PrecisionName;
+  readonly precision: NonNullable<CompileOptions['precision']>;
   /** Time for the rounds. */
   readonly seconds: number;
   /** So many rounds instead; 0: as many as `seconds` allow. */
@@ -53,7 +52,8 @@ export interface CaseResult {
   readonly network: ArchitectureName;
   readonly input: readonly number[];
   readonly threads: number;
-  readonly precision: string;
+  /** What was computed in, also where `fastest` was asked for. */
+  readonly precision: Session['settings']['precision'];
   readonly rounds: number;
   /** Of the network with its branches merged. */
   readonly layers?: LayerReport;
@@ -61,9 +61,8 @@ export interface CaseResult {
 
 export interface NetworkResult extends CaseResult {
   readonly blocksFused: number;
-  /** Largest difference of the outputs from those of the network as written. */
-  readonly differences: { readonly folded: number; readonly merged: number };
-  readonly equalityLimit: number;
+  /** Of the outputs with those of the network as written, in float32. */
+  readonly equality: { readonly folded: Equality; readonly merged: Equality };
   readonly forms: readonly FormResult[];
 }
 
@@ -88,9 +87,11 @@ export async function measureNetwork(
       await pause();
       forms.push(await Form.compiled(form, source, foldBatchNorm, images, options));
     }
-    const settled = settledPrecision(forms[0].session);
+    const settled = forms[0].session.settings.precision;
     const expected = settled === 'float32' ? forms[0].output : await outputInFloat32(written, images, options);
-    const [, folded, afterMerge] = forms.map(({ form, output }): Equality => checkEqual(`${network}, ${form}`, output, expected, settled));
+    const [, folded, mergedEqually] = forms.map(
+      ({ form, output }): Equality => checkEqual(`${network}, ${form}, ${settled}`, output, expected, settled),
+    );
     progress.stage('measuring');
     const contenders = forms.map(
       ({ session }) =>
@@ -104,8 +105,7 @@ export async function measureNetwork(
       threads: forms[2].session.settings.threads,
       precision: settled,
       blocksFused,
-      differences: { folded: folded.difference, merged: afterMerge.difference },
-      equalityLimit: folded.limit,
+      equality: { folded, merged: mergedEqually },
       rounds: turns[0].length,
       forms: forms.map((form, i) => form.result(turns[i], turns[0], batch)),
       ...(options.layers ? { layers: measureLayers(forms[2].session, images) } : {}),
@@ -117,12 +117,7 @@ export async function measureNetwork(
 
 /** What {@link MeasureOptions} mean for `compile`. */
 export function compileOptions({ shape: [batch, , height, width] }: Tensor, { threads, precision }: MeasureOptions) {
-  return {
-    ...precisionOption(precision),
-    inputs: { images: ['N', 3, height, width] },
-    maxBatch: batch,
-    ...(threads === 0 ? {} : { threads }),
-  } as const;
+  return { precision, threads, inputs: { images: ['N', 3, height, width] }, maxBatch: batch } as const;
 }
 
 async function outputInFloat32(model: Module, images: Tensor, options: MeasureOptions): Promise<Tensor> {

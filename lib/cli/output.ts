@@ -35,6 +35,11 @@ export interface Column {
   readonly align?: 'left' | 'right';
 }
 
+/** Columns of numbers: their digits stand below each other. */
+export function numberColumns(...titles: readonly string[]): Column[] {
+  return titles.map((title) => ({ title, align: 'right' }));
+}
+
 /** Rows under titles, without lines between them. */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[], indent = '  '): string {
   const drawn = new Table({

@@ -5,10 +5,11 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RepconvError } from '../errors.js';
-import { writeAtomically } from '../formats/atomicWrite.js';
+import { checkReplaceable, writeAtomically } from '../formats/atomicWrite.js';
 import { type CheckedPath, checkedPath } from '../formats/filePath.js';
-import { runAsync } from '../formats/steps.js';
+import { runAsync, runSync } from '../formats/steps.js';
 import type { Column } from './output.js';
+import { checkMayWrite } from './outputFile.js';
 import { findPeer } from './peer.js';
 
 /** What a page shows, from the top down. */
@@ -16,6 +17,8 @@ export interface Page {
   readonly title: string;
   /** Where, how and with what it was measured; one paragraph each. */
   readonly lines: readonly string[];
+  /** What a reader must know before believing the numbers. */
+  readonly warnings?: readonly string[];
   readonly sections: readonly Section[];
   readonly data: unknown;
 }
@@ -55,9 +58,14 @@ export interface PageFile {
   write(page: Page): Promise<void>;
 }
 
-/** @throws ERR_UNSUPPORTED where the plotting library is not installed, ERR_PATH, ERR_IO */
-export function pageFile(path: string): PageFile {
+/**
+ * @param force replaces the file that is there
+ * @throws ERR_UNSUPPORTED where the plotting library is not installed, ERR_PATH, ERR_IO; CommandFailure for a file that is there already
+ */
+export function pageFile(path: string, force: boolean): PageFile {
   const file = checkedPath(path, 'bench', { files: 'reports', extension: '.html' });
+  runSync(checkReplaceable(file.absolute, file.source));
+  checkMayWrite(path, force);
   const library = plottingLibrary();
   return { write: (page) => write(file, html(page, library)) };
 }
@@ -76,7 +84,7 @@ function plottingLibrary(): string {
   return source.replace(/^\/\/# sourceMappingURL=.*$/m, '');
 }
 
-function html({ title, lines, sections, data }: Page, library: string): string {
+function html({ title, lines, warnings = [], sections, data }: Page, library: string): string {
   const charts = sections.flatMap((section) => section.charts);
   let drawn = 0;
   const body = sections.map((section) => {
@@ -102,6 +110,7 @@ ${section.table === undefined ? '' : tableHtml(section.table)}
 <main>
 <h1>${escaped(title)}</h1>
 ${lines.map((line) => `<p class="place">${escaped(line)}</p>`).join('\n')}
+${warnings.length === 0 ? '' : `<ul class="warnings">${warnings.map((warning) => `<li>warning: ${escaped(warning)}</li>`).join('\n')}</ul>`}
 ${body.join('\n')}
 </main>
 <script type="application/json" id="data">${jsonText(data)}</script>
@@ -144,12 +153,12 @@ function jsonText(value: unknown): string {
 // Series colours: Okabe and Ito's, which readers with any colour vision can tell apart, darkened or lightened for contrast with the background.
 const style = `
 :root {
-  --background: #ffffff; --text: #1c2024; --muted: #5c656e; --line: #dfe3e7;
+  --background: #ffffff; --text: #1c2024; --muted: #5c656e; --line: #dfe3e7; --warning: #9c3f00;
   --series: #0063a3 #c25400 #007a5a #a04a80 #8a6d00 #3f4a55;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --background: #15181b; --text: #e8ebee; --muted: #9aa4ad; --line: #2f353b;
+    --background: #15181b; --text: #e8ebee; --muted: #9aa4ad; --line: #2f353b; --warning: #f0914d;
     --series: #56b4e9 #f0914d #2fbf95 #dd94c0 #d9bf3f #aab4be;
   }
 }
@@ -157,8 +166,9 @@ body { background: var(--background); color: var(--text); font: 15px/1.5 system-
 main { max-width: 68rem; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .6rem; }
 h2 { font-size: 1.15rem; margin: 2.6rem 0 .3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
-p { margin: .2rem 0; max-width: 46rem; }
+p { margin: .2rem 0; max-width: 56rem; }
 .place { color: var(--muted); }
+.warnings { color: var(--warning); border-left: 3px solid; list-style: none; margin: .8rem 0; padding: 0 0 0 .8rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1rem 1.5rem; margin: 1rem 0; }
 figure { margin: 0; min-width: 0; }
 figure.long { grid-column: 1 / -1; }
@@ -206,16 +216,20 @@ function lines({ x, values, series, logarithmic = [] }, colors) {
     type: logarithmic.includes(name) ? 'logarithmic' : 'linear',
     beginAtZero: name === 'y',
     title: { display: true, text },
-    // Ticks of a logarithmic axis of x stand where something was measured.
-    ...(name === 'x' && logarithmic.includes('x')
-      ? { afterBuildTicks: (scale) => { scale.ticks = places.map((value) => ({ value })); }, ticks: { callback: (value) => String(value) } }
+    // Ticks of x stand where something was measured, unless that is everywhere.
+    ...(name === 'x' && places.length <= 12
+      ? {
+          min: Math.min(...places), max: Math.max(...places),
+          afterBuildTicks: (scale) => { scale.ticks = places.map((value) => ({ value })); },
+          ticks: { autoSkip: !logarithmic.includes('x'), font: { size: 11 }, callback: (value) => String(value) },
+        }
       : {}),
   });
   return {
     type: 'scatter',
     data: {
       datasets: series.map(({ name, points }, i) => ({
-        label: name, data: points.map(([at, value]) => ({ x: at, y: value })), showLine: true, borderWidth: 2, pointRadius: 3,
+        label: name, data: points.map(([at, value]) => ({ x: at, y: value })), showLine: true, borderWidth: 2, pointRadius: 3, clip: false,
         borderColor: colors[i % colors.length], backgroundColor: colors[i % colors.length],
       })),
     },

@@ -1,40 +1,46 @@
 /** What `repconv bench --html` shows of its results: per network, charts first, then the table; the layers of each case after that. */
 
+import { caseName, groupsOf } from './cases.js';
 import type { Comparison } from './compare.js';
 import { type Environment, environmentLine } from './environment.js';
-import { kernelNames, type LayerReport, layerRow, percent } from './layers.js';
+import { equalityText } from './equality.js';
+import { kernelNames, type LayerReport, layerColumns, layerRow, percent } from './layers.js';
 import type { CaseResult, NetworkResult } from './measure.js';
-import { differenceText, rounded } from './output.js';
+import { numberColumns, rounded } from './output.js';
 import type { Chart, Page, Section } from './page.js';
 
-const right = { align: 'right' } as const;
+export interface Measurement<R> {
+  /** One at least. */
+  readonly results: readonly R[];
+  readonly place: Environment;
+  readonly warnings: readonly string[];
+  /** What makes the numbers again. */
+  readonly commandLine: string;
+}
 
-/** @param commandLine what makes the numbers again */
-export function comparisonPage(results: readonly Comparison[], place: Environment, commandLine: string): Page {
+export function comparisonPage({ results, place, warnings, commandLine }: Measurement<Comparison>): Omit<Page, 'data'> {
   const { name, version } = results[0].peer;
   return {
     title: `repconv against ${name} ${version}`,
     lines: [...placeLines(place, commandLine), comparisonMethod],
+    warnings,
     sections: [...groupsOf(results).map(comparisonSection), ...layerSections(results)],
-    data: { environment: place, comparisons: results },
   };
 }
 
 /** Of the three forms. */
-export function formsPage(results: readonly NetworkResult[], place: Environment, commandLine: string): Page {
+export function formsPage({ results, place, warnings, commandLine }: Measurement<NetworkResult>): Omit<Page, 'data'> {
   return {
     title: 'What merging branches saves',
     lines: [...placeLines(place, commandLine), formsMethod],
+    warnings,
     sections: [...groupsOf(results).map(formsSection), ...layerSections(results)],
-    data: { environment: place, networks: results },
   };
 }
 
 const comparisonMethod =
   'Both engines run the same network, branches merged, on the same number of threads; their outputs were found equal first. They took turns in ' +
   'rounds; the ratio is the median over the rounds of its time divided by ours, so above 1 repconv is faster. Times are of the whole network.';
-/** What an equality's number is. */
-const differenceKinds = { largest: 'largest difference over largest output', rms: 'root mean squares of differences over outputs' };
 
 const formsMethod =
   'The three forms ran on one engine; their outputs were found equal first. They took turns in rounds; the speed-up is the median over the rounds of ' +
@@ -48,12 +54,11 @@ function placeLines(place: Environment, commandLine: string): string[] {
 }
 
 function comparisonSection(results: readonly Comparison[]): Section {
-  const [{ peer, precision, network, equality }] = results;
+  const [{ peer, precision, network }] = results;
   const cases = results.map(caseName);
-  const worst = Math.max(...results.map((result) => result.equality.difference));
   return {
     heading: `${network}, ${precision}`,
-    text: `Outputs differ by at most ${differenceText(worst)} (${differenceKinds[equality.kind]}); the limit is ${equality.limit.toExponential(0)}.`,
+    text: equalityText(results.map(({ equality }) => equality)),
     charts: [
       {
         kind: 'bars',
@@ -68,7 +73,7 @@ function comparisonSection(results: readonly Comparison[]): Section {
       {
         kind: 'lines',
         title: 'Ratio in each round',
-        values: 'its time ÷ ours',
+        values: 'its time ÷ ours (above 1: repconv is faster)',
         x: 'round',
         series: results.map(({ ratios }, i) => ({ name: cases[i], points: ratios.map((ratio, round) => [round + 1, ratio] as const) })),
       },
@@ -76,10 +81,7 @@ function comparisonSection(results: readonly Comparison[]): Section {
     table: {
       columns: [
         { title: 'case' },
-        ...['repconv, ms', 'p95', 'spread', `${peer.name}, ms`, 'p95', 'spread', 'ratio', 'quartiles', 'rounds'].map((title) => ({
-          title,
-          ...right,
-        })),
+        ...numberColumns('repconv, ms', 'p95', 'spread', `${peer.name}, ms`, 'p95', 'spread', 'ratio', 'quartiles', 'rounds'),
       ],
       rows: results.map(({ ours, theirs, ratio, ratioQuartiles, rounds }, i) => [
         cases[i],
@@ -97,6 +99,7 @@ function formsSection(results: readonly NetworkResult[]): Section {
   const cases = results.map(caseName);
   return {
     heading: `${network}, ${precision}`,
+    text: equalityText(results.flatMap(({ equality: { folded, merged } }) => [folded, merged])),
     charts: [
       {
         kind: 'bars',
@@ -110,7 +113,7 @@ function formsSection(results: readonly NetworkResult[]): Section {
       columns: [
         { title: 'case' },
         { title: 'form' },
-        ...['median, ms', 'p95', 'spread', 'images/s', 'speed-up', 'memory, MB'].map((title) => ({ title, ...right })),
+        ...numberColumns('median, ms', 'p95', 'spread', 'images/s', 'speed-up', 'memory, MB'),
       ],
       rows: results.flatMap((result, i) =>
         result.forms.map(({ form, medianMs, p95Ms, spread, imagesPerSecond, speedup, memoryBytes }) => [
@@ -148,33 +151,11 @@ function layerSection(heading: string, report: LayerReport): Section {
       byAlgorithm('Time', 'ms', ({ medianMs }) => medianMs),
       byAlgorithm('Share of peak', '%', ({ shareOfPeak }) => 100 * shareOfPeak),
     ],
-    table: {
-      columns: [
-        { title: 'layer' },
-        { title: 'algorithm' },
-        ...['ms', 'of time', 'GFLOP/s', 'of peak'].map((title) => ({ title, ...right })),
-      ],
-      rows: layers.map(layerRow),
-    },
+    table: { columns: layerColumns, rows: layers.map(layerRow) },
   };
 }
 
 /** Steps that leave nothing to choose share a name. */
 function algorithmOf({ algorithm }: LayerReport['layers'][number]): string {
   return algorithm || 'other';
-}
-
-/** `batch 8, 2 threads` */
-export function caseName({ input: [batch], threads }: Pick<CaseResult, 'input' | 'threads'>): string {
-  return `batch ${batch}, ${threads} thread${threads === 1 ? '' : 's'}`;
-}
-
-/** One group for each network and precision, in order. */
-export function groupsOf<R extends CaseResult>(results: readonly R[]): R[][] {
-  const groups = new Map<string, R[]>();
-  for (const result of results) {
-    const name = `${result.network} ${result.precision}`;
-    groups.set(name, [...(groups.get(name) ?? []), result]);
-  }
-  return [...groups.values()];
 }

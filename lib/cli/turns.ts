@@ -26,9 +26,6 @@ export interface Times {
   readonly samplesMs: readonly number[];
 }
 
-/** Quartiles further apart than this, relative to the median, are no quiet machine's. */
-export const noisySpread = 0.1;
-
 /** With fewer, no median of ratios is worth its name. */
 const fewestRounds = 5;
 

@@ -22,7 +22,7 @@ export interface StepDescription {
   readonly algorithm: string;
   /** The kernels it runs on: the instruction set; for bfloat16 `amx` or `avx512-bf16`. */
   readonly kernel: string;
-  /** Estimated costs of the algorithms that fitted. */
+  /** Estimated costs of the algorithms that fitted, in vector multiply-adds; or `forced`. */
   readonly why: string;
   /** Multiply-accumulates. */
   readonly macs: number;
@@ -51,10 +51,10 @@ type Shapes = readonly (readonly number[])[];
 /** native/addon/session_object.h */
 export interface NativeSession {
   prepare(shapes: Shapes, largest: Shapes): number;
-  /** {@link prepare} on the pool. Before: `keepConstants(true)`; until it is settled `keepConstants` may not be called again. */
+  /** {@link prepare} on the pool. Before: `keepConstants('shared')`; until it is settled `keepConstants` may not be called again. */
   prepareAsync(shapes: Shapes, largest: Shapes): Promise<number>;
   forget(plan: number): void;
-  keepConstants(all: boolean): void;
+  keepConstants(which: 'all' | 'shared' | 'used'): void;
   runSync(plan: number, inputs: readonly Numbers[], outputs: readonly Numbers[], nanoseconds?: Float64Array): void;
   run(plan: number, inputs: readonly Numbers[], outputs: readonly Numbers[]): { id: number; promise: Promise<readonly Numbers[]> };
   describe(plan: number): StepDescription[];
@@ -77,7 +77,7 @@ export interface NativeAddon {
 
 let loaded: NativeAddon | undefined;
 
-/** The addon, loaded by the first call. @throws ERR_NATIVE telling what was tried and what to do */
+/** The addon, loaded by the first call. @throws ERR_NATIVE telling what was tried and what to do; ERR_OOM */
 export function nativeAddon(): NativeAddon {
   loaded ??= loadAddon();
   return loaded;
@@ -109,6 +109,8 @@ function loadAddon(): NativeAddon {
     try {
       return load() as NativeAddon;
     } catch (error) {
+      // It is there, and may be loaded at another time.
+      if ((error as { code?: string }).code === 'ERR_OOM') throw nativeError(error);
       failures.push({ place, error: error as Error });
     }
   }

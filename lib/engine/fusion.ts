@@ -1,22 +1,33 @@
-/** The arithmetic of folding on the native side: programs of one step over float64 kernels (native/ops/fusion.cc). */
+/** The arithmetic of folding on the native side: programs of one step over kernels (native/ops/fusion.cc). */
 import { Tensor } from '../tensor/tensor.js';
 import { callNative } from './addon.js';
 import { nativeOptions } from './eager.js';
 import type { Program, ProgramStep } from './program.js';
 
-/** One step over float64 tensors. All inputs are constants of the program; null where one is absent. */
-export function foldKernels(
-  operation: 'scaleChannels' | 'placeTaps' | 'contractChannels',
-  inputs: readonly (Tensor<'float64'> | null)[],
-  shape: readonly number[],
-  attributes: ProgramStep['attributes'],
-): Tensor<'float64'> {
-  const result = new Tensor('float64', shape);
+/** Formats in which kernels lie in memory; computing is in float64. */
+export type KernelDType = 'float64' | 'float32';
+
+/** What is to be computed. */
+export interface KernelStep<D extends KernelDType> {
+  readonly operation: 'scaleChannels' | 'placeTaps' | 'contractChannels' | 'isFinite';
+  /** All are constants of the program; null where one is absent. */
+  readonly inputs: readonly (Tensor<KernelDType> | null)[];
+  /** Of the result, and its format. */
+  readonly shape: readonly number[];
+  readonly dtype: D;
+  readonly attributes: ProgramStep['attributes'];
+  /** Numbers it passes over, or multiply-adds. */
+  readonly work: number;
+}
+
+/** One step, computed here and now. */
+export function foldKernels<D extends KernelDType>({ operation, inputs, shape, dtype, attributes, work }: KernelStep<D>): Tensor<D> {
+  const result = new Tensor(dtype, shape);
   const present = inputs.filter((input) => input !== null);
   const program: Program = {
     values: [
-      ...present.map((input) => ({ dtype: 'float64', layout: 'plain', shape: input.shape, data: input.data }) as const),
-      { dtype: 'float64', layout: 'plain' },
+      ...present.map((input) => ({ dtype: input.dtype, layout: 'plain', shape: input.shape, data: input.data }) as const),
+      { dtype, layout: 'plain' },
     ],
     steps: [
       {
@@ -30,6 +41,13 @@ export function foldKernels(
     inputs: [],
     outputs: [present.length],
   };
-  callNative((addon) => addon.execute(program, [...present.map((input) => input.shape), shape], [], [result.data], nativeOptions()));
+  const options = nativeOptions(work < alone ? { threads: 1 } : {});
+  callNative((addon) => addon.execute(program, [...present.map((input) => input.shape), shape], [], [result.data], options));
   return result;
 }
+
+/**
+ * Work that one thread does alone. Waking another takes 30 µs, in which one thread scales 100 000 numbers; what is as fast as memory gains little even above
+ * a million (EPYC, Zen 5, two cores).
+ */
+const alone = 2 ** 20;

@@ -15,6 +15,8 @@ export interface ProgramValue {
   readonly shape?: readonly number[];
   /** Makes the value a constant. */
   readonly data?: Float32Array | Float64Array;
+  /** Of a constant whose memory nobody but the program has: native code may read it later without a copy. */
+  readonly isPrivate?: boolean;
 }
 
 export interface ProgramStep {

@@ -15,6 +15,8 @@ export interface BuilderValue {
   readonly type: TensorType;
   /** Set for a constant, of any format that has numbers: it is rounded to float32. */
   readonly constant?: AnyTensor | undefined;
+  /** Whether nobody else has the constant's memory. */
+  readonly isPrivate?: boolean | undefined;
   /** Set for an input of bytes: the image [N, C, H, W] that becomes of them. Their own shape is its, with channels last. */
   readonly image?: BuilderValue | undefined;
 }
@@ -136,7 +138,8 @@ export class ProgramBuilder {
   #constant(value: BuilderValue, tensor: AnyTensor): number {
     const { shape, data } = tensor.dtype === 'float32' ? (tensor as Tensor) : tensor.to('float32');
     const index = this.write(value, 'plain');
-    this.#values[index] = { ...this.#values[index], shape, data };
+    const isPrivate = value.isPrivate === true || data !== tensor.data;
+    this.#values[index] = { ...this.#values[index], shape, data, isPrivate };
     return index;
   }
 }

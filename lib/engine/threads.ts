@@ -1,9 +1,6 @@
 /** How many threads one run may use: what the caller says, else what the environment says, else what the operating system allows. */
-import { debugSettings } from '../debug.js';
+import { debugSettings, maxThreads } from '../debug.js';
 import { type NativeAddon, nativeAddon } from './addon.js';
-
-/** The most that a session may use; native/core/thread_pool.h has the same. */
-export const mostThreads = 64;
 
 /** Processors by the affinity mask, by the control group's quota (rounded up; 0: none), and the smaller of the two. */
 export type ThreadBudget = Pick<ReturnType<NativeAddon['info']>, 'affinity' | 'quota' | 'threads'>;
@@ -17,8 +14,7 @@ export function chosenThreads(
   const { threads } = debugSettings();
   if (threads > 0) return { threads, because: 'REPCONV_THREADS' };
   const { affinity, quota, threads: allowed } = budget();
-  if (allowed > mostThreads)
-    return { threads: mostThreads, because: `the limit of ${mostThreads} threads; this process may use ${allowed}` };
+  if (allowed > maxThreads) return { threads: maxThreads, because: `the limit of ${maxThreads} threads; this process may use ${allowed}` };
   const processors = `${affinity} processor${affinity === 1 ? '' : 's'}`;
   const because =
     allowed < affinity ? `the cgroup quota, rounded up to ${quota} of ${processors}` : `the affinity of this process: ${processors}`;

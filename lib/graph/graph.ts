@@ -13,6 +13,8 @@ export interface Value {
   name: string;
   type: TensorType;
   readonly constant?: AnyTensor;
+  /** Whether the constant's memory is the graph's alone: a pass made it, and nobody else can write it. */
+  readonly isPrivate?: boolean;
 }
 
 /** One application of an operator. */

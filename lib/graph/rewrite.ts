@@ -9,7 +9,7 @@ import { Graph, type Node, type Value } from './graph.js';
 export interface Rewriter {
   /** The value that now stands for one of the old graph. */
   now(value: Value): Value;
-  /** A new constant. */
+  /** A new constant, in memory that nobody else has. */
   constant(tensor: AnyTensor, name: string): Value;
   /** Adds a node; returns its (first) output. */
   apply(operator: Node['operator'], inputs: readonly (Value | null)[], attributes: object, label: string): Value;
@@ -34,7 +34,7 @@ export function rewrite(graph: Graph, replace: (node: Node, rewriter: Rewriter) 
   };
   const rewriter: Rewriter = {
     now,
-    constant: (tensor, name) => ({ name, type: { dtype: tensor.dtype, shape: tensor.shape }, constant: tensor }),
+    constant: (tensor, name) => ({ name, type: { dtype: tensor.dtype, shape: tensor.shape }, constant: tensor, isPrivate: true }),
     apply: (...node) => add(...node)[0],
   };
   for (const node of graph.nodes) {

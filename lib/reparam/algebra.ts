@@ -6,8 +6,10 @@
  * padding, dilation and grouping).
  */
 import type { Padding, PaddingMode, Pair } from '../ops/window.js';
+import type { FloatDType } from '../tensor/dtype.js';
 import type { Extent } from '../tensor/shape.js';
-import { type Arithmetic, type Kernel, nativeArithmetic } from './arithmetic.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { type Arithmetic, inFloat64, type Kernel, nativeArithmetic } from './arithmetic.js';
 import { type ConvMap, isPadded, isPointwise, isScale } from './convMap.js';
 import { Reason } from './reason.js';
 
@@ -16,6 +18,8 @@ export interface Context {
   /** Height and width of the common input. */
   readonly inputSize?: readonly [Extent, Extent] | undefined;
   readonly arithmetic?: Arithmetic;
+  /** What {@link roundedParameters} will be asked for next, where this is the last step: it may round its kernel on the way to memory, once. */
+  readonly roundingTo?: FloatDType;
 }
 
 /**
@@ -28,7 +32,7 @@ export interface Context {
  * | j×j → k×k                                     | if the k×k does not pad: kernel taps at d₁·u + s₁·d₂·v, stride s₁·s₂                   |
  * | 1×1 without bias → transposed                 | always                                                                           |
  */
-export function compose(second: ConvMap, first: ConvMap, { arithmetic = nativeArithmetic }: Context = {}): ConvMap | Reason {
+export function compose(second: ConvMap, first: ConvMap, { arithmetic = nativeArithmetic, roundingTo }: Context = {}): ConvMap | Reason {
   if (second.outputPadding !== null && (!isPointwise(first) || isPadded(first.padding))) return new Reason('TRANSPOSED', '');
   if (first.outputPadding !== null && (!isPointwise(second) || isPadded(second.padding))) return new Reason('TRANSPOSED', '');
   const isFirstTapless = first.kernelSize[0] * first.kernelSize[1] === 1 && first.outputPadding === null;
@@ -41,9 +45,14 @@ export function compose(second: ConvMap, first: ConvMap, { arithmetic = nativeAr
   if (border instanceof Reason) return border;
 
   // A scale of every channel keeps the other's frame, and costs no contraction.
-  if (isScale(second)) return { ...scaledOutput(first, second, arithmetic), ...border };
+  const stored = roundingTo === 'float32' ? 'float32' : 'float64';
+  if (isScale(second)) {
+    const factors = inFloat64(second.kernel).data;
+    const kernel = arithmetic.scaleChannels(first.kernel, factors, 'output', first.groups, stored);
+    return { ...first, kernel, bias: first.bias.map((b, o) => b * factors[o] + second.bias[o]), ...border };
+  }
   if (isScale(first) && !isPadded(first.padding)) {
-    const kernel = arithmetic.scaleChannels(second.kernel, first.kernel.data, 'input', second.groups);
+    const kernel = arithmetic.scaleChannels(second.kernel, inFloat64(first.kernel).data, 'input', second.groups, stored);
     return { ...second, kernel, bias: composedBias(second, second.kernel, first.bias, second.groups) };
   }
   // Different groupings meet in the coarsest that both refine.
@@ -94,7 +103,7 @@ export function add(a: ConvMap, b: ConvMap, { inputSize, arithmetic = nativeArit
 
   const groups = greatestCommonDivisor(a.groups, b.groups);
   const tapCount = rows.kernel * columns.kernel;
-  const place = (base: Kernel | null, map: ConvMap): Kernel => {
+  const place = (base: Tensor<'float64'> | null, map: ConvMap): Tensor<'float64'> => {
     const taps = tapIndices(map.kernelSize, (u, v) => rows.tapOf(map, u) * columns.kernel + columns.tapOf(map, v));
     return arithmetic.placeTaps(base, map.kernel, { taps, tapCount, kernelGroups: map.groups, groups });
   };
@@ -110,15 +119,6 @@ export function add(a: ConvMap, b: ConvMap, { inputSize, arithmetic = nativeArit
     dilation: [rows.dilation, columns.dilation],
     paddingMode: isPadded(a.padding) ? a.paddingMode : b.paddingMode,
     outputPadding: a.outputPadding === null ? null : [rows.outputPadding, columns.outputPadding],
-  };
-}
-
-/** x·scale[c] + shift[c] after a map. */
-function scaledOutput(map: ConvMap, { kernel: scale, bias }: ConvMap, arithmetic: Arithmetic): ConvMap {
-  return {
-    ...map,
-    kernel: arithmetic.scaleChannels(map.kernel, scale.data, 'output', map.groups),
-    bias: map.bias.map((b, o) => b * scale.data[o] + bias[o]),
   };
 }
 

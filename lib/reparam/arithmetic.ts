@@ -1,59 +1,91 @@
 /**
- * The three steps that all folding consists of, over kernels [O, I, T] in float64 (output channels, input channels per group, taps).
+ * The three steps that all folding consists of, over kernels [O, I, T] in float64 (output channels, input channels per group, taps), and the question
+ * whether a kernel can be folded at all.
  *
  * `nativeArithmetic` is what is used (native/ops/fusion.cc, multithreaded); `plainArithmetic` says the same in a few loops and is its oracle.
  */
-import { foldKernels } from '../engine/fusion.js';
+import { foldKernels, type KernelDType } from '../engine/fusion.js';
+import { sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 
-/** A kernel as [O, I, T]. */
-export type Kernel = Tensor<'float64'>;
+/**
+ * A kernel as [O, I, T]. Its numbers are those of float64; float32 is where they lie when they are a model's weights as they came, or will be rounded
+ * to float32 next.
+ */
+export type Kernel = Tensor<KernelDType>;
 
 export interface Arithmetic {
-  /** kernel[o, i, t] · factors[o], or, over input channels, · factors[g(o)·I + i]. */
-  scaleChannels(kernel: Kernel, factors: Float64Array, over: 'output' | 'input', groups: number): Kernel;
+  /** Whether no number is infinite or NaN. */
+  isFinite(kernel: Kernel): boolean;
+  /** kernel[o, i, t] · factors[o], or, over input channels, · factors[g(o)·I + i]; the product rounded to `dtype`. */
+  scaleChannels(kernel: Kernel, factors: Float64Array, over: 'output' | 'input', groups: number, dtype?: KernelDType): Kernel;
   /**
    * base + kernel, tap t of the kernel at taps[t] of `tapCount`, its `kernelGroups` groups spread over the fewer, larger `groups` of the result
    * (what lies outside a kernel's own group is zero).
    */
   placeTaps(
-    base: Kernel | null,
+    base: Tensor<'float64'> | null,
     kernel: Kernel,
     placement: { taps: readonly number[]; tapCount: number; kernelGroups: number; groups: number },
-  ): Kernel;
+  ): Tensor<'float64'>;
   /** Σ_m second[o, m, t] · first[g(o)·M + m, i, s] as [O, I, t·S + s]: the second kernel applied to the channels of the first. */
-  contractChannels(second: Kernel, first: Kernel, groups: number): Kernel;
+  contractChannels(second: Kernel, first: Kernel, groups: number): Tensor<'float64'>;
 }
 
 export const nativeArithmetic: Arithmetic = {
-  scaleChannels(kernel, factors, over, groups) {
-    return foldKernels('scaleChannels', [kernel, new Tensor('float64', [factors.length], factors)], kernel.shape, {
-      input: over === 'input' ? 1 : 0,
-      groups,
+  isFinite(kernel) {
+    if (kernel.size < atOnce) return plainArithmetic.isFinite(kernel);
+    const result = foldKernels({
+      ...{ operation: 'isFinite', inputs: [kernel], shape: [1, 1, 1], dtype: 'float64' },
+      ...{ attributes: {}, work: kernel.size },
+    });
+    return result.data[0] === 1;
+  },
+  scaleChannels(kernel, factors, over, groups, dtype = 'float64') {
+    return foldKernels({
+      ...{ operation: 'scaleChannels', inputs: [kernel, new Tensor('float64', [factors.length], factors)], shape: kernel.shape, dtype },
+      ...{ attributes: { input: over === 'input' ? 1 : 0, groups }, work: kernel.size },
     });
   },
   placeTaps(base, kernel, { taps, tapCount, kernelGroups, groups }) {
     const shape = [kernel.shape[0], (kernel.shape[1] * kernelGroups) / groups, tapCount];
-    return foldKernels('placeTaps', [base, kernel], shape, { taps, kernelGroups, groups });
+    return foldKernels({
+      ...{ operation: 'placeTaps', inputs: [base, kernel], shape, dtype: 'float64' },
+      ...{ attributes: { taps, kernelGroups, groups }, work: sizeOf(shape) },
+    });
   },
   contractChannels(second, first, groups) {
-    return foldKernels('contractChannels', [second, first], [second.shape[0], first.shape[1], second.shape[2] * first.shape[2]], {
-      groups,
+    const [I, T] = [first.shape[1], second.shape[2] * first.shape[2]];
+    return foldKernels({
+      ...{ operation: 'contractChannels', inputs: [inFloat64(second), inFloat64(first)], dtype: 'float64' },
+      ...{ shape: [second.shape[0], I, T], attributes: { groups }, work: second.size * I * first.shape[2] },
     });
   },
 };
 
+/** Numbers that are looked at here in the time that a call takes, 8 µs. */
+const atOnce = 2048;
+
+/** The kernel itself where it lies in float64, else a copy that does. */
+export function inFloat64(kernel: Kernel): Tensor<'float64'> {
+  return kernel.dtype === 'float64' ? (kernel as Tensor<'float64'>) : kernel.to('float64');
+}
+
 export const plainArithmetic: Arithmetic = {
-  scaleChannels(kernel, factors, over, groups) {
+  isFinite(kernel) {
+    return kernel.data.every(Number.isFinite);
+  },
+
+  scaleChannels(kernel, factors, over, groups, dtype = 'float64') {
     const [O, I, T] = kernel.shape;
-    const result = kernel.clone();
+    const result = kernel.to('float64');
     for (let o = 0; o < O; o++) {
       for (let i = 0; i < I; i++) {
         const factor = over === 'output' ? factors[o] : factors[Math.floor(o / (O / groups)) * I + i];
         for (let t = 0; t < T; t++) result.data[(o * I + i) * T + t] *= factor;
       }
     }
-    return result;
+    return dtype === 'float64' ? result : result.to(dtype);
   },
 
   placeTaps(base, kernel, { taps, tapCount, kernelGroups, groups }) {

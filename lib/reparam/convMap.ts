@@ -14,7 +14,7 @@ import type { Conv2dAttributes } from '../ops/conv2d.js';
 import type { ConvTranspose2dAttributes } from '../ops/convTranspose2d.js';
 import type { Padding, PaddingMode, Pair } from '../ops/window.js';
 import { type AnyTensor, Tensor } from '../tensor/tensor.js';
-import type { Kernel } from './arithmetic.js';
+import { type Kernel, nativeArithmetic } from './arithmetic.js';
 import { Reason } from './reason.js';
 
 export interface ConvMap {
@@ -37,14 +37,14 @@ export interface ConvMap {
   readonly outputPadding: Pair | null;
 }
 
-/** The map of a convolution with weight [O, C/G, K, L] and bias [O] or none. */
+/** The map of a convolution with weight [O, C/G, K, L] and bias [O] or none. It reads the weight where it lies. */
 export function convMap(weight: AnyTensor, bias: AnyTensor | null, attributes: Conv2dAttributes): ConvMap | Reason {
   const [O, I, K, L] = weight.shape;
   return finite({
     inChannels: I * attributes.groups,
     outChannels: O,
     kernelSize: [K, L],
-    kernel: weight.to('float64').reshape([O, I, K * L]),
+    kernel: kernelOf(weight).reshape([O, I, K * L]),
     bias: biasOf(bias, O),
     outputPadding: null,
     ...attributes,
@@ -60,7 +60,7 @@ export function convTransposeMap(weight: AnyTensor, bias: AnyTensor | null, attr
     inChannels: C,
     outChannels: perGroup * groups,
     kernelSize: [K, L],
-    kernel: swapChannels(weight.to('float64').reshape([C, perGroup, K * L]), groups),
+    kernel: swapChannels(kernelOf(weight).reshape([C, perGroup, K * L]), groups),
     bias: biasOf(bias, perGroup * groups),
     ...attributes,
     paddingMode: 'zeros',
@@ -119,7 +119,10 @@ export function padMap(channels: number, padding: Padding, paddingMode: PaddingM
   return { ...identityMap(channels), padding, paddingMode: isPadded(padding) ? paddingMode : 'zeros' };
 }
 
-/** Weight and bias of the map as tensors of `dtype`, each number rounded once: [O, C/G, K, L], or [C, O/G, K, L] for a transposed map. */
+/**
+ * Weight and bias of the map as tensors of `dtype`, each number rounded once: [O, C/G, K, L], or [C, O/G, K, L] for a transposed map. The weight is in the
+ * map's memory where that has the format.
+ */
 export function roundedParameters<D extends 'float64' | 'float32' | 'float16' | 'bfloat16'>(
   map: ConvMap,
   dtype: D,
@@ -129,7 +132,8 @@ export function roundedParameters<D extends 'float64' | 'float32' | 'float16' | 
     map.outputPadding === null
       ? kernel.reshape([outChannels, inChannels / groups, ...kernelSize])
       : swapChannels(kernel, groups).reshape([inChannels, outChannels / groups, ...kernelSize]);
-  return { weight: weight.to(dtype), bias: new Tensor('float64', [outChannels], map.bias).to(dtype) };
+  const isStoredSo = weight.dtype === (dtype as string);
+  return { weight: isStoredSo ? (weight as Tensor<D>) : weight.to(dtype), bias: new Tensor('float64', [outChannels], map.bias).to(dtype) };
 }
 
 /** Whether the map works pixel by pixel on the image it gets: 1×1, stride 1. (It may still pad.) */
@@ -159,7 +163,7 @@ const pointwise = {
 function swapChannels(kernel: Kernel, groups: number): Kernel {
   const [rows, B, T] = kernel.shape;
   const A = rows / groups;
-  const result = new Tensor('float64', [groups * B, A, T]);
+  const result = new Tensor(kernel.dtype, [groups * B, A, T]);
   for (let g = 0; g < groups; g++) {
     for (let a = 0; a < A; a++) {
       for (let b = 0; b < B; b++) {
@@ -171,11 +175,15 @@ function swapChannels(kernel: Kernel, groups: number): Kernel {
   return result;
 }
 
+/** Weights as a kernel: float32 where it lies, float16 and bfloat16 as the float64 they are. */
+function kernelOf(weight: AnyTensor): Kernel {
+  return weight.dtype === 'float64' || weight.dtype === 'float32' ? (weight as Kernel) : weight.to('float64');
+}
+
 function biasOf(bias: AnyTensor | null, channels: number): Float64Array {
   return bias?.to('float64').data ?? new Float64Array(channels);
 }
 
 function finite(map: ConvMap): ConvMap | Reason {
-  const numbers = [map.kernel.data, map.bias];
-  return numbers.every((list) => list.every(Number.isFinite)) ? map : new Reason('NONFINITE', '');
+  return map.bias.every(Number.isFinite) && nativeArithmetic.isFinite(map.kernel) ? map : new Reason('NONFINITE', '');
 }

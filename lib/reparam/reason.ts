@@ -1,4 +1,8 @@
-/** Why something was not folded: a table of its own, since leaving a network as it is is no error. */
+/**
+ * Why something was not folded: a table of its own, since leaving a network as it is is no error.
+ *
+ * `NOT_PROFITABLE` waits for the merge of whole graphs: a block is merged whatever it costs.
+ */
 
 /** Every code a {@link Reason} can carry, with what it means. */
 export const reasonCodes = {

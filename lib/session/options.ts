@@ -1,5 +1,5 @@
 /** What `compile` and `run` may be told, and the check that they were told nothing else. */
-import { mostThreads } from '../engine/threads.js';
+import { maxThreads } from '../debug.js';
 import { listed, RepconvError, shown } from '../errors.js';
 import type { InputSpec } from '../graph/record.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -117,7 +117,7 @@ const compileOptions: { readonly [N in keyof Required<CompileOptions>]: Rule } =
   inputs: checkedElsewhere,
   outputs: checkedElsewhere,
   precision: { expects: `one of ${precisions.join(', ')}`, fits: (value) => (precisions as readonly unknown[]).includes(value) },
-  threads: wholeNumber(mostThreads),
+  threads: wholeNumber(maxThreads),
   maxBatch: wholeNumber(65536),
   preprocess: checkedElsewhere,
   maxQueue: wholeNumber(65536),

@@ -46,7 +46,7 @@ export class Plans {
     const plan = this.#plans.get(key) ?? this.#describe(key, shapes, largest);
     this.#plans.delete(key);
     this.#plans.set(key, plan);
-    this.#dropOldest();
+    this.#dropOldest(plan);
     return plan;
   }
 
@@ -99,6 +99,8 @@ export class Plans {
       throw nativeError(error);
     } finally {
       plan.making = null;
+      // Nobody waits for it any more, and it was dropped meanwhile?
+      this.#forgetUnused(plan);
     }
   }
 
@@ -112,7 +114,7 @@ export class Plans {
   #explain({ key, request }: Plan, id: number, milliseconds: number): void {
     debugLog(1, () => `planned ${key} in ${milliseconds.toFixed(1)} ms`);
     for (const [i, step] of this.native.describe(id).entries())
-      debugLog(1, () => `  ${i} ${step.label || step.operation}: ${step.algorithm || '–'} ${step.why}`);
+      debugLog(1, () => `  ${i} ${step.label || step.operation}: ${step.algorithm || '–'}${reason(step.why)}`);
     debugLog(3, () => {
       const values = [...this.native.arena(id)].sort((a, b) => a.from - b.from || a.offset - b.offset);
       const end = Math.max(0, ...values.map(({ offset, bytes }) => offset + bytes));
@@ -124,11 +126,11 @@ export class Plans {
     });
   }
 
-  /** Keeps as many as may be kept; those that somebody waits for stay. */
-  #dropOldest(): void {
+  /** Keeps as many as may be kept; the newest stays, and those that somebody waits for. */
+  #dropOldest(newest: Plan): void {
     for (const plan of this.#plans.values()) {
       if (this.#plans.size <= maxPlans) break;
-      if (plan.making === null && plan.waiting === 0) this.#drop(plan);
+      if (plan !== newest && plan.making === null && plan.waiting === 0) this.#drop(plan);
     }
   }
 
@@ -161,4 +163,10 @@ export class Plans {
       shapes.map((shape) => ({ dtype: 'float32', shape })),
     );
   }
+}
+
+/** `(forced)`, or the estimated costs with their unit. */
+function reason(why: string): string {
+  if (why === '') return '';
+  return why === 'forced' ? ` (${why})` : ` (estimated vector multiply-adds: ${why})`;
 }

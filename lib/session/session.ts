@@ -82,23 +82,33 @@ export class Session {
   /** Plans what is known now: weights are packed, and what cannot run is refused. After that nothing outside is read any more. */
   static openSync(parts: SessionParts): Session {
     const session = new Session(parts);
-    const known = session.#shapes.onlyOpenBatch;
-    if (known !== null) session.#plans.make(session.#planFor(known));
-    callNative(() => parts.native.keepConstants(known === null));
-    return session;
+    try {
+      const known = session.#shapes.onlyOpenBatch;
+      if (known !== null) session.#plans.make(session.#planFor(known));
+      callNative(() => parts.native.keepConstants(known === null ? 'all' : 'used'));
+      return session;
+    } catch (error) {
+      session[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** {@link openSync} with the packing on the pool: the constants are copied as they are now, and those that were packed are let go of in the end. */
   static async open(parts: SessionParts): Promise<Session> {
     const session = new Session(parts);
-    const known = session.#shapes.onlyOpenBatch;
-    callNative(() => parts.native.keepConstants(true));
-    if (known === null) return session;
-    const plan = session.#planFor(known);
-    await session.#plans.makeAsync(plan);
-    session.#plans.release(plan);
-    callNative(() => parts.native.keepConstants(false));
-    return session;
+    try {
+      const known = session.#shapes.onlyOpenBatch;
+      callNative(() => parts.native.keepConstants(known === null ? 'all' : 'shared'));
+      if (known === null) return session;
+      const plan = session.#planFor(known);
+      await session.#plans.makeAsync(plan);
+      session.#plans.release(plan);
+      callNative(() => parts.native.keepConstants('used'));
+      return session;
+    } catch (error) {
+      session[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Names and shapes of what runs take, bytes with channels last; letters are open extents. */
@@ -294,9 +304,11 @@ function dataOf(outputs: SessionOutputs): Float32Array[] {
   return Object.values(outputs).map(({ data }) => data);
 }
 
-/** Waits for a run; the signal ends it. */
+/** Waits for a run; the signal ends it, also where it came while the run was begun. */
 async function settled({ id, promise }: ReturnType<NativeSession['run']>, signal: AbortSignal | undefined): Promise<void> {
-  const stop = signal === undefined ? undefined : onAbort(signal, () => nativeAddon().cancel(id));
+  const cancel = (): void => nativeAddon().cancel(id);
+  const stop = signal === undefined ? undefined : onAbort(signal, cancel);
+  if (signal?.aborted === true) cancel();
   try {
     await promise;
   } catch (error) {

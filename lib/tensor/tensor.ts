@@ -75,6 +75,11 @@ export class Tensor<out D extends DType = 'float32'> {
   to<T extends DType>(dtype: T): Tensor<T> {
     if ((dtype as DType) === this.dtype) return this.clone() as unknown as Tensor<T>;
     const result = new Tensor(dtype, this.shape);
+    if (numberAccess(this.dtype) === numberAccess(dtype)) {
+      // Numbers as typed arrays convert them.
+      (result.data as Float64Array).set(this.data as Float64Array);
+      return result;
+    }
     const read = numberAccess(this.dtype).read as (element: number | bigint) => number;
     const { write } = numberAccess(dtype);
     const [from, into] = [this.data as ArrayLike<number | bigint>, result.data as { [i: number]: number | bigint }];

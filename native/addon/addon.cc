@@ -1,6 +1,7 @@
 // The addon's exports. This folder is the only one that knows JavaScript.
 #include <chrono>
 
+#include "addon/entry.h"
 #include "addon/environment.h"
 #include "addon/session_object.h"
 
@@ -8,7 +9,7 @@ namespace repconv {
 namespace {
 
 // info() → what this processor is and how much of it may be used.
-Napi::Value describeMachine(const Napi::CallbackInfo& info) {
+Result<Napi::Value> describeMachine(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const CpuInfo& cpu = cpuInfo();
   const ThreadBudget budget = threadBudget();
@@ -25,7 +26,7 @@ Napi::Value describeMachine(const Napi::CallbackInfo& info) {
 }
 
 // peak(isa) → multiply-adds in registers on one thread, in floating-point operations per second: the best of several short stretches.
-Napi::Value measurePeak(const Napi::CallbackInfo& info) {
+Result<Napi::Value> measurePeak(const Napi::CallbackInfo& info) {
   Isa isa = cpuInfo().isa;
   Isa wanted = isa;
   if (info[0].IsString() && parseIsa(info[0].As<Napi::String>().Utf8Value(), &wanted) && wanted < isa) isa = wanted;
@@ -41,23 +42,35 @@ Napi::Value measurePeak(const Napi::CallbackInfo& info) {
 }
 
 // cancel(id)
-void cancelRun(const Napi::CallbackInfo& info) {
+Result<Napi::Value> cancelRun(const Napi::CallbackInfo& info) {
   if (info[0].IsNumber()) Environment::of(info.Env()).cancel(info[0].As<Napi::Number>().Uint32Value());
+  return Status();
 }
 
-Napi::Object init(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new Environment(env));
-  exports.Set("Session", SessionObject::define(env));
-  exports.Set("execute", Napi::Function::New<execute>(env, "execute"));
-  exports.Set("cancel", Napi::Function::New<cancelRun>(env, "cancel"));
-  exports.Set("info", Napi::Function::New<describeMachine>(env, "info"));
-  exports.Set("peak", Napi::Function::New<measurePeak>(env, "peak"));
+Result<Napi::Value> init(Napi::Env env, Napi::Object exports) {
+  if (Status status = Environment::make(env); !status.isOk()) return status;
+  Result<Napi::Value> session = SessionObject::define(env);
+  if (!session.isOk()) return session;
+  exports.Set("Session", session.value());
+  const struct {
+    const char* name;
+    napi_callback function;
+  } functions[] = {{"execute", enter<execute>}, {"cancel", enter<cancelRun>}, {"info", enter<describeMachine>}, {"peak", enter<measurePeak>}};
+  for (const auto& [name, function] : functions) {
+    napi_value value = nullptr;
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value) != napi_ok)
+      return failure(Code::native, "repconv: %s cannot be defined", name);
+    exports.Set(name, value);
+  }
   return exports;
 }
 
 }  // namespace
 }  // namespace repconv
 
-Napi::Object initAddon(Napi::Env env, Napi::Object exports) { return repconv::init(env, exports); }
+Napi::Object initAddon(Napi::Env env, Napi::Object exports) {
+  repconv::answer(env, repconv::orOutOfMemory([&] { return repconv::init(env, exports); }));
+  return exports;
+}
 
 NODE_API_MODULE(repconv, initAddon)

@@ -18,8 +18,8 @@ const char* codeName(Code code) {
       return "ERR_UNSUPPORTED";
     case Code::disposed:
       return "ERR_DISPOSED";
-    case Code::busy:
-      return "ERR_BUSY";
+    case Code::limit:
+      return "ERR_LIMIT";
     case Code::outOfMemory:
       return "ERR_OOM";
     case Code::aborted:
@@ -89,7 +89,7 @@ std::vector<int> ObjectReader::indices(const char* key) {
   return result;
 }
 
-std::vector<Napi::Object> ObjectReader::objects(const char* key) {
+std::vector<Napi::Object> ObjectReader::objects(const char* key, size_t most) {
   std::vector<Napi::Object> result;
   const Napi::Value found = value(key);
   if (!found.IsArray()) {
@@ -97,6 +97,10 @@ std::vector<Napi::Object> ObjectReader::objects(const char* key) {
     return result;
   }
   const Napi::Array array = found.As<Napi::Array>();
+  if (array.Length() > most) {
+    status_ = failure(Code::limit, "%s: %u %s, more than %zu", what_.c_str(), array.Length(), key, most);
+    return result;
+  }
   for (uint32_t i = 0; i < array.Length(); i++) {
     const Napi::Value element = array.Get(i);
     if (object_.Env().IsExceptionPending()) object_.Env().GetAndClearPendingException();

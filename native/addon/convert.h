@@ -26,7 +26,8 @@ class ObjectReader {
   double number(const char* key, double fallback);
   std::vector<double> numbers(const char* key);
   std::vector<int> indices(const char* key);
-  std::vector<Napi::Object> objects(const char* key);
+  // No more than `most`, which is looked at first.
+  std::vector<Napi::Object> objects(const char* key, size_t most);
   Napi::Value value(const char* key);
   void fail(const char* key, const char* expected);
 

@@ -1,6 +1,6 @@
 #include "addon/environment.h"
 
-#include <new>
+#include "addon/entry.h"
 
 namespace repconv {
 
@@ -9,36 +9,49 @@ void AsyncRun::run() {
   if (isCancelled_.load(std::memory_order_relaxed)) {
     status_ = Status(Code::aborted, "run: aborted");
   } else {
-    try {
-      status_ = compute(environment_->pool());
-    } catch (const std::bad_alloc&) {
-      status_ = Status(Code::outOfMemory, "run: out of memory");
-    }
+    status_ = orOutOfMemory([this] { return compute(environment_->pool()); });
   }
   environment_->finished(this);
   counter->running.fetch_sub(1, std::memory_order_release);
   counter->running.notify_all();
 }
 
-Environment::Environment(Napi::Env env) : pool_(processPool()), env_(env) {
-  delivery_ = Delivery::New(env, "repconv", 0, 1, this);
-  // Only a run that is under way keeps the process alive.
-  delivery_.Unref(env);
-  // After the function above was made: hooks run last in, first out, and it must still stand when this one runs.
-  env.AddCleanupHook([](Environment* environment) { environment->end(); }, this);
+Status Environment::make(Napi::Env env) {
+  std::unique_ptr<Environment> made(new Environment(env));
+  Environment* environment = made.get();
+  env.SetInstanceData(made.release());
+  return environment->open();
 }
 
-Environment::~Environment() = default;
+Status Environment::open() {
+  delivery_ = Delivery::New(env_, "repconv", 0, 1, this);
+  if (env_.IsExceptionPending()) return failure(Code::native, "repconv: results of runs cannot be delivered here");
+  // Only a run that is under way keeps the process alive.
+  delivery_.Unref(env_);
+  // After the function above was made: hooks run last in, first out, and it must still stand when this one runs.
+  const auto end = [](void* environment) { static_cast<Environment*>(environment)->end(); };
+  if (napi_add_env_cleanup_hook(env_, end, this) == napi_ok) return Status();
+  delivery_.Release();
+  return failure(Code::native, "repconv: the end of the environment cannot be watched");
+}
 
-uint32_t Environment::start(std::unique_ptr<AsyncRun> run) {
+Result<Environment::Started> Environment::start(std::unique_ptr<AsyncRun> run) {
   AsyncRun* job = run.get();
   job->environment_ = this;
   job->id_ = nextId_++;
-  if (runs_.empty()) delivery_.Ref(env_);
-  runs_.emplace(job->id_, std::move(run));
+  // What the run holds of JavaScript could not be held.
+  if (env_.IsExceptionPending()) return failure(Code::native, "run: its arguments cannot be kept");
+  const auto [place, isNew] = runs_.emplace(job->id_, std::move(run));
+  napi_value promise = nullptr;
+  if (napi_create_promise(env_, &job->deferred_, &promise) != napi_ok) {
+    runs_.erase(place);
+    return failure(Code::native, "run: no promise can be made");
+  }
+  if (runs_.size() == 1) delivery_.Ref(env_);
   counter_->running.fetch_add(1, std::memory_order_relaxed);
+  // From here on the run may end at any time, though it is not settled before this thread returns to its event loop.
   pool_->submit(job);
-  return job->id_;
+  return Started{Napi::Value(env_, promise), job->id_};
 }
 
 void Environment::cancel(uint32_t id) {
@@ -67,14 +80,14 @@ void Environment::settle(Napi::Env env, Napi::Function, Environment* environment
   environment->runs_.erase(found);
   if (environment->runs_.empty()) environment->delivery_.Unref(env);
   const Napi::HandleScope scope(env);
-  Napi::Value result;
-  if (owned->status_.isOk()) result = owned->deliver(env);
+  Result<Napi::Value> result = std::move(owned->status_);
+  if (result.isOk()) result = orOutOfMemory([&] { return owned->deliver(env); });
   if (env.IsExceptionPending()) {
-    owned->deferred_.Reject(env.GetAndClearPendingException().Value());
-  } else if (owned->status_.isOk()) {
-    owned->deferred_.Resolve(result);
+    napi_reject_deferred(env, owned->deferred_, env.GetAndClearPendingException().Value());
+  } else if (result.isOk()) {
+    napi_resolve_deferred(env, owned->deferred_, result.value());
   } else {
-    owned->deferred_.Reject(toError(env, owned->status_).Value());
+    napi_reject_deferred(env, owned->deferred_, toError(env, result.status()).Value());
   }
 }
 

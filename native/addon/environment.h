@@ -22,20 +22,18 @@ class Environment;
 // Work that is done on the pool and settles a promise. Subclasses compute in `compute` and make the result in `deliver`.
 class AsyncRun : public ThreadPool::Job {
  public:
-  explicit AsyncRun(Napi::Env env) : deferred_(Napi::Promise::Deferred::New(env)) {}
-  Napi::Promise promise() const { return deferred_.Promise(); }
   const std::atomic<bool>* isCancelled() const { return &isCancelled_; }
 
  protected:
   virtual Status compute(ThreadPool& pool) = 0;
   // On the JavaScript thread, after success.
-  virtual Napi::Value deliver(Napi::Env env) = 0;
+  virtual Result<Napi::Value> deliver(Napi::Env env) = 0;
 
  private:
   friend class Environment;
   void run() override;
 
-  Napi::Promise::Deferred deferred_;
+  napi_deferred deferred_ = nullptr;
   Environment* environment_ = nullptr;
   uint32_t id_ = 0;
   std::atomic<bool> isCancelled_{false};
@@ -44,17 +42,21 @@ class AsyncRun : public ThreadPool::Job {
 
 class Environment {
  public:
-  explicit Environment(Napi::Env env);
+  // Makes that of `env`, which keeps it to its end.
+  static Status make(Napi::Env env);
   Environment(const Environment&) = delete;
   Environment& operator=(const Environment&) = delete;
-  ~Environment();
 
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
   ThreadPool& pool() { return *pool_; }
 
-  // Queues a run; the number identifies it for cancel.
-  uint32_t start(std::unique_ptr<AsyncRun> run);
+  struct Started {
+    Napi::Value promise;
+    uint32_t id = 0;  // identifies the run for cancel
+  };
+  // Queues a run. Where that fails there is no promise, and no run.
+  Result<Started> start(std::unique_ptr<AsyncRun> run);
   // A run that has not begun ends at once, one that computes ends after the layer it is in; both reject with an abort.
   void cancel(uint32_t id);
 
@@ -65,6 +67,8 @@ class Environment {
     std::atomic<int> running{0};
   };
 
+  explicit Environment(Napi::Env env) : pool_(processPool()), env_(env) {}
+  Status open();
   static void settle(Napi::Env env, Napi::Function, Environment* environment, AsyncRun* run);
   using Delivery = Napi::TypedThreadSafeFunction<Environment, AsyncRun, settle>;
 

@@ -23,6 +23,8 @@ Status readValue(const Napi::Object& object, ProgramValue* value) {
   if (!isRight) reader.fail("data", "a typed array of the value's dtype and size (has it been detached?)");
   static const double nothing = 0;
   value->constant = view.data != nullptr ? view.data : &nothing;
+  const Napi::Value isPrivate = reader.value("isPrivate");
+  value->isPrivate = isPrivate.IsBoolean() && isPrivate.As<Napi::Boolean>().Value();
   return reader.status();
 }
 
@@ -65,12 +67,12 @@ Result<Program> readProgram(Napi::Value value) {
   if (!value.IsObject()) return failure(Code::input, "program: expects an object");
   ObjectReader reader(value.As<Napi::Object>(), "program");
   Program program;
-  for (const Napi::Object& object : reader.objects("values")) {
+  for (const Napi::Object& object : reader.objects("values", kMaxValues)) {
     ProgramValue entry;
     if (Status status = readValue(object, &entry); !status.isOk()) return status;
     program.values.push_back(std::move(entry));
   }
-  for (const Napi::Object& object : reader.objects("steps")) {
+  for (const Napi::Object& object : reader.objects("steps", kMaxValues)) {
     ProgramStep step;
     if (Status status = readStep(object, &step); !status.isOk()) return status;
     program.steps.push_back(std::move(step));

@@ -1,27 +1,15 @@
 #include "addon/session_object.h"
 
 #include <algorithm>
-#include <cstring>
-#include <new>
+#include <iterator>
 
-#include "addon/environment.h"
+#include "addon/entry.h"
 #include "addon/program_reader.h"
+#include "addon/session_run.h"
 #include "ops/conv/conv.h"
 
 namespace repconv {
 namespace {
-
-// Where JavaScript calls in: what runs out of memory there becomes an error, and never leaves as a C++ exception.
-template <typename Body>
-void guarded(Napi::Env env, const Body& body) {
-  Status status;
-  try {
-    status = body();
-  } catch (const std::bad_alloc&) {
-    status = Status(Code::outOfMemory, "repconv: out of memory");
-  }
-  if (!status.isOk() && !env.IsExceptionPending()) toError(env, status).ThrowAsJavaScriptException();
-}
 
 const char* precisionName(Precision precision) {
   return precision == Precision::bfloat16 ? "bfloat16" : precision == Precision::bfloat16x3 ? "bfloat16x3" : "float32";
@@ -38,9 +26,12 @@ Status choosePrecision(const std::string& name, SessionOptions* options) {
   if (options->bfloat16 != nullptr) {
     options->precision = name == "bfloat16x3" ? Precision::bfloat16x3 : Precision::bfloat16;
   } else if (!isFastest) {
-    const char* because = options->isa < cpuInfo().isa ? " at most, as was asked for" : cpuInfo().hasAmxBf16 ? "; it has AMX, but the operating system does not permit it" : "";
-    return failure(Code::unsupported, "session: precision %s expects a processor with AMX, or AMD's with AVX512_BF16; this one (%s) computes in float32, with %s%s", name.c_str(),
-                   cpuInfo().model.c_str(), isaName(options->isa), because);
+    const char* because = options->isa < cpuInfo().isa ? " at most, as was asked for"
+                          : cpuInfo().hasAmxBf16       ? "; it has AMX, but the operating system does not permit it"
+                                                       : "";
+    return failure(Code::unsupported,
+                   "session: precision %s expects a processor with AMX, or AMD's with AVX512_BF16; this one (%s) computes in float32, with %s%s",
+                   name.c_str(), cpuInfo().model.c_str(), isaName(options->isa), because);
   }
   return Status();
 }
@@ -68,156 +59,81 @@ Status readOptions(Napi::Env env, Napi::Value value, SessionOptions* options) {
   return Environment::of(env).pool().ensureThreads(options->threads);
 }
 
-// The memory of typed arrays, each of which must have the size of its value.
-Status readArrays(Napi::Value value, const char* what, const Plan& plan, const std::vector<int>& values, std::vector<void*>* memory) {
-  if (!value.IsArray() || value.As<Napi::Array>().Length() != values.size()) return failure(Code::input, "run: expects %zu %ss", values.size(), what);
-  for (size_t i = 0; i < values.size(); i++) {
-    ArrayView view;
-    const bool isArray = readTypedArray(value.As<Napi::Array>().Get(static_cast<uint32_t>(i)), &view);
-    const ValueType& type = plan.type(values[i]);
-    if (!isArray || view.elementBytes != elementBytes(type.dtype) || view.length != static_cast<size_t>(type.size())) {
-      return failure(Code::input, "run: %s %zu expects %lld elements of %s, got %zu", what, i, static_cast<long long>(type.size()), showShape(type.shape).c_str(), isArray ? view.length : 0);
-    }
-    memory->push_back(view.data);
-  }
-  return Status();
-}
-
-// Outputs are written while inputs are still to be read, or by several steps at once: none may lie in the memory of another array.
-Status checkApart(const Plan& plan, const Program& program, const std::vector<void*>& inputs, const std::vector<void*>& outputs) {
-  const auto overlap = [&plan](const void* a, int valueA, const void* b, int valueB) {
-    const uintptr_t from = reinterpret_cast<uintptr_t>(a), other = reinterpret_cast<uintptr_t>(b);
-    return from < other + plan.sizeBytes(valueB) && other < from + plan.sizeBytes(valueA);
-  };
-  for (size_t o = 0; o < outputs.size(); o++) {
-    for (size_t i = 0; i < inputs.size(); i++) {
-      if (overlap(outputs[o], program.outputs[o], inputs[i], program.inputs[i])) return failure(Code::input, "run: output %zu and input %zu share memory", o, i);
-    }
-    for (size_t p = 0; p < o; p++) {
-      if (overlap(outputs[o], program.outputs[o], outputs[p], program.outputs[p])) return failure(Code::input, "run: outputs %zu and %zu share memory", p, o);
-    }
-  }
-  return Status();
-}
-
-Status readMemory(Napi::Value inputs, Napi::Value outputs, const Plan& plan, const Program& program, std::vector<void*>* from, std::vector<void*>* to) {
-  if (Status status = readArrays(inputs, "input", plan, program.inputs, from); !status.isOk()) return status;
-  if (Status status = readArrays(outputs, "output", plan, program.outputs, to); !status.isOk()) return status;
-  return checkApart(plan, program, *from, *to);
-}
-
-// Where an input or output lies in the memory of a run: on a cache line of its own.
-size_t stagedBytes(const Plan& plan, int value) { return roundUp(plan.sizeBytes(value), kCacheLineBytes) + kCacheLineBytes; }
-
-size_t stagedBytes(const Plan& plan, const Program& program) {
-  size_t bytes = 0;
-  for (const std::vector<int>* values : {&program.inputs, &program.outputs}) {
-    for (int value : *values) bytes += stagedBytes(plan, value);
-  }
-  return bytes;
-}
-
-class SessionRun : public AsyncRun {
- public:
-  SessionRun(Napi::Env env, std::shared_ptr<Session> session, std::shared_ptr<const Plan> plan) : AsyncRun(env), session_(std::move(session)), plan_(std::move(plan)) {}
-  ~SessionRun() override {
-    if (staging_) session_->staging().give(std::move(staging_));
-  }
-
-  // Copies the inputs as they are now, and remembers where the outputs go.
-  Status take(Napi::Value inputs, Napi::Array outputs) {
-    const Program& program = session_->program();
-    std::vector<void*> from, to;
-    if (Status status = readMemory(inputs, outputs, *plan_, program, &from, &to); !status.isOk()) return status;
-    const size_t bytes = stagedBytes(*plan_, program);
-    staging_ = session_->staging().take(bytes);
-    if (!staging_) return failure(Code::outOfMemory, "run: no memory for %zu bytes of inputs and outputs", bytes);
-    char* at = staging_.as<char>();
-    for (size_t i = 0; i < program.inputs.size(); i++) {
-      if (plan_->sizeBytes(program.inputs[i]) > 0) std::memcpy(at, from[i], plan_->sizeBytes(program.inputs[i]));
-      inputs_.push_back(at);
-      at += stagedBytes(*plan_, program.inputs[i]);
-    }
-    for (int output : program.outputs) {
-      outputs_.push_back(at);
-      at += stagedBytes(*plan_, output);
-    }
-    destination_ = Napi::Persistent(outputs);
-    return Status();
-  }
-
- protected:
-  Status compute(ThreadPool& pool) override { return session_->run(pool, *plan_, inputs_.data(), outputs_.data(), isCancelled(), nullptr); }
-
-  Napi::Value deliver(Napi::Env env) override {
-    const Napi::Array outputs = destination_.Value();
-    std::vector<void*> to;
-    if (Status status = readArrays(outputs, "output", *plan_, session_->program().outputs, &to); !status.isOk()) {
-      toError(env, status).ThrowAsJavaScriptException();
-      return env.Undefined();
-    }
-    for (size_t i = 0; i < to.size(); i++) {
-      const size_t bytes = plan_->sizeBytes(session_->program().outputs[i]);
-      if (bytes > 0) std::memcpy(to[i], outputs_[i], bytes);
-    }
-    return outputs;
-  }
-
- private:
-  std::shared_ptr<Session> session_;
-  std::shared_ptr<const Plan> plan_;
-  Block staging_;
-  std::vector<const void*> inputs_;
-  std::vector<void*> outputs_;
-  Napi::Reference<Napi::Array> destination_;
-};
-
 }  // namespace
 
-Napi::Function SessionObject::define(Napi::Env env) {
-  return DefineClass(env, "Session",
-                     {InstanceMethod<&SessionObject::prepare>("prepare"), InstanceMethod<&SessionObject::prepareAsync>("prepareAsync"), InstanceMethod<&SessionObject::forget>("forget"),
-                      InstanceMethod<&SessionObject::keepConstants>("keepConstants"), InstanceMethod<&SessionObject::runSync>("runSync"),
-                      InstanceMethod<&SessionObject::run>("run"), InstanceMethod<&SessionObject::describe>("describe"),
-                      InstanceMethod<&SessionObject::arena>("arena"), InstanceMethod<&SessionObject::settings>("settings"), InstanceMethod<&SessionObject::memory>("memory"),
-                      InstanceMethod<&SessionObject::dispose>("dispose")});
+Result<Napi::Value> SessionObject::define(Napi::Env env) {
+  const napi_property_descriptor methods[] = {method<&SessionObject::prepare>("prepare"),   method<&SessionObject::prepareAsync>("prepareAsync"),
+                                              method<&SessionObject::forget>("forget"),     method<&SessionObject::keepConstants>("keepConstants"),
+                                              method<&SessionObject::runSync>("runSync"),   method<&SessionObject::run>("run"),
+                                              method<&SessionObject::describe>("describe"), method<&SessionObject::arena>("arena"),
+                                              method<&SessionObject::settings>("settings"), method<&SessionObject::memory>("memory"),
+                                              method<&SessionObject::dispose>("dispose")};
+  napi_value constructor = nullptr;
+  if (napi_define_class(env, "Session", NAPI_AUTO_LENGTH, enter<construct>, nullptr, std::size(methods), methods, &constructor) != napi_ok) {
+    return failure(Code::native, "session: its class cannot be defined");
+  }
+  return Napi::Value(env, constructor);
 }
 
-SessionObject::SessionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionObject>(info) {
-  guarded(info.Env(), [&] {
-    SessionOptions options;
-    if (Status status = readOptions(info.Env(), info[1], &options); !status.isOk()) return status;
-    Result<Program> program = readProgram(info[0]);
-    if (!program.isOk()) return program.status();
-    Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), options);
-    if (session.isOk()) session_ = std::move(session.value());
-    return session.status();
-  });
+// By hand, not by Napi::ObjectWrap: that makes its object outside of any door.
+Result<Napi::Value> SessionObject::construct(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info.IsConstructCall()) return failure(Code::input, "session: expects new");
+  auto object = std::make_unique<SessionObject>(env);
+  if (Status status = object->open(info); !status.isOk()) return status;
+  const napi_finalize collected = [](napi_env, void* data, void*) { delete static_cast<SessionObject*>(data); };
+  if (napi_wrap(env, info.This(), object.get(), collected, nullptr, nullptr) != napi_ok)
+    return failure(Code::native, "session: cannot be kept by its object");
+  object.release();
+  return info.This();
+}
+
+template <Result<Napi::Value> (SessionObject::*function)(const Napi::CallbackInfo&)>
+Result<Napi::Value> SessionObject::call(const Napi::CallbackInfo& info) {
+  void* object = nullptr;
+  if (napi_unwrap(info.Env(), info.This(), &object) != napi_ok) return failure(Code::input, "session: a method is called on something else");
+  return (static_cast<SessionObject*>(object)->*function)(info);
+}
+
+template <Result<Napi::Value> (SessionObject::*function)(const Napi::CallbackInfo&)>
+napi_property_descriptor SessionObject::method(const char* name) {
+  return {name, nullptr, enter<call<function>>, nullptr, nullptr, nullptr, napi_default, nullptr};
+}
+
+Status SessionObject::open(const Napi::CallbackInfo& info) {
+  SessionOptions options;
+  if (Status status = readOptions(env_, info[1], &options); !status.isOk()) return status;
+  Result<Program> program = readProgram(info[0]);
+  if (!program.isOk()) return program.status();
+  Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), options);
+  if (!session.isOk()) return session.status();
+  program_ = Napi::Persistent(info[0].As<Napi::Object>());
+  if (program_.IsEmpty()) return failure(Code::native, "session: the program cannot be kept");
+  session_ = std::move(session.value());
+  return Status();
 }
 
 // Collected, perhaps without dispose: what was told of it is taken back.
 SessionObject::~SessionObject() {
-  if (accountedBytes_ != 0) Napi::MemoryManagement::AdjustExternalMemory(Env(), -accountedBytes_);
+  session_ = nullptr;
+  account();
 }
 
 // Planning, packing included, on the pool.
 class SessionObject::Preparation : public AsyncRun {
  public:
-  Preparation(Napi::Env env, Napi::Object wrapper, SessionObject* object, std::vector<std::vector<int64_t>> shapes, std::vector<std::vector<int64_t>> largest)
-      : AsyncRun(env), wrapper_(Napi::Persistent(wrapper)), object_(object), session_(object->session_), shapes_(std::move(shapes)), largest_(std::move(largest)) {}
+  Preparation(Napi::Object wrapper, SessionObject* object, std::vector<std::vector<int64_t>> shapes, std::vector<std::vector<int64_t>> largest)
+      : wrapper_(Napi::Persistent(wrapper)), object_(object), session_(object->session_), shapes_(std::move(shapes)), largest_(std::move(largest)) {}
 
  protected:
-  Status compute(ThreadPool&) override {
-    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes_, largest_, isCancelled());
+  Status compute(ThreadPool& pool) override {
+    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes_, largest_, isCancelled(), &pool);
     if (plan.isOk()) plan_ = std::move(plan.value());
     return plan.status();
   }
 
-  Napi::Value deliver(Napi::Env env) override {
-    if (object_->session_ == nullptr) {
-      toError(env, Status(Code::disposed, "session: disposed")).ThrowAsJavaScriptException();
-      return env.Undefined();
-    }
+  Result<Napi::Value> deliver(Napi::Env env) override {
+    if (object_->session_ == nullptr) return Status(Code::disposed, "session: disposed");
     return Napi::Number::New(env, object_->keep(std::move(plan_)));
   }
 
@@ -229,39 +145,30 @@ class SessionObject::Preparation : public AsyncRun {
   std::shared_ptr<const Plan> plan_;
 };
 
-Napi::Value SessionObject::prepareAsync(const Napi::CallbackInfo& info) {
-  Napi::Value result;
-  guarded(info.Env(), [&]() -> Status {
-    if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
-    std::vector<std::vector<int64_t>> shapes, largest;
-    if (Status status = readShapes(info[0], &shapes); !status.isOk()) return status;
-    if (Status status = readShapes(info[1], &largest); !status.isOk()) return status;
-    auto preparation = std::make_unique<Preparation>(info.Env(), info.This().As<Napi::Object>(), this, std::move(shapes), std::move(largest));
-    result = preparation->promise();
-    Environment::of(info.Env()).start(std::move(preparation));
-    return Status();
-  });
-  return result;
+Result<Napi::Value> SessionObject::prepareAsync(const Napi::CallbackInfo& info) {
+  if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
+  std::vector<std::vector<int64_t>> shapes, largest;
+  if (Status status = readShapes(info[0], &shapes); !status.isOk()) return status;
+  if (Status status = readShapes(info[1], &largest); !status.isOk()) return status;
+  auto preparation = std::make_unique<Preparation>(info.This().As<Napi::Object>(), this, std::move(shapes), std::move(largest));
+  Result<Environment::Started> started = Environment::of(env_).start(std::move(preparation));
+  if (!started.isOk()) return started.status();
+  return started.value().promise;
 }
 
-Napi::Value SessionObject::prepare(const Napi::CallbackInfo& info) {
-  uint32_t id = 0;
-  guarded(info.Env(), [&]() -> Status {
-    if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
-    std::vector<std::vector<int64_t>> shapes, largest;
-    if (Status status = readShapes(info[0], &shapes); !status.isOk()) return status;
-    if (Status status = readShapes(info[1], &largest); !status.isOk()) return status;
-    Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes, largest);
-    if (!plan.isOk()) return plan.status();
-    id = keep(std::move(plan.value()));
-    return Status();
-  });
-  return Napi::Number::New(info.Env(), id);
+Result<Napi::Value> SessionObject::prepare(const Napi::CallbackInfo& info) {
+  if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
+  std::vector<std::vector<int64_t>> shapes, largest;
+  if (Status status = readShapes(info[0], &shapes); !status.isOk()) return status;
+  if (Status status = readShapes(info[1], &largest); !status.isOk()) return status;
+  Result<std::shared_ptr<const Plan>> plan = session_->prepare(shapes, largest, nullptr, &Environment::of(env_).pool());
+  if (!plan.isOk()) return plan.status();
+  return Napi::Number::New(env_, keep(std::move(plan.value())));
 }
 
 uint32_t SessionObject::keep(std::shared_ptr<const Plan> plan) {
   plans_.emplace(nextPlan_, std::move(plan));
-  account(Env());
+  account();
   return nextPlan_++;
 }
 
@@ -270,70 +177,84 @@ std::shared_ptr<const Plan> SessionObject::planOf(const Napi::CallbackInfo& info
   return found == plans_.end() ? nullptr : found->second;
 }
 
-void SessionObject::forget(const Napi::CallbackInfo& info) {
-  if (session_ == nullptr || !info[0].IsNumber() || plans_.erase(info[0].As<Napi::Number>().Uint32Value()) == 0) return;
+Result<Napi::Value> SessionObject::forget(const Napi::CallbackInfo& info) {
+  if (session_ == nullptr || !info[0].IsNumber() || plans_.erase(info[0].As<Napi::Number>().Uint32Value()) == 0) return Status();
   size_t arenaBytes = 0, staging = 0;
   for (const auto& [id, plan] : plans_) {
     arenaBytes = std::max(arenaBytes, plan->arenaBytes());
     staging = std::max(staging, stagedBytes(*plan, session_->program()));
   }
   session_->trim(arenaBytes, staging);
-  account(info.Env());
+  account();
+  return Status();
 }
 
-void SessionObject::keepConstants(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&]() -> Status {
-    if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
-    Status status = session_->keepConstants(info[0].ToBoolean());
-    account(info.Env());
-    return status;
-  });
+Result<Napi::Value> SessionObject::keepConstants(const Napi::CallbackInfo& info) {
+  if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
+  const std::string which = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
+  if (which != "all" && which != "shared" && which != "used")
+    return failure(Code::input, "keepConstants: expects all, shared or used, got %.40s", which.c_str());
+  Status status = session_->keepConstants(which == "all" ? Session::Keep::all : which == "shared" ? Session::Keep::shared : Session::Keep::used);
+  if (status.isOk() && which != "shared") program_.Reset();
+  account();
+  return status;
 }
 
-void SessionObject::runSync(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&]() -> Status {
-    const std::shared_ptr<Session> session = session_;
-    const std::shared_ptr<const Plan> plan = planOf(info);
-    if (session == nullptr || plan == nullptr) return Status(Code::disposed, "runSync: the session or plan is disposed");
-    std::vector<void*> inputs, outputs;
-    if (Status status = readMemory(info[1], info[2], *plan, session->program(), &inputs, &outputs); !status.isOk()) return status;
-    ArrayView times;
-    std::vector<double> nanoseconds;
-    const bool isTimed = readTypedArray(info[3], &times) && times.elementBytes == 8 && times.length == plan->steps().size();
-    Status status = session->run(Environment::of(info.Env()).pool(), *plan, inputs.data(), outputs.data(), nullptr, isTimed ? &nanoseconds : nullptr);
-    for (size_t i = 0; i < nanoseconds.size(); i++) static_cast<double*>(times.data)[i] = nanoseconds[i];
-    account(info.Env());
-    return status;
-  });
+Result<Napi::Value> SessionObject::runSync(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<const Plan> plan = planOf(info);
+  if (session_ == nullptr || plan == nullptr) return Status(Code::disposed, "runSync: the session or plan is disposed");
+  std::vector<void*> inputs, outputs;
+  if (Status status = readMemory(info[1], info[2], *plan, session_->program(), &inputs, &outputs); !status.isOk()) return status;
+  ArrayView times;
+  std::vector<double> nanoseconds;
+  const bool isTimed = readTypedArray(info[3], &times) && times.elementBytes == 8 && times.length == plan->steps().size();
+  Status status = session_->run(Environment::of(env_).pool(), *plan, inputs.data(), outputs.data(), nullptr, isTimed ? &nanoseconds : nullptr);
+  for (size_t i = 0; i < nanoseconds.size(); i++) static_cast<double*>(times.data)[i] = nanoseconds[i];
+  account();
+  return status;
 }
 
-Napi::Value SessionObject::run(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  Napi::Object result = Napi::Object::New(env);
-  guarded(env, [&]() -> Status {
-    const std::shared_ptr<const Plan> plan = planOf(info);
-    if (session_ == nullptr || plan == nullptr) return Status(Code::disposed, "run: the session or plan is disposed");
-    if (!info[2].IsArray()) return failure(Code::input, "run: expects outputs");
-    auto run = std::make_unique<SessionRun>(env, session_, plan);
-    if (Status status = run->take(info[1], info[2].As<Napi::Array>()); !status.isOk()) return status;
-    // Also of what runs before this one took on the pool.
-    account(env);
-    result.Set("promise", run->promise());
-    result.Set("id", Napi::Number::New(env, Environment::of(env).start(std::move(run))));
-    return Status();
-  });
+// A run that gives its memory back when it is delivered.
+class SessionObject::Run : public SessionRun {
+ public:
+  Run(Napi::Object wrapper, SessionObject* object, std::shared_ptr<const Plan> plan)
+      : SessionRun(object->session_, std::move(plan)), wrapper_(Napi::Persistent(wrapper)), object_(object) {}
+
+ protected:
+  Result<Napi::Value> deliver(Napi::Env env) override {
+    Result<Napi::Value> outputs = SessionRun::deliver(env);
+    object_->account();
+    return outputs;
+  }
+
+ private:
+  Napi::ObjectReference wrapper_;  // keeps the object alive
+  SessionObject* object_;
+};
+
+Result<Napi::Value> SessionObject::run(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<const Plan> plan = planOf(info);
+  if (session_ == nullptr || plan == nullptr) return Status(Code::disposed, "run: the session or plan is disposed");
+  if (!info[2].IsArray()) return failure(Code::input, "run: expects outputs");
+  auto run = std::make_unique<Run>(info.This().As<Napi::Object>(), this, plan);
+  if (Status status = run->take(info[1], info[2].As<Napi::Array>()); !status.isOk()) return status;
+  account();
+  Napi::Object result = Napi::Object::New(env_);
+  Result<Environment::Started> started = Environment::of(env_).start(std::move(run));
+  if (!started.isOk()) return started.status();
+  result.Set("promise", started.value().promise);
+  result.Set("id", Napi::Number::New(env_, started.value().id));
   return result;
 }
 
-Napi::Value SessionObject::describe(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  Napi::Array result = Napi::Array::New(env);
+Result<Napi::Value> SessionObject::describe(const Napi::CallbackInfo& info) {
+  Napi::Array result = Napi::Array::New(env_);
   const std::shared_ptr<const Plan> plan = planOf(info);
   if (session_ == nullptr || plan == nullptr) return result;
   for (size_t s = 0; s < plan->steps().size(); s++) {
     const ProgramStep& step = session_->program().steps[s];
     const Task& task = *plan->steps()[s].task;
-    Napi::Object row = Napi::Object::New(env);
+    Napi::Object row = Napi::Object::New(env_);
     row.Set("label", step.label);
     row.Set("operation", step.name);
     row.Set("algorithm", task.algorithm);
@@ -345,12 +266,12 @@ Napi::Value SessionObject::describe(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value SessionObject::arena(const Napi::CallbackInfo& info) {
-  Napi::Array result = Napi::Array::New(info.Env());
+Result<Napi::Value> SessionObject::arena(const Napi::CallbackInfo& info) {
+  Napi::Array result = Napi::Array::New(env_);
   const std::shared_ptr<const Plan> plan = planOf(info);
   if (plan == nullptr) return result;
   for (const Placement& placement : plan->placements()) {
-    Napi::Object row = Napi::Object::New(info.Env());
+    Napi::Object row = Napi::Object::New(env_);
     row.Set("value", placement.value);
     row.Set("offset", static_cast<double>(placement.offset));
     row.Set("bytes", static_cast<double>(placement.sizeBytes));
@@ -361,8 +282,8 @@ Napi::Value SessionObject::arena(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value SessionObject::settings(const Napi::CallbackInfo& info) {
-  Napi::Object result = Napi::Object::New(info.Env());
+Result<Napi::Value> SessionObject::settings(const Napi::CallbackInfo&) {
+  Napi::Object result = Napi::Object::New(env_);
   if (session_ == nullptr) return result;
   result.Set("isa", session_->kernels().name);
   result.Set("threads", session_->options().threads);
@@ -370,8 +291,8 @@ Napi::Value SessionObject::settings(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value SessionObject::memory(const Napi::CallbackInfo& info) {
-  Napi::Object result = Napi::Object::New(info.Env());
+Result<Napi::Value> SessionObject::memory(const Napi::CallbackInfo&) {
+  Napi::Object result = Napi::Object::New(env_);
   const Session::Memory memory = session_ != nullptr ? session_->memory() : Session::Memory{};
   result.Set("packedBytes", static_cast<double>(memory.packedBytes));
   result.Set("constantBytes", static_cast<double>(memory.constantBytes));
@@ -380,39 +301,39 @@ Napi::Value SessionObject::memory(const Napi::CallbackInfo& info) {
   return result;
 }
 
-void SessionObject::dispose(const Napi::CallbackInfo& info) {
+Result<Napi::Value> SessionObject::dispose(const Napi::CallbackInfo&) {
   session_ = nullptr;
   plans_.clear();
-  account(info.Env());
+  program_.Reset();
+  account();
+  return Status();
 }
 
-// What the session holds outside the JavaScript heap, told to the garbage collector.
-void SessionObject::account(Napi::Env env) {
+// What the session holds outside the JavaScript heap, told to the garbage collector. (It acts on that, but process.memoryUsage().external does not show it:
+// V8 counts there what lies in buffers, and nothing else.)
+void SessionObject::account() {
   const Session::Memory memory = session_ != nullptr ? session_->memory() : Session::Memory{};
   const int64_t bytes = static_cast<int64_t>(memory.totalBytes());
-  if (bytes != accountedBytes_) Napi::MemoryManagement::AdjustExternalMemory(env, bytes - accountedBytes_);
-  accountedBytes_ = bytes;
+  int64_t all = 0;
+  if (bytes != accountedBytes_ && napi_adjust_external_memory(env_, bytes - accountedBytes_, &all) == napi_ok) accountedBytes_ = bytes;
 }
 
-Napi::Value execute(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&]() -> Status {
-    SessionOptions options;
-    if (Status status = readOptions(info.Env(), info[4], &options); !status.isOk()) return status;
-    Result<Program> program = readProgram(info[0]);
-    if (!program.isOk()) return program.status();
-    Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), options);
-    if (!session.isOk()) return session.status();
-    std::vector<std::vector<int64_t>> shapes;
-    if (Status status = readShapes(info[1], &shapes); !status.isOk()) return status;
-    Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(shapes, shapes);
-    if (!plan.isOk()) return plan.status();
-    std::vector<void*> inputs, outputs;
-    const Program& checked = session.value()->program();
-    if (Status status = readArrays(info[2], "input", *plan.value(), checked.inputs, &inputs); !status.isOk()) return status;
-    if (Status status = readArrays(info[3], "output", *plan.value(), checked.outputs, &outputs); !status.isOk()) return status;
-    return session.value()->run(Environment::of(info.Env()).pool(), *plan.value(), inputs.data(), outputs.data(), nullptr, nullptr);
-  });
-  return info.Env().Undefined();
+Result<Napi::Value> execute(const Napi::CallbackInfo& info) {
+  SessionOptions options;
+  if (Status status = readOptions(info.Env(), info[4], &options); !status.isOk()) return status;
+  Result<Program> program = readProgram(info[0]);
+  if (!program.isOk()) return program.status();
+  Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), options);
+  if (!session.isOk()) return session.status();
+  std::vector<std::vector<int64_t>> shapes;
+  if (Status status = readShapes(info[1], &shapes); !status.isOk()) return status;
+  Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(shapes, shapes);
+  if (!plan.isOk()) return plan.status();
+  std::vector<void*> inputs, outputs;
+  const Program& checked = session.value()->program();
+  if (Status status = readArrays(info[2], "input", *plan.value(), checked.inputs, &inputs); !status.isOk()) return status;
+  if (Status status = readArrays(info[3], "output", *plan.value(), checked.outputs, &outputs); !status.isOk()) return status;
+  return session.value()->run(Environment::of(info.Env()).pool(), *plan.value(), inputs.data(), outputs.data(), nullptr, nullptr);
 }
 
 }  // namespace repconv

@@ -1,5 +1,7 @@
 #include "core/block_pool.h"
 
+#include <algorithm>
+
 namespace repconv {
 
 BlockPool::BlockPool(size_t mostIdle) : mostIdle_(mostIdle) { idle_.reserve(mostIdle); }
@@ -39,13 +41,16 @@ void BlockPool::give(Block block) {
 }
 
 void BlockPool::trim(size_t sizeBytes) {
-  std::vector<Block> freed;
-  std::lock_guard<std::mutex> lock(mutex_);
-  for (size_t i = idle_.size(); i-- > 0;) {
-    if (idle_[i].sizeBytes() <= Block::roundedSize(sizeBytes)) continue;
-    sizeBytes_ -= idle_[i].sizeBytes();
-    freed.push_back(std::move(idle_[i]));
-    idle_[i] = std::move(idle_.back());
+  const size_t most = Block::roundedSize(sizeBytes);
+  // One at a time: a list of them would take memory itself.
+  for (;;) {
+    Block freed;
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = std::find_if(idle_.begin(), idle_.end(), [most](const Block& block) { return block.sizeBytes() > most; });
+    if (found == idle_.end()) return;
+    sizeBytes_ -= found->sizeBytes();
+    freed = std::move(*found);
+    *found = std::move(idle_.back());
     idle_.pop_back();
   }
 }

@@ -60,13 +60,12 @@ CpuInfo detect() {
 #if defined(__linux__)
   if (std::FILE* file = std::fopen("/proc/cpuinfo", "re")) {
     char line[256];
-    while (std::fgets(line, sizeof line, file)) {
-      if (std::strncmp(line, "model name", 10) != 0) continue;
-      const char* value = std::strchr(line, ':');
-      if (value != nullptr) info.model.assign(value + 2, std::strcspn(value + 2, "\n"));
-      break;
+    const char* value = nullptr;
+    while (value == nullptr && std::fgets(line, sizeof line, file)) {
+      if (std::strncmp(line, "model name", 10) == 0) value = std::strchr(line, ':');
     }
     std::fclose(file);
+    if (value != nullptr) info.model.assign(value + 2, std::strcspn(value + 2, "\n"));
   }
 #if defined(_SC_LEVEL1_DCACHE_SIZE)
   if (const long bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE); bytes > 0) info.l1dBytes = static_cast<size_t>(bytes);
@@ -85,36 +84,17 @@ std::string readSmallFile(const std::string& path) {
   std::fclose(file);
   return std::string(text, length);
 }
-
-// Processors a quota of "used microseconds per period" amounts to; 0 for "max", −1 and nothing.
-int processorsOf(const std::string& quotaText, const std::string& periodText) {
-  const double quota = std::strtod(quotaText.c_str(), nullptr);
-  const double period = std::strtod(periodText.c_str(), nullptr);
-  return quota > 0 && period > 0 ? static_cast<int>(std::ceil(quota / period)) : 0;
-}
-
-void lower(int* quota, int candidate) {
-  if (candidate > 0 && (*quota == 0 || candidate < *quota)) *quota = candidate;
-}
-
-// The smallest quota of this process' control group and those around it. cgroup v2: one file "quota period" per group; v1: two files at the
-// mount point, which is all a container sees.
-int processorQuota() {
-  int quota = 0;
-  const std::string groups = readSmallFile("/proc/self/cgroup");
-  const size_t entry = groups.find("0::/");
-  if (entry != std::string::npos) {
-    std::string group = groups.substr(entry + 3, groups.find('\n', entry) - entry - 3);
-    for (;; group.erase(group.rfind('/'))) {
-      const std::string text = readSmallFile("/sys/fs/cgroup" + group + "/cpu.max");
-      lower(&quota, processorsOf(text, text.substr(std::min(text.find(' '), text.size()))));
-      if (group.empty()) break;
-    }
-  }
-  lower(&quota, processorsOf(readSmallFile("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), readSmallFile("/sys/fs/cgroup/cpu/cpu.cfs_period_us")));
-  return quota;
-}
 #endif
+
+// A quota beyond is none.
+constexpr double kMostProcessors = 1 << 20;
+
+// Processors that a quota of "used microseconds per period" amounts to; 0 for "max", −1, nothing and nonsense.
+int processorsOf(const std::string& quotaText, const std::string& periodText) {
+  const double quota = std::strtod(quotaText.c_str(), nullptr), period = std::strtod(periodText.c_str(), nullptr);
+  const double processors = quota > 0 && period > 0 ? std::ceil(quota / period) : 0;
+  return processors <= kMostProcessors ? static_cast<int>(processors) : 0;
+}
 
 }  // namespace
 
@@ -148,7 +128,7 @@ const char* isaName(Isa isa) {
 }
 
 bool parseIsa(const std::string& name, Isa* isa) {
-  for (Isa candidate : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+  for (Isa candidate : kIsas) {
     if (name == isaName(candidate)) {
       *isa = candidate;
       return true;
@@ -165,10 +145,30 @@ ThreadBudget threadBudget() {
   CPU_ZERO(&set);
   // Fails beyond 1024 processors, where hardware_concurrency has to do.
   if (sched_getaffinity(0, sizeof set, &set) == 0) budget.affinity = CPU_COUNT(&set);
-  budget.quota = processorQuota();
+  budget.quota = processorQuota(readSmallFile);
 #endif
   if (budget.affinity < 1) budget.affinity = 1;
   return budget;
+}
+
+// cgroup v2: one file "quota period" per group; v1: two files at the mount point, which is all a container sees.
+int processorQuota(const std::function<std::string(const std::string& path)>& read) {
+  int quota = 0;
+  const auto lower = [&quota](int candidate) {
+    if (candidate > 0 && (quota == 0 || candidate < quota)) quota = candidate;
+  };
+  const std::string groups = read("/proc/self/cgroup");
+  const size_t entry = groups.find("0::/");
+  if (entry != std::string::npos) {
+    std::string group = groups.substr(entry + 3, groups.find('\n', entry) - entry - 3);
+    for (;; group.erase(group.rfind('/'))) {
+      const std::string text = read("/sys/fs/cgroup" + group + "/cpu.max");
+      lower(processorsOf(text, text.substr(std::min(text.find(' '), text.size()))));
+      if (group.empty()) break;
+    }
+  }
+  lower(processorsOf(read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), read("/sys/fs/cgroup/cpu/cpu.cfs_period_us")));
+  return quota;
 }
 
 }  // namespace repconv

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 
 namespace repconv {
 
 // Ordered: a processor that has one has all before it.
 enum class Isa { scalar, avx2, avx512 };
+inline constexpr Isa kIsas[] = {Isa::scalar, Isa::avx2, Isa::avx512};
 
 struct CpuInfo {
   std::string model;
@@ -37,5 +39,8 @@ struct ThreadBudget {
 };
 
 ThreadBudget threadBudget();
+
+// The smallest processor quota of this process' control group and those around it, rounded up; 0: none. `read` gives the text of a file, or nothing.
+int processorQuota(const std::function<std::string(const std::string& path)>& read);
 
 }  // namespace repconv

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 namespace repconv {
@@ -10,7 +11,10 @@ inline constexpr size_t kCacheLineBytes = 64;
 // Blocks of at least this size are aligned to 2 MB and offered to the kernel as huge pages (3-8 % of a whole network, by fewer TLB misses).
 inline constexpr size_t kHugePageBytes = size_t{2} << 20;
 
-constexpr size_t roundUp(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+template <typename Integer>
+constexpr Integer roundUp(Integer value, std::type_identity_t<Integer> multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 // An owned, uninitialized block. `allocate` returns an empty one when there is no memory; nothing here throws.
 class Block {

@@ -8,7 +8,7 @@
 namespace repconv {
 
 // The codes of RepconvError (lib/errors.ts) that native code can return, and abort, which becomes an AbortError.
-enum class Code { ok, input, shape, unsupported, disposed, busy, outOfMemory, native, aborted };
+enum class Code { ok, input, shape, unsupported, disposed, limit, outOfMemory, native, aborted };
 
 class [[nodiscard]] Status {
  public:
@@ -23,6 +23,9 @@ class [[nodiscard]] Status {
   Code code_ = Code::ok;
   std::string message_;
 };
+
+// Takes no memory: so short a message lies in the string itself.
+inline Status outOfMemory() { return Status(Code::outOfMemory, "out of memory"); }
 
 // A Status with a message in printf's manner.
 #if defined(__GNUC__)
@@ -41,6 +44,7 @@ class [[nodiscard]] Result {
   bool isOk() const { return status_.isOk(); }
   const Status& status() const { return status_; }
   T& value() { return value_; }
+  const T& value() const { return value_; }
 
  private:
   Status status_;

@@ -138,10 +138,10 @@ Status ThreadPool::ensureThreads(int threads) {
       threadCount_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
     }
   } catch (const std::bad_alloc&) {
-    return failure(Code::outOfMemory, "thread pool: no memory for %d threads", threads);
+    return outOfMemory();
   } catch (const std::system_error& error) {
     // Fewer threads than wanted are enough; none at all is not.
-    if (threads_.empty()) return failure(Code::native, "thread pool: the system refused a thread (%s)", error.what());
+    if (threads_.empty()) return failure(Code::outOfMemory, "thread pool: the system refused a thread (%s)", error.what());
   }
   return Status();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 
 #include "executor/arena.h"
 
@@ -63,7 +64,7 @@ Result<std::vector<Image>> layOutImages(const Program& program, const std::vecto
 
 }  // namespace
 
-Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request) {
+Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request, Team& team) {
   const Program& program = request.program;
   auto plan = std::make_unique<Plan>();
   Result<std::vector<ValueType>> types = typesOf(program, request.shapes);
@@ -73,55 +74,82 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request) {
   plan->types_ = std::move(types.value());
   Result<std::vector<Image>> images = layOutImages(program, plan->types_);
   if (!images.isOk()) return images.status();
-  plan->images_ = std::move(images.value());
-
   std::vector<size_t> valueBytes;
   for (size_t v = 0; v < plan->types_.size(); v++) {
-    valueBytes.push_back(plan->types_[v].layout == Layout::nhwc ? plan->images_[v].sizeBytes() : plan->sizeBytes(static_cast<int>(v)));
+    valueBytes.push_back(plan->types_[v].layout == Layout::nhwc ? images.value()[v].sizeBytes() : plan->sizeBytes(static_cast<int>(v)));
   }
-  // As the steps of a part see it: the same images, but fewer.
-  const Parts parts = cutIntoParts(program, plan->types_, valueBytes, request.threads, request.partBytes);
-  std::vector<ValueType> partTypes = plan->types_;
-  std::vector<Image> partImages = plan->images_;
-  plan->partStrides_.resize(partTypes.size());
-  for (size_t v = 0; v < partTypes.size(); v++) {
-    if (parts.share(v) == Share::none) continue;
-    partTypes[v].shape[0] = partImages[v].N = parts.images;
-    if (parts.share(v) == Share::stretch) plan->partStrides_[v] = valueBytes[v] / parts.count;
-    if (parts.share(v) == Share::anew) valueBytes[v] /= parts.count;
-  }
+  const Values whole{plan->types_, std::move(images.value())};
+  plan->parts_ = cutIntoParts(program, whole.types, valueBytes, request.threads, request.partBytes);
+  const Values part = plan->cut(whole, valueBytes);
+  if (Status status = plan->planSteps(request, whole, part, largest.value(), team); !status.isOk()) return status;
 
   size_t scratchBytes = 0;
-  for (size_t s = 0; s < program.steps.size(); s++) {
-    if (request.isCancelled != nullptr && request.isCancelled->load(std::memory_order_relaxed)) return Status(Code::aborted, "plan: aborted");
-    const ProgramStep& step = program.steps[s];
-    const bool isPart = s < parts.steps;
-    const std::vector<Image>& stepImages = isPart ? partImages : plan->images_;
-    const StepTypes stepTypes = typesOf(step, isPart ? partTypes : plan->types_), largestTypes = typesOf(step, largest.value());
-    PlanContext context{request.kernels, request.threads, &stepTypes, &largestTypes, {}, {}, {}, request.forcedConv, {}, request.precision, request.bfloat16};
-    for (int input : step.inputs) {
-      context.inputImages.push_back(input == kNoValue ? nullptr : &stepImages[static_cast<size_t>(input)]);
-      context.constants.push_back(input == kNoValue ? nullptr : program.values[static_cast<size_t>(input)].constant);
-    }
-    for (int output : step.outputs) context.outputImages.push_back(&stepImages[static_cast<size_t>(output)]);
-    context.packed = [&](const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill) { return request.packed(s, key, sizeBytes, fill); };
-    Result<std::unique_ptr<Task>> task = step.operation->plan(context);
-    if (!task.isOk()) return task.status();
-    if (isPart) task.value()->macs *= static_cast<double>(parts.count);
-    const size_t team = static_cast<size_t>(std::max(1, request.threads));
-    scratchBytes = std::max(scratchBytes, task.value()->sharedScratchBytes + team * task.value()->memberScratchBytes);
-    std::vector<int> inputs = step.inputs;
-    inputs.resize(std::max(inputs.size(), kMostInputs), kNoValue);
-    plan->steps_.push_back({std::move(task.value()), std::move(inputs), step.outputs});
+  for (const Step& step : plan->steps_) {
+    const size_t members = static_cast<size_t>(std::max(1, request.threads));
+    scratchBytes = std::max(scratchBytes, step.task->sharedScratchBytes + members * step.task->memberScratchBytes);
   }
-
-  ArenaPlan arena = planArena(program, valueBytes, parts.steps);
-  plan->parts_ = parts;
+  ArenaPlan arena = planArena(program, valueBytes, plan->parts_.steps);
   plan->offsets_ = std::move(arena.offsets);
   plan->placements_ = std::move(arena.placements);
   plan->scratchOffset_ = arena.sizeBytes;
   plan->arenaBytes_ = arena.sizeBytes + scratchBytes;
   return plan;
+}
+
+// The values as the steps of a part see them: the same images, but fewer. What each part makes anew takes the memory of one part.
+Plan::Values Plan::cut(const Values& whole, std::vector<size_t>& valueBytes) {
+  Values part = whole;
+  partStrides_.resize(valueBytes.size());
+  for (size_t v = 0; v < valueBytes.size(); v++) {
+    if (parts_.share(v) == Share::none) continue;
+    part.types[v].shape[0] = part.images[v].N = parts_.images;
+    if (parts_.share(v) == Share::stretch) partStrides_[v] = valueBytes[v] / parts_.count;
+    if (parts_.share(v) == Share::anew) valueBytes[v] /= parts_.count;
+  }
+  return part;
+}
+
+// Each step by itself: most of it is packing weights.
+Status Plan::planSteps(const PlanRequest& request, const Values& whole, const Values& part, const std::vector<ValueType>& largest, Team& team) {
+  const Program& program = request.program;
+  steps_.resize(program.steps.size());
+  std::vector<Status> statuses(program.steps.size());
+  // Nothing may leave a pool thread's item, and a message would want memory.
+  std::atomic<bool> isOutOfMemory{false};
+  team.parallelFor(program.steps.size(), [&](size_t s, int) {
+    if (request.isCancelled != nullptr && request.isCancelled->load(std::memory_order_relaxed)) return;
+    try {
+      statuses[s] = planStep(request, s < parts_.steps ? part : whole, largest, s);
+    } catch (const std::bad_alloc&) {
+      isOutOfMemory.store(true, std::memory_order_relaxed);
+    }
+  });
+  if (isOutOfMemory.load(std::memory_order_relaxed)) return Status(Code::outOfMemory, "plan: out of memory");
+  if (request.isCancelled != nullptr && request.isCancelled->load(std::memory_order_relaxed)) return Status(Code::aborted, "plan: aborted");
+  // The first in order, whoever came upon it first.
+  for (Status& status : statuses) {
+    if (!status.isOk()) return std::move(status);
+  }
+  return Status();
+}
+
+Status Plan::planStep(const PlanRequest& request, const Values& values, const std::vector<ValueType>& largest, size_t s) {
+  const ProgramStep& step = request.program.steps[s];
+  const StepTypes stepTypes = typesOf(step, values.types), largestTypes = typesOf(step, largest);
+  PlanContext context{request.kernels, request.threads, &stepTypes, &largestTypes, {}, {}, {}, request.forcedConv, {}, request.precision, request.bfloat16};
+  for (int input : step.inputs) {
+    context.inputImages.push_back(input == kNoValue ? nullptr : &values.images[static_cast<size_t>(input)]);
+    context.constants.push_back(input == kNoValue ? nullptr : request.program.values[static_cast<size_t>(input)].constant);
+  }
+  for (int output : step.outputs) context.outputImages.push_back(&values.images[static_cast<size_t>(output)]);
+  context.packed = [&](const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill) { return request.packed(s, key, sizeBytes, fill); };
+  Result<std::unique_ptr<Task>> task = step.operation->plan(context);
+  if (!task.isOk()) return task.status();
+  if (s < parts_.steps) task.value()->macs *= static_cast<double>(parts_.count);
+  std::vector<int> inputs = step.inputs;
+  inputs.resize(std::max(inputs.size(), kMostInputs), kNoValue);
+  steps_[s] = {std::move(task.value()), std::move(inputs), step.outputs};
+  return Status();
 }
 
 Status Plan::run(const Program& program, const KernelTable& kernels, Team& team, const void* const* inputs, void* const* outputs, Workspace& workspace,

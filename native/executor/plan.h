@@ -23,6 +23,7 @@ struct PlanRequest {
   // Shapes of all values; `largest` with the session's largest batch.
   const std::vector<std::vector<int64_t>>& shapes;
   const std::vector<std::vector<int64_t>>& largest;
+  // Called by several threads at once.
   std::function<Result<const void*>(size_t step, const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)> packed;
   // Looked at between steps (null: never).
   const std::atomic<bool>* isCancelled = nullptr;
@@ -41,7 +42,8 @@ class Plan {
     std::vector<int> inputs, outputs;
   };
 
-  static Result<std::unique_ptr<Plan>> make(const PlanRequest& request);
+  // The team plans steps side by side.
+  static Result<std::unique_ptr<Plan>> make(const PlanRequest& request, Team& team);
 
   size_t arenaBytes() const { return arenaBytes_; }
   const std::vector<Step>& steps() const { return steps_; }
@@ -56,8 +58,16 @@ class Plan {
              const std::atomic<bool>* isCancelled, std::vector<double>* nanoseconds) const;
 
  private:
+  // What a step knows of the values: of the whole batch, or of one part of it.
+  struct Values {
+    std::vector<ValueType> types;
+    std::vector<Image> images;
+  };
+  Values cut(const Values& whole, std::vector<size_t>& valueBytes);
+  Status planSteps(const PlanRequest& request, const Values& whole, const Values& part, const std::vector<ValueType>& largest, Team& team);
+  Status planStep(const PlanRequest& request, const Values& values, const std::vector<ValueType>& largest, size_t s);
+
   std::vector<ValueType> types_;
-  std::vector<Image> images_;
   std::vector<Step> steps_;
   Parts parts_;
   std::vector<size_t> offsets_;  // in the arena

@@ -3,7 +3,7 @@
 namespace repconv {
 
 Status Program::check() const {
-  if (values.size() > kMaxValues || steps.size() > kMaxValues) return failure(Code::input, "program: more than %zu values or steps", kMaxValues);
+  if (values.size() > kMaxValues || steps.size() > kMaxValues) return failure(Code::limit, "program: more than %zu values or steps", kMaxValues);
   const int count = static_cast<int>(values.size());
   std::vector<bool> isMade(values.size());
   for (size_t v = 0; v < values.size(); v++) {
@@ -26,15 +26,13 @@ Status Program::check() const {
         return failure(Code::input, "program: step %zu (%s) reads value %d before it is made", s, steps[s].name.c_str(), input);
       }
       if (input == kNoValue) continue;
-      const DType found = values[static_cast<size_t>(input)].dtype, expected = steps[s].operation->inputType(i);
-      if (found != expected) {
-        return failure(Code::input, "program: step %zu (%s) expects %s as input %zu, got %s", s, steps[s].name.c_str(), dtypeName(expected), i, dtypeName(found));
-      }
+      const DType dtype = values[static_cast<size_t>(input)].dtype;
+      if (!steps[s].operation->canRead(i, dtype)) return failure(Code::input, "program: step %zu (%s) cannot read %s as input %zu", s, steps[s].name.c_str(), dtypeName(dtype), i);
     }
     for (int output : steps[s].outputs) {
       if (!make(output)) return failure(Code::input, "program: step %zu (%s) makes value %d, which is not free", s, steps[s].name.c_str(), output);
-      const DType found = values[static_cast<size_t>(output)].dtype, made = steps[s].operation->outputType();
-      if (found != made) return failure(Code::input, "program: step %zu (%s) makes %s, not %s", s, steps[s].name.c_str(), dtypeName(made), dtypeName(found));
+      const DType dtype = values[static_cast<size_t>(output)].dtype;
+      if (!steps[s].operation->canMake(dtype)) return failure(Code::input, "program: step %zu (%s) cannot make %s", s, steps[s].name.c_str(), dtypeName(dtype));
     }
   }
   // An output has memory of its own: it is the result of a step, named once.

@@ -10,7 +10,7 @@
 namespace repconv {
 
 inline constexpr int kNoValue = -1;
-// Limits of the reader. A program beyond them is refused before anything is allocated for it.
+// Limits of the reader. A program beyond them is refused before its values and steps are made, a shape before anything of its size is.
 inline constexpr size_t kMaxValues = 1 << 20;
 inline constexpr size_t kMaxRank = 8;
 inline constexpr int64_t kMaxExtent = 0x7fffffff;
@@ -21,6 +21,7 @@ struct ProgramValue {
   Layout layout = Layout::plain;
   const void* constant = nullptr;  // data of a constant
   std::vector<int64_t> shape;      // of a constant; the others get theirs with each plan
+  bool isPrivate = false;          // of a constant that nobody changes or frees as long as the session may read it
 };
 
 struct ProgramStep {

@@ -32,13 +32,17 @@ class Session {
   const SessionOptions& options() const { return options_; }
   const KernelTable& kernels() const { return kernels_; }
 
-  // A plan for these shapes, with algorithms as for `largest`. Between steps `isCancelled` is looked at (null: never).
+  // A plan for these shapes, with algorithms as for `largest`. Between steps `isCancelled` is looked at (null: never). Threads of `pool` that are idle help
+  // (null: none).
   Result<std::shared_ptr<const Plan>> prepare(const std::vector<std::vector<int64_t>>& shapes, const std::vector<std::vector<int64_t>>& largest,
-                                              const std::atomic<bool>* isCancelled = nullptr);
+                                              const std::atomic<bool>* isCancelled = nullptr, ThreadPool* pool = nullptr);
 
-  // From now on nothing outside is read: keeps copies of the constants that steps read while they run, or of all where more plans will be made.
-  // A second call lets go of what it does not keep.
-  Status keepConstants(bool keepAll);
+  // Keeps copies of constants, and reads nothing else outside from now on; a later call lets go of what it does not keep.
+  //   all      what plans may read that are made later
+  //   shared   the same, but private ones stay where they are: until a plan is made
+  //   used     what steps read while they run
+  enum class Keep { all, shared, used };
+  Status keepConstants(Keep which);
 
   Status run(ThreadPool& pool, const Plan& plan, const void* const* inputs, void* const* outputs, const std::atomic<bool>* isCancelled,
              std::vector<double>* nanoseconds);
@@ -55,19 +59,27 @@ class Session {
   Memory memory();
 
  private:
-  Session(Program program, const SessionOptions& options) : program_(std::move(program)), options_(options), kernels_(kernelTable(options.isa)), arenas_(kMaxTeam + 1), staging_(2 * static_cast<size_t>(options.threads)) {}
+  // Made by the first plan that wants it, while the others that do wait.
+  struct Packed {
+    std::mutex packing;
+    Block block;
+  };
+  Packed& packedAt(const std::string& name);
+
+  Session(Program program, const SessionOptions& options) : program_(std::move(program)), options_(options), kernels_(kernelTable(options.isa)), arenas_(kMaxTeam + 1), staging_(2 * static_cast<size_t>(options.threads)) {
+    idle_.reserve(kMaxTeam + 1);
+  }
 
   Program program_;
   SessionOptions options_;
   const KernelTable& kernels_;
   std::vector<Block> constants_;
-  std::mutex packing_;  // of packed_: what two plans want is packed once
-  std::map<std::string, Block> packed_;
   // Runs at once are at most the threads of the pool and the one that calls runSync: so are arenas.
   BlockPool arenas_;
   // In a closed loop of any number of callers one or two blocks are idle at a time; after a burst, more than these are freed.
   BlockPool staging_;
   std::mutex mutex_;  // of what follows
+  std::map<std::string, Packed> packed_;
   std::vector<std::unique_ptr<Workspace>> idle_;
   size_t packedBytes_ = 0, constantBytes_ = 0;
 };

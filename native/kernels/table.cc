@@ -1,5 +1,7 @@
 #include "kernels/table.h"
 
+#include <iterator>
+
 namespace repconv {
 
 void fillScalar(KernelTable& table);
@@ -11,7 +13,7 @@ void fillAvx512(KernelTable& table);
 namespace {
 
 struct Tables {
-  KernelTable byIsa[3];
+  KernelTable byIsa[std::size(kIsas)];
 
   Tables() {
     for (KernelTable& table : byIsa) fillScalar(table);

@@ -76,7 +76,7 @@ class BatchNormTask : public Task {
 
 class BatchNorm : public Operation {
  public:
-  BatchNorm(float eps, const Epilogue& epilogue) : eps_(eps), epilogue_(epilogue) {}
+  BatchNorm(double eps, const Epilogue& epilogue) : eps_(eps), epilogue_(epilogue) {}
 
   Status check(const StepTypes& types) const override {
     if (Status status = checkParameters("batchNorm", types, true); !status.isOk()) return status;

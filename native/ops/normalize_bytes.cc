@@ -54,7 +54,7 @@ class NormalizeBytes : public Operation {
     }
     return isRight ? Status() : failure(Code::shape, "normalizeBytes: expects bytes [N,H,W,C], a mean and a standard deviation [C], and makes an nhwc image [N,C,H,W]");
   }
-  DType inputType(size_t index) const override { return index == 0 ? DType::uint8 : DType::float32; }
+  bool canRead(size_t index, DType dtype) const override { return dtype == (index == 0 ? DType::uint8 : DType::float32); }
   bool packs(size_t index) const override { return index > 0; }
   bool producesTight() const override { return true; }
 

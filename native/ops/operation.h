@@ -103,9 +103,9 @@ class Operation {
   virtual bool packs(size_t /*index*/) const { return false; }
   // Whether image n of the output depends on image n of the inputs alone, so that a batch may be computed in parts.
   virtual bool isPerImage() const { return false; }
-  // The number format of input `index`, and that of the outputs: the reader of programs refuses any other.
-  virtual DType inputType(size_t /*index*/) const { return DType::float32; }
-  virtual DType outputType() const { return DType::float32; }
+  // Whether input `index`, or an output, may be of this number format: the reader of programs refuses what may not.
+  virtual bool canRead(size_t /*index*/, DType dtype) const { return dtype == DType::float32; }
+  virtual bool canMake(DType dtype) const { return dtype == DType::float32; }
   // Whether the output may lie where input `index` lies, if nobody reads that afterwards.
   virtual bool isInPlace(size_t /*index*/) const { return false; }
   // Whether the nhwc output may have unrounded channels.

@@ -6,7 +6,7 @@
 // so that a product over any number of pixels streams each panel once, front to back. Channels that fill up the last vector are zero.
 #pragma once
 
-#include <cstring>
+#include <algorithm>
 #include <vector>
 
 #include "kernels/table.h"
@@ -41,15 +41,14 @@ PanelPlan planPanels(int vectorLength, int maxVectors, int groups, int64_t chann
 // Fills packed memory (weights, then biases). weightAt(channel, k) with the channel counted over all groups; bias may be null.
 template <typename WeightAt>
 void packPanels(const KernelTable& kernels, const PanelPlan& plan, const WeightAt& weightAt, const float* bias, float* packed) {
-  std::memset(packed, 0, plan.sizeBytes());
   for (const Panel& panel : plan.panels) {
     const int width = panel.vectors * kernels.vectorLength;
-    float* weights = packed + panel.weightOffset;
+    float *weights = packed + panel.weightOffset, *biases = packed + plan.weightFloats + panel.biasOffset;
     for (int64_t k = 0; k < plan.depth; k++) {
       for (int i = 0; i < panel.channels; i++) weights[k * width + i] = weightAt(panel.firstChannel + i, k);
+      std::fill_n(weights + k * width + panel.channels, width - panel.channels, 0.0f);
     }
-    if (bias == nullptr) continue;
-    std::memcpy(packed + plan.weightFloats + panel.biasOffset, bias + panel.firstChannel, static_cast<size_t>(panel.channels) * sizeof(float));
+    for (int i = 0; i < width; i++) biases[i] = bias != nullptr && i < panel.channels ? bias[panel.firstChannel + i] : 0.0f;
   }
 }
 

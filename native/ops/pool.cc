@@ -37,9 +37,9 @@ Span spanOf(const PoolAttributes& a, int axis, int64_t i, int64_t extent, int64_
 // As windowExtent in lib/ops/window.ts: a last, incomplete window counts if it begins before the trailing padding.
 int64_t positionsOf(const PoolAttributes& a, int axis, int64_t extent) {
   const int64_t stride = a.stride[axis], before = a.padding[axis];
-  const int64_t add = before + a.padding[axis + 2] - a.dilation[axis] * (a.kernel[axis] - 1) - 1 + stride;
-  const int64_t reach = extent + (a.isCeil ? std::min(add, before) + stride - 1 : add);
-  return reach < stride ? 0 : reach / stride;
+  const int64_t reach = int64_t{a.dilation[axis]} * (a.kernel[axis] - 1), add = before + a.padding[axis + 2] - reach - 1 + stride;
+  const int64_t room = extent + (a.isCeil ? std::min(add, before) + stride - 1 : add);
+  return room < stride ? 0 : room / stride;
 }
 
 class PoolTask : public Task {

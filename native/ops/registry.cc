@@ -11,6 +11,7 @@ Result<std::unique_ptr<Operation>> makeConcat(const Attributes&);
 Result<std::unique_ptr<Operation>> makeContractChannels(const Attributes&);
 Result<std::unique_ptr<Operation>> makeConv2d(const Attributes&);
 Result<std::unique_ptr<Operation>> makeConvTranspose2d(const Attributes&);
+Result<std::unique_ptr<Operation>> makeIsFinite(const Attributes&);
 Result<std::unique_ptr<Operation>> makeLinear(const Attributes&);
 Result<std::unique_ptr<Operation>> makeMul(const Attributes&);
 Result<std::unique_ptr<Operation>> makeNormalizeBytes(const Attributes&);
@@ -40,6 +41,7 @@ constexpr Row kOperations[] = {
     {"contractChannels", makeContractChannels},
     {"conv2d", makeConv2d},
     {"convTranspose2d", makeConvTranspose2d},
+    {"isFinite", makeIsFinite},
     {"linear", makeLinear},
     {"mul", makeMul},
     {"normalizeBytes", makeNormalizeBytes},

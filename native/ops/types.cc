@@ -35,13 +35,13 @@ Image layOut(const ValueType& type, const Border& border, bool isTight) {
   image.H = type.extent(2);
   image.W = type.extent(3);
   image.border = border;
-  image.pixel = isTight && image.C < kChannelBlock ? image.C : static_cast<ptrdiff_t>(roundUp(image.C, kChannelBlock));
+  image.pixel = isTight && image.C < kChannelBlock ? image.C : roundUp(image.C, kChannelBlock);
   image.row = (border.left + image.W + border.right) * image.pixel;
   // Rows whose distance is a multiple of 4 KB fall into the same cache sets, and loads of one seem to depend on stores to the other.
   constexpr ptrdiff_t kAlias = 4096 / sizeof(float);
   const int64_t rows = border.top + image.H + border.bottom;
   if (rows > 1 && !border.isNone() && image.row % kAlias == 0) image.row += kChannelBlock;
-  image.image = static_cast<ptrdiff_t>(roundUp(rows * image.row, kChannelBlock));
+  image.image = roundUp(rows * image.row, kChannelBlock);
   image.origin = border.top * image.row + border.left * image.pixel;
   return image;
 }

@@ -29,6 +29,12 @@ export const operatorCases: readonly OperatorCase[] = [
   op('convTranspose2d', [[1, 2, 5, 4], [2, 3, 4, 4], [3]], { stride: 2, padding: [1, 0, 2, 1] }),
   op('convTranspose2d', [[1, 33, 4, 7], [33, 16, 1, 1], [16]]),
   op('convTranspose2d', [[1, 48, 9, 11], [48, 32, 2, 2], [32]], { stride: 2 }),
+  // Strides larger than the kernel, or than the output: what no tap reaches is the bias.
+  op('convTranspose2d', [[1, 3, 4, 5], [3, 17, 2, 3], [17]], { stride: [5, 4], outputPadding: [2, 0] }),
+  op('convTranspose2d', [[2, 6, 3, 2], [6, 2, 1, 1], [6]], { stride: 3, groups: 3 }),
+  op('convTranspose2d', [[1, 3, 3, 2], [3, 2, 2, 4], null], { stride: [7, 2], padding: [3, 1] }),
+  op('convTranspose2d', [[1, 16, 1, 1], [16, 20, 2, 3], [20]], { stride: 1000 }),
+  op('convTranspose2d', [[1, 4, 3, 3], [4, 5, 3, 3], [5]], { stride: 4, dilation: 2, padding: [2, 3, 1, 0] }),
   op('convTranspose2d', [[0, 3, 7, 5], [3, 4, 4, 4], [4]], { stride: 2, padding: 1 }),
 
   // Linear: rows and features around vectors.
@@ -37,6 +43,9 @@ export const operatorCases: readonly OperatorCase[] = [
   op('linear', [[3, 33], [10, 33], null]),
   op('linear', [[16, 64], [65, 64], [65]]),
   op('linear', [[1, 1280], [1000, 1280], [1000]]),
+  op('linear', [[1, 256], [50, 256], [50]]),
+  op('linear', [[3, 257], [33, 257], null]),
+  op('linear', [[131, 700], [49, 700], [49]]),
   op('linear', [[7, 31], [1, 31], [1]]),
   op('linear', [[2, 3, 11], [6, 11], [6]]),
   op('linear', [[2, 1, 3, 5], [4, 5], null]),

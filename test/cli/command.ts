@@ -20,8 +20,8 @@ function environment(extra: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...rest, ...extra };
 }
 
-export function repconv(args: readonly string[], extra: NodeJS.ProcessEnv = {}): Ended {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [mainFile, ...args], { encoding: 'utf8', env: environment(extra) });
+export function repconv(args: readonly string[], extra: NodeJS.ProcessEnv = {}, cwd = process.cwd()): Ended {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [mainFile, ...args], { encoding: 'utf8', env: environment(extra), cwd });
   return { code: status, stdout, stderr };
 }
 

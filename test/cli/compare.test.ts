@@ -57,13 +57,13 @@ describe('repconv bench --precision', () => {
     const { code, stdout, stderr } = repconv(['bench', ...little, '--resolution', '64', '--precision', 'bfloat16', '--json']);
     if (code === 0) {
       const { networks } = JSON.parse(stdout) as { networks: NetworkResult[] };
-      expect(networks).toMatchObject([{ precision: 'bfloat16', equalityLimit: 2e-2 }]);
+      expect(networks).toMatchObject([{ precision: 'bfloat16', equality: { merged: { limit: 2e-2, kind: 'rms' } } }]);
       // Against float32, from which it must differ, and no further than it may.
-      expect(networks[0].differences.merged).toBeGreaterThan(1e-4);
-      expect(networks[0].differences.merged).toBeLessThanOrEqual(2e-2);
+      expect(networks[0].equality.merged.difference).toBeGreaterThan(1e-4);
+      expect(networks[0].equality.merged.difference).toBeLessThanOrEqual(2e-2);
     } else {
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-      expect(stderr).toMatch(/^error: ERR_UNSUPPORTED compile: precision .*bfloat16/);
+      expect(stderr).toMatch(/^error: ERR_UNSUPPORTED session: precision bfloat16/);
     }
   }, 120_000);
 });

@@ -11,6 +11,7 @@ const hostile = `</script><b onload="x">&'`;
 const page: Page = {
   title: hostile,
   lines: [hostile],
+  warnings: [hostile],
   sections: [
     {
       heading: hostile,
@@ -35,7 +36,7 @@ describe('a page', () => {
   it('shows texts as texts, and keeps the data', async () => {
     const html = await written(page);
     expect(html).not.toContain('<b onload');
-    expect(html.match(/&#60;\/script&#62;&#60;b onload=&#34;x&#34;&#62;&#38;&#39;/g)?.length).toBeGreaterThanOrEqual(6);
+    expect(html.match(/&#60;\/script&#62;&#60;b onload=&#34;x&#34;&#62;&#38;&#39;/g)?.length).toBeGreaterThanOrEqual(7);
     expect(jsonIn(html, 'data')).toEqual({ hostile });
   });
 
@@ -52,7 +53,7 @@ describe('a page', () => {
   });
 
   it('is refused before anything is measured where it could not be written', () => {
-    expect(() => pageFile('report.txt')).toThrow(expect.objectContaining({ code: 'ERR_PATH' }));
+    expect(() => pageFile('report.txt', false)).toThrow(expect.objectContaining({ code: 'ERR_PATH' }));
     const { code, stdout, stderr } = repconv(['bench', '--html', path('report.txt')]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^error: ERR_PATH bench: .*report\.txt": reports are \.html files/);
@@ -64,11 +65,16 @@ describe('repconv bench --html', () => {
   it('shows every case that it measured, and its layers', () => {
     const file = path('report.html');
     const options = ['--resolution', '32', '--rounds', '2', '--threads', '1', '--batch', '1,2', '--layers', '--json', '--html', file];
-    const { code, stdout } = repconv(['bench', 'mobileone-s0', ...options]);
+    const { code, stdout, stderr } = repconv(['bench', 'mobileone-s0', ...options]);
     expect(code).toBe(0);
-    const { networks } = JSON.parse(stdout) as { networks: NetworkResult[] };
+    const document = JSON.parse(stdout) as { networks: NetworkResult[]; warnings: string[] };
+    const { networks, warnings } = document;
     const html = readFileSync(file, 'utf8');
-    expect(jsonIn(html, 'data')).toMatchObject({ networks });
+    expect(jsonIn(html, 'data')).toEqual(document);
+    // Whatever stderr warned of.
+    expect(stderr.split('\n').filter((line) => line.startsWith('warning: '))).toEqual(warnings.map((warning) => `warning: ${warning}`));
+    expect(html.match(/<li>warning: [^<]*/g) ?? []).toEqual(warnings.map((warning) => `<li>warning: ${warning}`));
+    expect(html).toMatch(/<p>Outputs differ by at most \d\.\de-\d \(largest difference over largest output\); the limit is 2e-5\.<\/p>/);
     const { charts } = draw(html);
     // Images per second of all cases, then time and share of the peak of the layers of each.
     expect(charts).toHaveLength(5);
@@ -80,7 +86,7 @@ describe('repconv bench --html', () => {
 });
 
 async function written(shown: Page): Promise<string> {
-  await pageFile(path('page.html')).write(shown);
+  await pageFile(path('page.html'), true).write(shown);
   return readFileSync(path('page.html'), 'utf8');
 }
 

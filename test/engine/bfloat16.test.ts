@@ -12,6 +12,7 @@ import { conv2d } from '../../lib/ops/conv2d.js';
 import { attributesOf, caseLine, inputsOf, type OperatorCase, referenceOf } from '../cases/case.js';
 import { convCases, operatorCaseOf } from '../cases/convCases.js';
 import { expectRefusal } from '../cases/refusal.js';
+import { bfloat16Bound, relativeRms } from './bounds.js';
 
 const { bfloat16: kernel } = nativeAddon().info();
 if (kernel === '')
@@ -19,8 +20,6 @@ if (kernel === '')
 const precisions = ['bfloat16', 'bfloat16x3'] as const;
 type Precision = (typeof precisions)[number];
 
-/** Relative error of a product. A part is off by 2⁻⁹ at most; of two parts the second one is, and the product of the second parts is left out. */
-const productError = { bfloat16: 2 ** -8 + 2 ** -18, bfloat16x3: 3 * 2 ** -18 + 2 ** -26 } as const;
 /** Root mean square over a network, relative. */
 const networkError = { bfloat16: 2e-2, bfloat16x3: 5e-5 } as const;
 
@@ -39,15 +38,6 @@ const normal = (shape: readonly number[], scale = 1): Tensor =>
 
 const compute = (c: OperatorCase, inputs: readonly (Tensor | null)[], precision: Precision): Tensor =>
   nativeReading({ threads: 2, precision, conv: precision }).apply(conv2d, inputs, attributesOf(c) as never)[0];
-
-function relativeRms(result: Tensor, expected: { readonly data: ArrayLike<number> }): number {
-  let [error, size] = [0, 0];
-  result.data.forEach((y, i) => {
-    error += (y - expected.data[i]) ** 2;
-    size += expected.data[i] ** 2;
-  });
-  return Math.sqrt(error / size);
-}
 
 describe.runIf(kernel !== '').each(precisions)('%s', (precision) => {
   it('has enough cases', () => {
@@ -69,7 +59,7 @@ describe.runIf(kernel !== '').each(precisions)('%s', (precision) => {
     );
     const result = compute(c, inputs, precision);
     const products = (inputs[1] as Tensor).shape.slice(1).reduce((a, b) => a * b, 1);
-    const bound = productError[precision] + (3 * products + 4) * 2 ** -24;
+    const bound = bfloat16Bound(precision, products);
     const beyond = result.data.findIndex((y, i) => !(Math.abs(y - expected.data[i]) <= bound * magnitude.data[i]));
     expect(beyond, `${caseLine(c)}: ${result.data[beyond]} for ${expected.data[beyond]}`).toBe(-1);
     expect(relativeRms(result, expected)).toBeLessThan(networkError[precision]);

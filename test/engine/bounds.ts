@@ -1,8 +1,8 @@
 /**
  * How far float32 may be from float64: one function of the operator and its inputs.
  *
- * A sum of n products differs from the exact one by at most (n + 4)·2⁻²⁴·Σ|x||w| (plus the bias), element by element; everything else by a few
- * units in the last place of what it is computed from.
+ * A sum of n products differs from the exact one by at most (n + 4)·2⁻²⁴·Σ|x||w| (plus the bias), element by element; sums that are formed in
+ * stretches by less; everything else by a few units in the last place of what it is computed from.
  */
 
 import type { OperatorName } from '../../lib/ops/vocabulary.js';
@@ -21,6 +21,24 @@ export function boundsOf(c: OperatorCase, inputs: readonly (Tensor | null)[], ex
   return expected.map((e) => e.data.map((y) => factor * unit * Math.max(1, Math.abs(y))));
 }
 
+/** Relative error of a product in bfloat16. A part is off by 2⁻⁹ at most; of two parts the second one is, and the product of the second parts is left out. */
+export const productError = { bfloat16: 2 ** -8 + 2 ** -18, bfloat16x3: 3 * 2 ** -18 + 2 ** -26 } as const;
+
+/** The largest allowed error of a sum of n products in bfloat16, relative to Σ|x||w|. */
+export function bfloat16Bound(precision: keyof typeof productError, products: number): number {
+  return productError[precision] + (3 * products + 4) * unit;
+}
+
+/** ‖result − expected‖ / ‖expected‖, the root mean square of the differences over that of what was expected; 0 where nothing differs. */
+export function relativeRms(result: { readonly data: ArrayLike<number> }, expected: { readonly data: ArrayLike<number> }): number {
+  let [error, size] = [0, 0];
+  for (let i = 0; i < result.data.length; i++) {
+    error += (result.data[i] - expected.data[i]) ** 2;
+    size += expected.data[i] ** 2;
+  }
+  return error === 0 ? 0 : Math.sqrt(error / size);
+}
+
 const sumsOfProducts: ReadonlySet<OperatorName> = new Set([
   'conv2d',
   'convTranspose2d',
@@ -34,10 +52,10 @@ const sumsOfProducts: ReadonlySet<OperatorName> = new Set([
 const factors: { readonly [N in OperatorName]?: (inputs: readonly (Tensor | null)[]) => number } = {
   conv2d: (inputs) => productOf(inputs[1], 1) + 4,
   convTranspose2d: (inputs) => productOf(inputs[1], 0) + 4,
-  linear: (inputs) => productOf(inputs[1], 1) + 4,
-  averagePool2d: () => 200,
-  globalAveragePool2d: (inputs) => productOf(inputs[0], 2) + 4,
-  adaptiveAveragePool2d: (inputs) => productOf(inputs[0], 2) + 4,
+  linear: (inputs) => Math.min(256, productOf(inputs[1], 1)) + Math.ceil(productOf(inputs[1], 1) / 256) + 4,
+  averagePool2d: pooled,
+  globalAveragePool2d: pooled,
+  adaptiveAveragePool2d: pooled,
   batchNorm: () => 8,
   batchNormTraining: () => 8,
   add: () => 1,
@@ -52,6 +70,12 @@ const factors: { readonly [N in OperatorName]?: (inputs: readonly (Tensor | null
   tanh: () => 4,
   softmax: () => 8,
 };
+
+/** Halves down to stretches of 16 (native/kernels/body/vector.inl), and the division. */
+function pooled([x]: readonly (Tensor | null)[]): number {
+  const pixels = Math.max(1, productOf(x, 2));
+  return Math.min(16, pixels) + Math.ceil(Math.log2(pixels)) + 2;
+}
 
 function productOf(tensor: Tensor | null, from: number): number {
   return tensor === null ? 1 : tensor.shape.slice(from).reduce((a, b) => a * b, 1);

@@ -1,16 +1,14 @@
 /** Native against reference: every operator and every convolution algorithm, on every instruction set this processor has. */
 import { describe, expect, it } from 'vitest';
-import { nativeAddon } from '../../lib/engine/addon.js';
 import { nativeReading } from '../../lib/engine/eager.js';
 import { isIdentical, type Tensor } from '../../lib/index.js';
 import { type OperatorName, operators } from '../../lib/ops/vocabulary.js';
 import { attributesOf, caseLine, inputsOf, type OperatorCase, referenceOf } from '../cases/case.js';
 import { allCases } from '../cases/operatorCases.js';
 import { boundsOf } from './bounds.js';
+import { usableIsas } from './isas.js';
 
-const order = ['scalar', 'avx2', 'avx512'];
-const isas = order.slice(0, order.indexOf(nativeAddon().info().isa) + 1);
-for (const isa of order.slice(isas.length)) console.warn(`SKIPPED: this processor has no ${isa}; its kernels are not tested here`);
+const isas = usableIsas();
 
 /** Every way to compute a case: instruction sets, and for convolutions the algorithms. */
 const waysOf = (c: OperatorCase): { isa: string; conv: string }[] =>

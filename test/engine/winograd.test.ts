@@ -3,16 +3,16 @@
  * result: 1e-6 root mean square on normal data, 2e-5 in the 2-norm on adversarial data. F(2×2) of whole numbers is exact.
  */
 import { describe, expect, it } from 'vitest';
-import { nativeAddon } from '../../lib/engine/addon.js';
 import { nativeReading } from '../../lib/engine/eager.js';
 import { compileSync, createRepVGG, difference, isIdentical, Random, randn, referenceForward, Tensor } from '../../lib/index.js';
 import { ReLU } from '../../lib/nn/layers/activations.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
 import { conv2d } from '../../lib/ops/conv2d.js';
+import { relativeRms } from './bounds.js';
+import { usableIsas } from './isas.js';
 
-const order = ['scalar', 'avx2', 'avx512'];
-const isas = order.slice(0, order.indexOf(nativeAddon().info().isa) + 1);
+const isas = usableIsas();
 const ways = isas.flatMap((isa) => ['winograd2', 'winograd4'].map((conv) => ({ isa, conv })));
 
 /** [N, C, H, W, O, groups, padding]: odd and tiny maps, channels beside the vector, every number of channels' stretches, asymmetric padding. */
@@ -41,15 +41,6 @@ const integers = (shape: readonly number[]): Tensor =>
   );
 const attributes = (groups: number, padding: [number, number, number, number]) =>
   ({ stride: [1, 1], padding, dilation: [1, 1], groups, paddingMode: 'zeros' }) as const;
-
-function relativeRms(result: Tensor, expected: Tensor<'float64'>): number {
-  let [error, size] = [0, 0];
-  expected.data.forEach((y, i) => {
-    error += (result.data[i] - y) ** 2;
-    size += y ** 2;
-  });
-  return Math.sqrt(error / size);
-}
 
 describe.each(ways)('$conv on $isa', (way) => {
   const compute = (inputs: (Tensor | null)[], groups: number, padding: [number, number, number, number]): Tensor =>

@@ -47,27 +47,34 @@ function draw(random: Random): ConvCase | null {
   };
 }
 
-/** The algorithms that fit a convolution. Those of Winograd round tile by tile; `exact` ones give whole numbers to the bit. */
-export function algorithmsFor({ input, weight, options }: ConvCase): { conv: string; isExact: boolean; isWinograd: boolean }[] {
+export interface Algorithm {
+  readonly conv: string;
+  readonly precision: '' | 'bfloat16' | 'bfloat16x3';
+  /** Whether small whole numbers come out to the bit. */
+  readonly isExact: boolean;
+  /** Rounds tile by tile, not element by element. */
+  readonly isWinograd: boolean;
+}
+
+/** The algorithms in float32 that fit a convolution. */
+export function algorithmsFor({ input, weight, options }: ConvCase): Algorithm[] {
   const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
   const is = (value: number | readonly number[], expected: number): boolean => [value].flat().every((x) => x === expected);
   const isPointwise = weight[2] * weight[3] === 1 && is(stride, 1) && is(padding, 0);
   const isDepthwise = weight[1] === 1 && weight[0] === groups && input[1] >= 16;
   const is3x3 = weight[2] === 3 && weight[3] === 3 && is(stride, 1) && is(dilation, 1);
   const isWinograd = is3x3 && input[1] >= 16 && (groups === 1 || (weight[0] / groups) % 16 === 0);
-  const direct = (conv: string) => ({ conv, isExact: true, isWinograd: false });
+  const direct = (conv: string): Algorithm => ({ conv, precision: '', isExact: true, isWinograd: false });
   return [
     ...['direct', 'im2col'].map(direct),
     ...(isPointwise ? [direct('pointwise')] : []),
     ...(isDepthwise ? [direct('depthwise')] : []),
-    ...(isWinograd ? ['winograd2', 'winograd4'].map((conv) => ({ conv, isExact: conv === 'winograd2', isWinograd: true })) : []),
+    ...(isWinograd ? ['winograd2', 'winograd4'].map((conv) => ({ ...direct(conv), isExact: conv === 'winograd2', isWinograd: true })) : []),
   ];
 }
 
-/** The instruction sets up to what the processor has; the others are said to be left out. */
-export function usableIsas(most: string): string[] {
-  const order = ['scalar', 'avx2', 'avx512'];
-  const usable = order.slice(0, order.indexOf(most) + 1);
-  for (const isa of order.slice(usable.length)) console.warn(`SKIPPED: this processor has no ${isa}; its kernels are not swept here`);
-  return usable;
+/** Those of lower precisions that fit it, on processors with kernels for them. */
+export function bfloat16AlgorithmsFor({ weight, options: { groups = 1 } }: ConvCase): Algorithm[] {
+  if (weight[1] < 32 || (groups !== 1 && weight[1] % 2 !== 0)) return [];
+  return (['bfloat16', 'bfloat16x3'] as const).map((precision) => ({ conv: precision, precision, isExact: true, isWinograd: false }));
 }

@@ -1,11 +1,10 @@
 /** Whole networks: the same bits on 1 to 4 threads, at any position of a batch, on every instruction set, synchronously and not. */
 import { describe, expect, it } from 'vitest';
-import { nativeAddon } from '../../lib/engine/addon.js';
 import { compileSync, createMobileOne, createRepVGG, isIdentical, type Module, Random, randn, repconv, Tensor } from '../../lib/index.js';
+import { usableIsas } from '../engine/isas.js';
 import { trained } from '../nn/trained.js';
-import { usableIsas } from './randomConv.js';
 
-const isas = usableIsas(nativeAddon().info().isa);
+const isas = usableIsas();
 const maxBatch = 5;
 
 const networks: readonly (readonly [string, () => Module])[] = [

@@ -5,6 +5,12 @@
 #include <cstdlib>
 #include <new>
 
+// The C library's, past the wrappers below.
+extern "C" void* __real_malloc(size_t size);
+extern "C" void* __real_calloc(size_t count, size_t size);
+extern "C" void* __real_realloc(void* memory, size_t size);
+extern "C" void* __real_aligned_alloc(size_t alignment, size_t size);
+
 namespace repconv::test {
 namespace {
 
@@ -17,7 +23,7 @@ bool isRefused() {
 }
 
 void* allocate(size_t size) {
-  void* memory = isRefused() ? nullptr : std::malloc(size == 0 ? 1 : size);
+  void* memory = isRefused() ? nullptr : __real_malloc(size == 0 ? 1 : size);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
@@ -30,14 +36,16 @@ bool stopFailing() { return untilFailure.exchange(kNever, std::memory_order_rela
 
 }  // namespace repconv::test
 
-extern "C" void* __real_aligned_alloc(size_t alignment, size_t size);
 extern "C" void* __wrap_aligned_alloc(size_t alignment, size_t size) {
   return repconv::test::isRefused() ? nullptr : __real_aligned_alloc(alignment, size);
 }
+extern "C" void* __wrap_malloc(size_t size) { return repconv::test::isRefused() ? nullptr : __real_malloc(size); }
+extern "C" void* __wrap_calloc(size_t count, size_t size) { return repconv::test::isRefused() ? nullptr : __real_calloc(count, size); }
+extern "C" void* __wrap_realloc(void* memory, size_t size) { return repconv::test::isRefused() ? nullptr : __real_realloc(memory, size); }
 
 void* operator new(size_t size) { return repconv::test::allocate(size); }
 void* operator new[](size_t size) { return repconv::test::allocate(size); }
-void* operator new(size_t size, const std::nothrow_t&) noexcept { return repconv::test::isRefused() ? nullptr : std::malloc(size == 0 ? 1 : size); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept { return repconv::test::isRefused() ? nullptr : __real_malloc(size == 0 ? 1 : size); }
 void* operator new[](size_t size, const std::nothrow_t& tag) noexcept { return operator new(size, tag); }
 void* operator new(size_t size, std::align_val_t alignment) {
   const size_t multiple = static_cast<size_t>(alignment);

@@ -1,5 +1,5 @@
-// Makes one allocation fail: the test program's operator new and aligned_alloc (the engine has no others) count, and the n-th finds no memory.
-// Nothing of this is in the engine: operators are replaced, and the call is wrapped, when the test program is linked.
+// Makes one allocation fail: the test program's operator new, malloc, calloc, realloc and aligned_alloc count, and the n-th finds no memory.
+// Nothing of this is in the engine: operators are replaced, and the calls are wrapped, when the test program is linked.
 #pragma once
 
 #include <cstdint>

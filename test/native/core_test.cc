@@ -1,6 +1,7 @@
 // What everything stands on: statuses, blocks of memory, the facts about the processor.
 #include <cstdint>
 #include <cstring>
+#include <map>
 
 #include "allocation.h"
 #include "core/cpu_info.h"
@@ -18,8 +19,8 @@ TEST("a status carries its code and a message that is cut, not overrun") {
         failure(Code::input, "%s", text.c_str()).message().size());
   Result<int> value(7);
   CHECK(value.isOk() && value.value() == 7, "a result lost its value");
-  const Result<int> none(failure(Code::busy, "no"));
-  CHECK(!none.isOk() && none.status().code() == Code::busy, "a result lost its status");
+  const Result<int> none(failure(Code::limit, "no"));
+  CHECK(!none.isOk() && none.status().code() == Code::limit, "a result lost its status");
 }
 
 TEST("a block is aligned, has room for one cache line more than asked, and moves without copying") {
@@ -51,7 +52,7 @@ TEST("a block for which there is no memory, or no number, is empty") {
 }
 
 TEST("instruction sets have names that are read back, and nothing else is read") {
-  for (Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+  for (Isa isa : kIsas) {
     Isa parsed = Isa::scalar;
     CHECK(parseIsa(isaName(isa), &parsed) && parsed == isa, "%s", isaName(isa));
   }
@@ -64,6 +65,49 @@ TEST("the thread budget is at least one and at most what the affinity mask allow
   CHECK(budget.affinity >= 1 && budget.threads() >= 1 && budget.threads() <= budget.affinity, "%d of %d", budget.threads(), budget.affinity);
   CHECK((ThreadBudget{8, 0}.threads()) == 8 && (ThreadBudget{8, 3}.threads()) == 3 && (ThreadBudget{2, 3}.threads()) == 2,
         "the smaller does not win");
+}
+
+TEST("the quota of a container is the smallest of its control groups, rounded up; what is no quota is none") {
+  using Files = std::map<std::string, std::string>;
+  const std::string groups = "/proc/self/cgroup", v2 = "/sys/fs/cgroup", v1 = "/sys/fs/cgroup/cpu/cpu.cfs_";
+  const auto quotaOf = [](const Files& files) {
+    return processorQuota([&](const std::string& path) {
+      const auto found = files.find(path);
+      return found == files.end() ? std::string() : found->second;
+    });
+  };
+  const auto expect = [&](int expected, const char* what, const Files& files) { CHECK(quotaOf(files) == expected, "%s: %d", what, quotaOf(files)); };
+  expect(0, "no files", {});
+  // Version 2.
+  expect(2, "two processors", {{groups, "0::/\n"}, {v2 + "/cpu.max", "200000 100000\n"}});
+  expect(2, "one and a half", {{groups, "0::/\n"}, {v2 + "/cpu.max", "150000 100000\n"}});
+  expect(1, "a hundredth", {{groups, "0::/\n"}, {v2 + "/cpu.max", "1000 100000\n"}});
+  expect(0, "max", {{groups, "0::/\n"}, {v2 + "/cpu.max", "max 100000\n"}});
+  expect(3, "a group without a line's end", {{groups, "0::/a"}, {v2 + "/a/cpu.max", "300000 100000"}});
+  expect(
+      2, "a group inside a smaller one",
+      {{groups, "0::/a/b\n"}, {v2 + "/a/b/cpu.max", "max 100000\n"}, {v2 + "/a/cpu.max", "200000 100000\n"}, {v2 + "/cpu.max", "400000 100000\n"}});
+  expect(1, "a group inside a larger one", {{groups, "0::/a/b\n"}, {v2 + "/a/b/cpu.max", "50000 100000\n"}, {v2 + "/a/cpu.max", "200000 100000\n"}});
+  expect(4, "another group's quota beside ours",
+         {{groups, "0::/a\n"}, {v2 + "/b/cpu.max", "100000 100000\n"}, {v2 + "/a/cpu.max", "400000 100000\n"}});
+  // Version 1, and both at a time.
+  const std::string old = "12:cpu,cpuacct:/docker/1\n1:name=systemd:/docker/1\n";
+  expect(2, "version 1", {{groups, old}, {v1 + "quota_us", "200000\n"}, {v1 + "period_us", "100000\n"}});
+  expect(0, "version 1 without a quota", {{groups, old}, {v1 + "quota_us", "-1\n"}, {v1 + "period_us", "100000\n"}});
+  expect(0, "both negative", {{groups, old}, {v1 + "quota_us", "-1\n"}, {v1 + "period_us", "-1\n"}});
+  expect(0, "a quota without its period", {{groups, old}, {v1 + "quota_us", "200000\n"}});
+  expect(1, "both versions",
+         {{groups, old + "0::/\n"}, {v2 + "/cpu.max", "300000 100000\n"}, {v1 + "quota_us", "100000\n"}, {v1 + "period_us", "100000\n"}});
+  // Nonsense.
+  for (const char* text : {"", "\n", "100000", "100000 ", "100000 0", "0 100000", "-1 100000", "-100000 100000", "x y", "nan 1", "1 nan", "inf 1",
+                           "1e300 1e-300", "99999999999999999999 1", "100000 -100000", "\xff\xfe"}) {
+    note("cpu.max \"%s\"", text);
+    expect(0, "nonsense", {{groups, "0::/\n"}, {v2 + "/cpu.max", text}});
+  }
+  for (const char* text : {"0::", "0:/", "garbage", "0::/\n\n", "0::/../..\n"}) {
+    note("cgroup \"%s\"", text);
+    expect(0, "nonsense", {{groups, text}, {v2 + "/other/cpu.max", "100000 100000"}});
+  }
 }
 
 }  // namespace repconv::test

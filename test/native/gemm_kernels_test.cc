@@ -99,7 +99,7 @@ TEST("a single tile that does nothing is noticed, whichever it is") {
 }
 
 TEST("NaN and infinity pass through the tile and its clamp, and minus zero stays") {
-  for (Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+  for (Isa isa : kIsas) {
     if (isa > cpuInfo().isa) continue;
     const KernelTable& kernels = kernelTable(isa);
     const float infinity = std::numeric_limits<float>::infinity();

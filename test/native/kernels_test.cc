@@ -29,7 +29,7 @@ namespace {
 
 std::vector<const KernelTable*> usableTables() {
   std::vector<const KernelTable*> tables;
-  for (Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+  for (Isa isa : kIsas) {
     if (isa > cpuInfo().isa) {
       skip("this processor has no %s; its kernels are not tested here", isaName(isa));
     } else {

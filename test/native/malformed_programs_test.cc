@@ -157,6 +157,16 @@ Status tryProgram(const Description& d, int threads, ThreadPool& pool, bool isGu
   return runGuarded(d, {cpuInfo().isa, threads, ""}, numbers, threads == 1).status();
 }
 
+Description transposed(std::vector<int64_t> in, std::vector<int64_t> weight, std::vector<int64_t> out, std::vector<Attribute> attributes) {
+  Description d;
+  size_t size = 1;
+  for (int64_t extent : weight) size *= static_cast<size_t>(extent);
+  const int image = d.as(Layout::nhwc, d.input(std::move(in))), kernel = d.constant(std::move(weight), std::vector<float>(size, 2.0f));
+  const int bias = d.constant({out[1]}, std::vector<float>(static_cast<size_t>(out[1]), 0.5f));
+  d.outputs = {d.as(Layout::plain, d.step("convTranspose2d", {image, kernel, bias}, std::move(out), Layout::nhwc, std::move(attributes)))};
+  return d;
+}
+
 }  // namespace
 
 TEST("a changed program is refused with a code and a message, or runs; it never does anything else") {
@@ -175,6 +185,27 @@ TEST("a changed program is refused with a code and a message, or runs; it never 
   note("in all");
   CHECK(refused > accepted / 4 && accepted > refused / 20, "%d refused and %d accepted: the changes are too mild or too wild to test anything",
         refused, accepted);
+}
+
+TEST("a transposed convolution plans for the outputs there are, not for its stride") {
+  for (const auto& [stride, outputPadding] : {std::pair{16777216.0, 0}, {16777216.0, 9}, {5.0, 4}}) {
+    // One pixel, so that tap u is output u; what lies beyond the kernel is the bias.
+    const int64_t extent = 3 + outputPadding;
+    const Description d = transposed({1, 1, 1, 1}, {1, 1, 3, 3}, {1, 1, extent, extent},
+                                     {numbers("stride", {stride, stride}), numbers("outputPadding", {double(outputPadding), double(outputPadding)})});
+    note("stride %g, output %d", stride, static_cast<int>(extent));
+    Result<Program> program = d.read();
+    Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {cpuInfo().isa, 1, ""});
+    Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(d.shapes(), d.shapes());
+    CHECK(plan.isOk(), "%s", plan.status().message().c_str());
+    CHECK(session.value()->memory().packedBytes < 1 << 14, "%zu bytes are packed", session.value()->memory().packedBytes);
+    Result<Outputs> outputs = runGuarded(d, {cpuInfo().isa, 1, ""}, {{3.0f}}, true);
+    CHECK(outputs.isOk(), "%s", outputs.status().message().c_str());
+    for (int64_t i = 0; i < extent * extent; i++) {
+      const float expected = i / extent < 3 && i % extent < 3 ? 6.5f : 0.5f, got = outputs.value()[0][static_cast<size_t>(i)];
+      CHECK(got == expected, "output %d is %g", static_cast<int>(i), static_cast<double>(got));
+    }
+  }
 }
 
 TEST("what every program must keep is refused by name when it does not") {
@@ -212,18 +243,25 @@ TEST("what every program must keep is refused by name when it does not") {
     d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, kNoValue, kNoValue}, {1, 300, 3, 3}, Layout::nhwc))};
     spoiled = d;
   });
-  expect("a step that cannot read bytes", Code::input, "(activation) expects float32 as input 0, got uint8",
+  expect("a step that cannot read bytes", Code::input, "(activation) cannot read uint8 as input 0",
          [](Description& d) { d.values[0].dtype = DType::uint8; });
-  expect("a step that cannot read float64", Code::input, "(activation) expects float32 as input 0, got float64",
+  expect("a step that cannot read float64", Code::input, "(activation) cannot read float64 as input 0",
          [](Description& d) { d.values[0].dtype = DType::float64; });
-  expect("a result of bytes", Code::input, "makes float32, not uint8", [](Description& d) { d.values[1].dtype = DType::uint8; });
-  expect("a result of float64", Code::input, "makes float32, not float64", [](Description& d) { d.values[1].dtype = DType::float64; });
-  expect("a constant of float64", Code::input, "(add) expects float32 as input 1, got float64", [](Description& d) {
+  expect("a result of bytes", Code::input, "(activation) cannot make uint8", [](Description& d) { d.values[1].dtype = DType::uint8; });
+  expect("a result of float64", Code::input, "(activation) cannot make float64", [](Description& d) { d.values[1].dtype = DType::float64; });
+  expect("a constant of float64", Code::input, "(add) cannot read float64 as input 1", [](Description& d) {
     d.steps[0] = {"add", {0, d.constant64({1, 4, 3, 3}, std::vector<double>(36, 1.0))}, {1}, {}};
   });
-  expect("folding in float32", Code::input, "(scaleChannels) expects float64 as input 0, got float32", [](Description& spoiled) {
+  expect("folding with factors of float32", Code::shape, "kernels do not go together", [](Description& spoiled) {
     Description d;
     const int kernel = d.constant({2, 3, 4}, std::vector<float>(24, 1.0f)), factors = d.constant({2}, {1, 2});
+    d.outputs = {d.step("scaleChannels", {kernel, factors}, {2, 3, 4}, Layout::plain, {numbers("input", {0}), numbers("groups", {1})})};
+    spoiled = d;
+  });
+  expect("folding of bytes", Code::input, "(scaleChannels) cannot read uint8 as input 0", [](Description& spoiled) {
+    Description d;
+    const int kernel = d.input({2, 3, 4}), factors = d.constant64({2}, {1, 2});
+    d.values[0].dtype = DType::uint8;
     d.outputs = {d.step("scaleChannels", {kernel, factors}, {2, 3, 4}, Layout::plain, {numbers("input", {0}), numbers("groups", {1})})};
     spoiled = d;
   });
@@ -240,6 +278,27 @@ TEST("what every program must keep is refused by name when it does not") {
     const int image = d.byteImage({1, 2, 3, 4}, {0, 0, 0, 0}, {1, 1, 1, 1});
     d.outputs = {d.as(Layout::plain, image)};
     d.steps[0].inputs[1] = mean;
+    spoiled = d;
+  });
+  expect("more values than 2^20", Code::limit, "more than 1048576", [](Description& d) { d.values.resize((1 << 20) + 1, d.values[0]); });
+  expect("a pooling window whose reach is beyond 2^31", Code::shape, "does not pool", [](Description& spoiled) {
+    Description d;
+    const int image = d.as(Layout::nhwc, d.input({1, 1, 8, 8}));
+    const double most = 16777216;
+    d.outputs = {d.as(Layout::plain, d.step("pool", {image}, {1, 1, 8, 8}, Layout::nhwc,
+                                            {word("kind", "max"), numbers("kernelSize", {most, most}), numbers("dilation", {most, most})}))};
+    spoiled = d;
+  });
+  expect("a transposed convolution whose reach is beyond 2^24", Code::limit, "reaches 33554432 pixels, more than 16777216", [](Description& spoiled) {
+    spoiled = transposed({1, 1, 1, 1}, {1, 1, 3, 1}, {1, 1, 33554433, 1}, {numbers("dilation", {16777216, 1})});
+  });
+  expect("a transposed convolution of more than 2^16 phases", Code::limit, "up to 66049 phases", [](Description& spoiled) {
+    spoiled = transposed({1, 1, 1, 1}, {1, 1, 257, 257}, {1, 1, 257, 257}, {numbers("stride", {257, 257})});
+  });
+  expect("a convolution of more products for each output than 2^31 - 1", Code::limit, "more than 2^31 - 1 products", [](Description& spoiled) {
+    Description d;
+    const int image = d.as(Layout::nhwc, d.input({1, 4, 65536, 65536})), weight = d.input({1, 4, 65536, 65536});
+    d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, kNoValue, kNoValue}, {1, 1, 1, 1}, Layout::nhwc))};
     spoiled = d;
   });
   expect("nine axes", Code::shape, "more than 8", [](Description& d) { d.values[0].shape.assign(9, 1); });

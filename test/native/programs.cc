@@ -150,7 +150,7 @@ class Grower {
   }
 
   void growStep() {
-    switch (random_.between(0, 8)) {
+    switch (random_.between(0, 10)) {
       case 0:
       case 1:
       case 2:
@@ -159,6 +159,10 @@ class Grower {
         return growPool();
       case 4:
         return growSum();
+      case 9:
+        return growTransposed();
+      case 10:
+        return growLinear();
       case 5: {
         const Layout layout = random_.chance(50) ? Layout::nhwc : Layout::plain;
         const int from = d_.as(layout, pick());
@@ -225,6 +229,48 @@ class Grower {
     attributes.push_back(numbers("padding", {padding[0], padding[1], padding[2], padding[3]}));
     attributes.push_back(numbers("groups", {static_cast<double>(groups)}));
     made_.push_back(d_.step("conv2d", {from, weight, bias, residual}, shape, Layout::nhwc, attributes));
+  }
+
+  void growTransposed() {
+    const int from = d_.as(Layout::nhwc, pick());
+    const std::vector<int64_t> in = shapeOf(from);
+    const int64_t groups = in[1] % 2 == 0 && random_.chance(30) ? 2 : 1, perGroup = random_.between(1, 20);
+    std::vector<int64_t> shape = {in[0], groups * perGroup}, kernel;
+    std::vector<double> stride, dilation, padding, outputPadding;
+    for (size_t axis : {2, 3}) {
+      kernel.push_back(random_.between(1, 4));
+      for (auto* values : {&stride, &dilation, &padding, &outputPadding}) values->push_back(0);
+      stride.back() = random_.between(1, 5);
+      dilation.back() = random_.between(1, 2);
+      padding.back() = random_.between(0, 2);
+      outputPadding.back() = random_.between(0, 1);
+      const double reach = dilation.back() * static_cast<double>(kernel.back() - 1);
+      const int64_t extent =
+          static_cast<int64_t>(static_cast<double>(in[axis] - 1) * stride.back() - 2 * padding.back() + reach + outputPadding.back()) + 1;
+      if (extent < 1 || extent > 16) return;
+      shape.push_back(extent);
+    }
+    const int weight = d_.constant({in[1], perGroup, kernel[0], kernel[1]}, integers(in[1] * perGroup * kernel[0] * kernel[1], 2));
+    const int bias = random_.chance(70) ? d_.constant({shape[1]}, integers(shape[1], 9)) : kNoValue;
+    std::vector<Attribute> attributes = activation();
+    attributes.push_back(numbers("stride", stride));
+    attributes.push_back(numbers("dilation", dilation));
+    attributes.push_back(numbers("padding", {padding[0], padding[1], padding[0], padding[1]}));
+    attributes.push_back(numbers("outputPadding", outputPadding));
+    attributes.push_back(numbers("groups", {static_cast<double>(groups)}));
+    made_.push_back(d_.step("convTranspose2d", {from, weight, bias}, shape, Layout::nhwc, attributes));
+  }
+
+  // Of each image as one row: of more features than one stretch, at times.
+  void growLinear() {
+    const int from = d_.as(Layout::plain, pick());
+    const std::vector<int64_t> in = shapeOf(from);
+    const int64_t features = in[1] * in[2] * in[3], outputs = random_.between(1, 60);
+    const int rows = d_.step("reshape", {from}, {in[0], 1, 1, features}, Layout::plain);
+    const int weight = d_.constant({outputs, features}, integers(outputs * features, 2));
+    const int bias = random_.chance(70) ? d_.constant({outputs}, integers(outputs, 9)) : kNoValue;
+    const int result = d_.step("linear", {rows, weight, bias}, {in[0], 1, 1, outputs}, Layout::plain, activation());
+    made_.push_back(d_.step("reshape", {result}, {in[0], outputs, 1, 1}, Layout::plain));
   }
 
   void growPool() {
@@ -302,7 +348,7 @@ std::vector<unsigned char> memoryOf(const Description& description, size_t index
 
 std::vector<Isa> usableIsas() {
   std::vector<Isa> isas;
-  for (Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+  for (Isa isa : kIsas) {
     if (isa > cpuInfo().isa) {
       skip("this processor has no %s; programs are not run with it here", isaName(isa));
     } else {

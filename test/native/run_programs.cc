@@ -25,7 +25,7 @@ Result<Outputs> runSession(const Description& description, const Way& way, const
   if (!session.isOk()) return session.status();
   Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(description.shapes(), description.shapes());
   if (!plan.isOk()) return plan.status();
-  if (Status status = session.value()->keepConstants(false); !status.isOk()) return status;
+  if (Status status = session.value()->keepConstants(Session::Keep::used); !status.isOk()) return status;
   ThreadPool pool;
   if (Status status = pool.ensureThreads(way.threads); !status.isOk()) return status;
   std::vector<std::vector<unsigned char>> memory;

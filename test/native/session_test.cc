@@ -1,4 +1,5 @@
 // A session between runs: memory that is used again and let go of, plans made on several threads at once, and what it leaves of a thread's state.
+#include <cmath>
 #include <cstring>
 #include <thread>
 
@@ -110,7 +111,7 @@ TEST("plans are made on several threads at once, while others run, and weights a
   CHECK(pool.ensureThreads(2).isOk(), "no threads");
   const Description first = convolution(12);
   std::shared_ptr<Session> session = open(first, 2);
-  CHECK(session->keepConstants(true).isOk(), "no constants");
+  CHECK(session->keepConstants(Session::Keep::all).isOk(), "no constants");
   std::shared_ptr<const Plan> plan = session->prepare(first.shapes(), first.shapes()).value();
   const size_t packed = session->memory().packedBytes;
   std::vector<std::thread> threads;
@@ -121,7 +122,7 @@ TEST("plans are made on several threads at once, while others run, and weights a
       for (int i = 0; i < repetitions(30); i++) {
         // The same extents as the others', sooner or later.
         const Description other = convolution(13 + (i + t) % 4);
-        Result<std::shared_ptr<const Plan>> made = session->prepare(other.shapes(), other.shapes());
+        Result<std::shared_ptr<const Plan>> made = session->prepare(other.shapes(), other.shapes(), nullptr, t % 2 == 0 ? &pool : nullptr);
         Buffers buffers(other);
         const bool isRight = made.isOk() && buffers.run(pool, *session, *made.value()).isOk() && own.run(pool, *session, *plan).isOk();
         // Inside, 8 channels of 9 taps of a quarter.
@@ -135,6 +136,69 @@ TEST("plans are made on several threads at once, while others run, and weights a
   CHECK(failures == 0, "%d wrong", failures.load());
   // Direct or Winograd: each packed at most once.
   CHECK(session->memory().packedBytes <= 4 * packed + (1 << 16), "%zu bytes after %zu", session->memory().packedBytes, packed);
+}
+
+TEST("steps that several threads plan are planned as by one, and the first that cannot be is the one that is reported") {
+  ThreadPool pool;
+  CHECK(pool.ensureThreads(3).isOk(), "no threads");
+  for (int seed = 1; seed <= repetitions(100); seed++) {
+    Random random(static_cast<uint64_t>(seed) + 950000);
+    Description d = randomProgram(random, 12);
+    note("seed %d: %.400s", seed, d.show().c_str());
+    std::shared_ptr<Session> one = open(d, 3), several = open(d, 3);
+    Result<std::shared_ptr<const Plan>> expected = one->prepare(d.shapes(), d.shapes());
+    Result<std::shared_ptr<const Plan>> made = several->prepare(d.shapes(), d.shapes(), nullptr, &pool);
+    if (!expected.isOk() || !made.isOk()) {
+      CHECK(false, "not planned");
+      continue;
+    }
+    CHECK(made.value()->arenaBytes() == expected.value()->arenaBytes() && several->memory().packedBytes == one->memory().packedBytes, "other memory");
+    for (size_t s = 0; s < d.steps.size(); s++) {
+      const Task &task = *made.value()->steps()[s].task, &wanted = *expected.value()->steps()[s].task;
+      CHECK(std::strcmp(task.algorithm, wanted.algorithm) == 0 && task.why == wanted.why && task.macs == wanted.macs, "step %zu", s);
+    }
+  }
+  // Weights that are no constants: the one kind of mistake that only planning finds.
+  Description d;
+  int image = d.as(Layout::nhwc, d.input({1, 8, 5, 5}));
+  const int varying = d.input({8, 8, 1, 1}), constant = d.constant({8, 8, 1, 1}, std::vector<float>(64, 1.0f));
+  for (int s = 0; s < 30; s++) {
+    const bool isTransposed = s == 11;
+    image =
+        d.step(isTransposed ? "convTranspose2d" : "conv2d", {image, s == 11 || s > 20 ? varying : constant, kNoValue}, {1, 8, 5, 5}, Layout::nhwc);
+  }
+  d.outputs = {d.as(Layout::plain, image)};
+  for (int i = 0; i < repetitions(20); i++) {
+    const Status status = open(d, 3)->prepare(d.shapes(), d.shapes(), nullptr, &pool).status();
+    CHECK(status.message().rfind("convTranspose2d: ", 0) == 0, "%s", status.message().c_str());
+  }
+}
+
+TEST("constants that are private stay where they are until a plan is made, others are copied at once") {
+  Description d;
+  const int image = d.as(Layout::nhwc, d.input({1, 8, 5, 5}));
+  const std::vector<float> numbers(64, 0.5f);
+  const int first = d.constant({8, 8, 1, 1}, numbers), second = d.constant({8, 8, 1, 1}, numbers);
+  const int between = d.step("conv2d", {image, first, kNoValue}, {1, 8, 5, 5}, Layout::nhwc);
+  d.outputs = {d.as(Layout::plain, d.step("conv2d", {between, second, kNoValue}, {1, 8, 5, 5}, Layout::nhwc))};
+  Result<Program> program = d.read();
+  CHECK(program.isOk(), "%s", program.status().message().c_str());
+  program.value().values[static_cast<size_t>(first)].isPrivate = true;
+  std::shared_ptr<Session> session = Session::make(std::move(program.value()), {cpuInfo().isa, 1, ""}).value();
+  const auto constantAt = [&](int value) { return session->program().values[static_cast<size_t>(value)].constant; };
+  const void *outside = constantAt(first), *copied = constantAt(second);
+  CHECK(session->keepConstants(Session::Keep::shared).isOk(), "no constants");
+  CHECK(constantAt(first) == outside && constantAt(second) != copied, "the wrong one was copied");
+  CHECK(session->memory().constantBytes == Block::roundedSize(64 * sizeof(float)), "%zu bytes", session->memory().constantBytes);
+  ThreadPool pool;
+  std::shared_ptr<const Plan> plan = session->prepare(d.shapes(), d.shapes()).value();
+  CHECK(session->keepConstants(Session::Keep::used).isOk() && session->memory().constantBytes == 0, "%zu bytes", session->memory().constantBytes);
+  CHECK(constantAt(first) != outside, "still read");
+  d.values[static_cast<size_t>(first)].floats->assign(64, NAN);
+  std::vector<float> from(200, 1.0f), to(200);
+  const void* inputs[] = {from.data()};
+  void* outputs[] = {to.data()};
+  CHECK(session->run(pool, *plan, inputs, outputs, nullptr, nullptr).isOk() && to[199] == 16.0f, "%g", static_cast<double>(to[199]));
 }
 
 #if defined(__SSE2__)

@@ -161,7 +161,7 @@ describe('fault 3: groups never reach the branches', () => {
     const { block } = blockAndParts(32, 32);
     const x = image();
     const kernels = block.fold() as FoldedBlock;
-    const [dense, pointwise] = kernels.terms.map((term) => term!.kernel);
+    const [dense, pointwise] = kernels.terms.map((term) => term!.kernel.to('float64'));
     const centre = new Tensor('float64', [32, 32, 3, 3]);
     pointwise.data.forEach((value, i) => {
       centre.data[9 * i + 4] = value;

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { smokeOnNodes } from './nodes.mjs';
 import { node, npm } from './npm.mjs';
@@ -24,6 +24,10 @@ const limits = { packedBytes: 1 << 20, unpackedBytes: 3 << 20 };
 /** What the tarball holds, and nothing else. */
 const shipped = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+  // What README links to.
+  /^docs\/(images\/)?[a-z]+\.(md|svg)$/,
+  /^(CONTRIBUTING|(lib|native|bench|examples\/digits)\/README|bench\/RESULTS)\.md$/,
+  /^examples\/article\/article\.mjs$/,
   /^dist\/.+\.(js|mjs|d\.ts|d\.mts)$/,
   /^prebuilds\/[a-z0-9-]+\/repconv\.node$/,
   // What a build from source reads.
@@ -92,10 +96,22 @@ function checkContents(files) {
     [],
     'files that are missing',
   );
+  const pages = paths.filter((path) => path.endsWith('.md'));
+  assert.deepEqual(
+    pages.flatMap((page) => linksOf(page).filter((target) => !paths.includes(target))),
+    [],
+    'links to what is not in the package',
+  );
   return files
     .filter(({ path }) => path.endsWith('.node'))
     .map(({ path, size }) => `${path}: ${kilobytes(size)}`)
     .join('\n');
+}
+
+/** What a page links to beside it, as paths in the package. */
+function linksOf(page) {
+  const targets = [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)\s#]+)[^)]*\)/g)].map(([, target]) => target);
+  return targets.filter((target) => !/^[a-z]+:/.test(target)).map((target) => posix.join(posix.dirname(page), target));
 }
 
 /** Runs a checker of the development dependencies; it says nothing here unless something is wrong. */

@@ -8,27 +8,63 @@ import { Tensor } from '../../lib/tensor/tensor.js';
 
 const small = (min: number, max: number): fc.Arbitrary<number> => fc.integer({ min, max });
 
+/** Where a kernel may lie, and where its scaled copy may go. */
+const formats = fc.constantFrom('float64' as const, 'float32' as const);
+
 const kernels = fc.record({ seed: fc.nat(), groups: small(1, 4), out: small(1, 5), perGroup: small(1, 5), taps: small(1, 10) });
 
-function normal(generator: Random, ...shape: number[]): Kernel {
+function normal(generator: Random, ...shape: number[]): Tensor<'float64'> {
   return randn(shape, { generator, dtype: 'float64' });
 }
 
 describe('native arithmetic', () => {
-  it('scales channels to the same bits', () => {
+  it('scales channels to the same bits, from and into either format', () => {
     fc.assert(
-      fc.property(kernels, fc.constantFrom('output' as const, 'input' as const), ({ seed, groups, out, perGroup, taps }, over) => {
-        const generator = new Random(seed);
-        const kernel = normal(generator, out * groups, perGroup, taps);
-        const factors = normal(generator, over === 'output' ? out * groups : perGroup * groups).data;
-        expect(
-          isIdentical(
-            nativeArithmetic.scaleChannels(kernel, factors, over, groups),
-            plainArithmetic.scaleChannels(kernel, factors, over, groups),
-          ),
-        ).toBe(true);
-      }),
+      fc.property(
+        ...[kernels, fc.constantFrom('output' as const, 'input' as const), formats, formats],
+        ({ seed, groups, out, perGroup, taps }, over, from, into) => {
+          const generator = new Random(seed);
+          const kernel = normal(generator, out * groups, perGroup, taps).to(from);
+          const factors = normal(generator, over === 'output' ? out * groups : perGroup * groups).data;
+          const [native, plain] = [nativeArithmetic, plainArithmetic].map((a) => a.scaleChannels(kernel, factors, over, groups, into));
+          expect(native.dtype).toBe(into);
+          expect(isIdentical(native, plain)).toBe(true);
+        },
+      ),
     );
+  });
+
+  it('rounds a scaled kernel once, to nearest-even, overflow and smallest numbers included', () => {
+    const numbers = [1, -1 / 3, 3.4e38, -3.4e38, 1e-45, 1.1754942e-38, 0, -0, 16777217].map(Math.fround);
+    const kernel = new Tensor('float32', [1, numbers.length, 1], Float32Array.from(numbers));
+    for (const factor of [1 / 3, 1.0000001, 1e-3, -7]) {
+      const scaled = nativeArithmetic.scaleChannels(kernel, Float64Array.of(factor), 'output', 1, 'float32');
+      expect([...scaled.data]).toEqual(numbers.map((number) => Math.fround(number * factor)));
+    }
+  });
+
+  it('finds a number that is none, or infinite, wherever it is', () => {
+    for (const dtype of ['float32', 'float64'] as const) {
+      for (const shape of [
+        [1, 1, 1],
+        [3, 5, 9],
+        [70, 33, 9],
+        [1, 1, 4099],
+      ]) {
+        const kernel = randn(shape, { generator: new Random(7), dtype });
+        expect(nativeArithmetic.isFinite(kernel)).toBe(true);
+        for (const index of [0, kernel.size >> 1, kernel.size - 1]) {
+          for (const value of [NaN, Infinity, -Infinity]) {
+            const spoilt = kernel.clone();
+            spoilt.data[index] = value;
+            expect(nativeArithmetic.isFinite(spoilt), `${value} at ${index} of ${shape}, ${dtype}`).toBe(false);
+          }
+        }
+        kernel.data[0] = dtype === 'float32' ? 3.4028234663852886e38 : Number.MAX_VALUE;
+        expect(nativeArithmetic.isFinite(kernel)).toBe(true);
+      }
+    }
+    expect(nativeArithmetic.isFinite(new Tensor('float32', [0, 3, 9]))).toBe(true);
   });
 
   it('places taps to the same bits, onto nothing and onto a base', () => {
@@ -38,11 +74,12 @@ describe('native arithmetic', () => {
         small(1, 3),
         small(0, 6),
         fc.boolean(),
-        ({ seed, groups: targetGroups, out, perGroup, taps }, factor, more, hasBase) => {
+        formats,
+        ({ seed, groups: targetGroups, out, perGroup, taps }, factor, more, hasBase, format) => {
           const generator = new Random(seed);
           const kernelGroups = targetGroups * factor;
           const tapCount = taps + more;
-          const kernel = normal(generator, out * kernelGroups, perGroup, taps);
+          const kernel = normal(generator, out * kernelGroups, perGroup, taps).to(format);
           const base = hasBase ? normal(generator, out * kernelGroups, perGroup * factor, tapCount) : null;
           const placement = {
             // Two taps may meet at one place: then they add up, in their order.
@@ -80,7 +117,8 @@ describe('native arithmetic', () => {
 
   it('gives the same bits for every number of threads', () => {
     const generator = new Random(5);
-    const [second, first] = [normal(generator, 70, 33, 9), normal(generator, 33, 17, 1)];
+    // More work than one thread does alone.
+    const [second, first] = [normal(generator, 270, 133, 9), normal(generator, 133, 17, 1)];
     const results = ['1', '2', '3', '4'].map((threads) => {
       process.env.REPCONV_THREADS = threads;
       try {
@@ -93,11 +131,11 @@ describe('native arithmetic', () => {
   });
 });
 
-function absolute(kernel: Kernel): Kernel {
+function absolute(kernel: Tensor<'float64'>): Kernel {
   return new Tensor('float64', kernel.shape, kernel.data.map(Math.abs));
 }
 
-function rounded(kernel: Kernel): Kernel {
+function rounded(kernel: Tensor<'float64'>): Kernel {
   return new Tensor(
     'float64',
     kernel.shape,

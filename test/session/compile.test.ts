@@ -1,5 +1,6 @@
 /** What compile takes, what it refuses, and what a session makes of inputs, outputs and shapes. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { isas } from '../../lib/debug.js';
 import { nativeAddon } from '../../lib/engine/addon.js';
 import { trace } from '../../lib/graph/record.js';
 import { ConvBlock } from '../../lib/nn/blocks/convBlock.js';
@@ -80,6 +81,28 @@ describe('compile', () => {
       expect(session.runSync(wide).output.data.some((value) => value !== 0)).toBe(true);
     }
   });
+
+  it.each(['float32', 'float64', 'bfloat16'] as const)(
+    'runs what the model was at the call, whatever becomes of its %s weights while they are packed',
+    async (dtype) => {
+      manualSeed(2);
+      const block = settled(new Sequential(new ConvBlock(3, 4), new Conv2d(4, 4, 3), new SqueezeExcite(4, { reducedChannels: 2 }))).to(
+        dtype,
+      );
+      const x = randn([1, 3, 9, 7]);
+      for (const shape of [image, { x: ['N', 3, 'H', 'W'] }]) {
+        const expected = compileSync(block, { inputs: shape }).runSync(x).output;
+        const copy = block.copy();
+        const compiling = compile(copy, { inputs: shape });
+        for (const [, { data }] of copy.namedParameters()) {
+          (data as Float32Array).fill(0);
+          structuredClone(data, { transfer: [data.buffer as ArrayBuffer] });
+        }
+        const session = await compiling;
+        expect(isIdentical(session.runSync(x).output, expected)).toBe(true);
+      }
+    },
+  );
 
   it('folds batch norms unless told not to, and merges nothing', () => {
     const operations = (options: Partial<CompileOptions>): string[] =>
@@ -203,11 +226,10 @@ describe('the environment', () => {
 });
 
 describe('the instruction set that is forced', () => {
-  const order = ['scalar', 'avx2', 'avx512'];
-  const has = order.indexOf(nativeAddon().info().isa);
-  it.each(order)('is the one that runs: %s, or less where the processor has less', (isa) => {
+  const has = isas.indexOf(nativeAddon().info().isa);
+  it.each(isas)('is the one that runs: %s, or less where the processor has less', (isa) => {
     const session = compileSync(new Conv2d(3, 3, 3), { inputs: image, isa });
-    expect(session.settings.isa).toBe(order[Math.min(has, order.indexOf(isa))]);
+    expect(session.settings.isa).toBe(isas[Math.min(has, isas.indexOf(isa))]);
   });
 });
 

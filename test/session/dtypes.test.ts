@@ -107,6 +107,10 @@ describe('a constant', () => {
 
 it('folding computes in float64', () => {
   const kernel = tensor([[[0.1, 0.2]]], undefined, 'float64');
-  const scaled = foldKernels('scaleChannels', [kernel, new Tensor('float64', [1], Float64Array.of(3))], [1, 1, 2], { input: 0, groups: 1 });
+  const factors = new Tensor('float64', [1], Float64Array.of(3));
+  const scaled = foldKernels({
+    ...{ operation: 'scaleChannels', inputs: [kernel, factors], shape: [1, 1, 2], dtype: 'float64' },
+    ...{ attributes: { input: 0, groups: 1 }, work: 2 },
+  });
   expect([...scaled.data]).toEqual([0.1 * 3, 0.2 * 3]);
 });

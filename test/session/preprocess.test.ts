@@ -1,7 +1,6 @@
 /** Decoded images as inputs: the numbers of torchvision's ToTensor and Normalize, whatever reads the image; what is refused. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { nativeAddon } from '../../lib/engine/addon.js';
 import { Identity, ReLU } from '../../lib/nn/layers/activations.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
@@ -14,7 +13,7 @@ import { isIdentical } from '../../lib/tensor/compare.js';
 import { manualSeed, Random, randn } from '../../lib/tensor/random.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { expectRefusal } from '../cases/refusal.js';
-import { usableIsas } from '../long/randomConv.js';
+import { usableIsas } from '../engine/isas.js';
 
 /** ImageNet's, as torchvision documents them. */
 const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
@@ -44,7 +43,7 @@ const withBytes = (model: Traceable, shape: readonly (number | string)[], option
   compileSync(model, { inputs: { images: shape }, preprocess: { images: { from, ...options } }, ...rest } as CompileOptions);
 
 describe('bytes', () => {
-  it.each(usableIsas(nativeAddon().info().isa))('become the numbers of ToTensor and Normalize, all 256 of them, with %s', (isa) => {
+  it.each(usableIsas())('become the numbers of ToTensor and Normalize, all 256 of them, with %s', (isa) => {
     const session = withBytes(new Identity(), [1, 3, 16, 16], imagenet, { isa });
     expect(isIdentical(session.runSync(everyByte()).output, normalized(everyByte(), imagenet))).toBe(true);
   });

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { type NativeSession, nativeAddon } from '../../lib/engine/addon.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
-import { compileSync } from '../../lib/session/compile.js';
+import { compile, compileSync } from '../../lib/session/compile.js';
 import type { CompileOptions } from '../../lib/session/options.js';
 import type { Session } from '../../lib/session/session.js';
 import { isIdentical } from '../../lib/tensor/compare.js';
@@ -118,6 +118,16 @@ describe('a signal', () => {
     await session.dispose();
   });
 
+  it('ends a run also where it aborts just when the run has begun', async () => {
+    const controller = new AbortController();
+    const { session, calls } = counted(() => slow(40), { begun: () => controller.abort(new Error('just now')) });
+    // A new shape: begun when its plan is made, some turns later.
+    await expect(session.run(image(), { signal: controller.signal })).rejects.toThrow('just now');
+    expect(calls.run).toBe(1);
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+    await session.dispose();
+  });
+
   it('that aborts hundreds of runs at any moment leaves all others right', async () => {
     const session = slow(3);
     const inputs = [1, 2, 3].map((seed) => image(24, 24, seed));
@@ -207,6 +217,34 @@ describe('a new shape', () => {
     await other.dispose();
   });
 
+  it('that runSync brings while many others are planned costs no plan for ever', async () => {
+    const { session, calls } = counted(() => slow(1));
+    const runs = Array.from({ length: 24 }, (_, i) => session.run(image(9, 5 + i)));
+    for (let i = 0; i < 10; i++) session.runSync(image(8, 5 + i));
+    await Promise.all(runs);
+    session.runSync(image(8, 5));
+    expect(calls.prepare + calls.prepareAsync - calls.forget).toBe(16);
+    await session.dispose();
+  });
+
+  it('is let go of when nobody waits for it, and a plan of the same could not be made', async () => {
+    const failure = Object.assign(new Error('no memory'), { code: 'ERR_OOM' });
+    const { session, calls } = counted(() => slow(6), {
+      preparing: (how) => {
+        if (how === 'prepare') throw failure;
+      },
+    });
+    const controller = new AbortController();
+    const run = session.run(image(33, 30), { signal: controller.signal });
+    expectRefusal(() => session.runSync(image(33, 30)), 'ERR_OOM', 'no memory');
+    controller.abort();
+    await expect(run).rejects.toMatchObject({ name: 'AbortError' });
+    // Another plan, that the pool makes after that one.
+    await session.run(image(10, 10));
+    expect(calls).toMatchObject({ prepareAsync: 2, forget: 1 });
+    await session.dispose();
+  });
+
   it('that cannot be computed is refused each time, and costs no plan', async () => {
     const session = compileSync(new Conv2d(32, 32, 5), { inputs: { x: ['N', 32, 'H', 'W'] } });
     for (let i = 0; i < 40; i++) await expect(session.run(image(4, 5 + i))).rejects.toMatchObject({ code: 'ERR_SHAPE' });
@@ -217,6 +255,20 @@ describe('a new shape', () => {
 });
 
 describe('memory', () => {
+  it('of a session that could not be compiled is given back at once', async () => {
+    const failure = Object.assign(new Error('no memory'), { code: 'ERR_OOM' });
+    const preparing = (): void => {
+      throw failure;
+    };
+    const model = new Conv2d(32, 32, 3);
+    const inputs = { x: [1, 32, 9, 9] };
+    const sync = counted(() => expectRefusal(() => compileSync(model, { inputs }), 'ERR_OOM', 'no memory'), { preparing });
+    expect(sync.calls).toMatchObject({ prepare: 1, dispose: 1 });
+    const pool = counted(() => compile(model, { inputs }), { preparing });
+    await expect(pool.session).rejects.toMatchObject({ name: 'RepconvError', code: 'ERR_OOM' });
+    expect(pool.calls).toMatchObject({ prepareAsync: 1, dispose: 1 });
+  });
+
   it('does not grow with the thousandth shape: plans, and what only they needed, go', async () => {
     const { session, calls } = counted(() => slow(1, { threads: 1, conv: 'direct' }));
     const largest = image(200, 200);
@@ -272,25 +324,45 @@ interface Calls {
   prepare: number;
   prepareAsync: number;
   forget: number;
+  run: number;
+  dispose: number;
+}
+
+/** What happens between: `preparing` before a plan is made, `begun` when a run has begun. */
+interface Interruptions {
+  readonly preparing?: (how: 'prepare' | 'prepareAsync') => void;
+  readonly begun?: () => void;
 }
 
 /** Makes a session and counts what it asks of native code. */
-function counted(make: () => Session): { session: Session; calls: Calls } {
-  const calls: Calls = { prepare: 0, prepareAsync: 0, forget: 0 };
+function counted<T>(make: () => T, { preparing, begun }: Interruptions = {}): { session: T; calls: Calls } {
+  const calls: Calls = { prepare: 0, prepareAsync: 0, forget: 0, run: 0, dispose: 0 };
   const addon = nativeAddon();
   const { Session: Original } = addon;
   class Counting extends Original {
     override prepare(...given: Parameters<NativeSession['prepare']>): number {
       calls.prepare++;
+      preparing?.('prepare');
       return super.prepare(...given);
     }
     override prepareAsync(...given: Parameters<NativeSession['prepareAsync']>): Promise<number> {
       calls.prepareAsync++;
+      preparing?.('prepareAsync');
       return super.prepareAsync(...given);
     }
     override forget(plan: number): void {
       calls.forget++;
       super.forget(plan);
+    }
+    override run(...given: Parameters<NativeSession['run']>): ReturnType<NativeSession['run']> {
+      calls.run++;
+      const run = super.run(...given);
+      begun?.();
+      return run;
+    }
+    override dispose(): void {
+      calls.dispose++;
+      super.dispose();
     }
   }
   try {

@@ -1,7 +1,6 @@
 /** Sessions on random networks: within the bounds of float32, on every instruction set, and always the same bits. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nativeAddon } from '../../lib/engine/addon.js';
 import { nativeOps } from '../../lib/engine/eager.js';
 import { ConvBlock } from '../../lib/nn/blocks/convBlock.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
@@ -11,15 +10,12 @@ import type { Session } from '../../lib/session/session.js';
 import { isIdentical } from '../../lib/tensor/compare.js';
 import { Random, randn } from '../../lib/tensor/random.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
+import { usableIsas } from '../engine/isas.js';
 import { type Bounded, boundedOps, exact } from './bounded.js';
 import { networkOf, networks } from './networks.js';
 
-const order = ['scalar', 'avx2', 'avx512'];
-const isas = order.slice(0, order.indexOf(nativeAddon().info().isa) + 1);
-for (const isa of order.slice(isas.length)) console.warn(`SKIPPED: this processor has no ${isa}; sessions do not run on it here`);
-
 const ways = fc.record({
-  isa: fc.constantFrom(...isas),
+  isa: fc.constantFrom(...usableIsas()),
   conv: fc.constantFrom('', '', 'im2col', 'direct', 'pointwise', 'depthwise'),
   threads: fc.integer({ min: 1, max: 4 }),
   foldBatchNorm: fc.boolean(),

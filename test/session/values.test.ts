@@ -1,6 +1,5 @@
 /** Numbers that are none, signs of zero, denormals: what docs/numbers.md promises of sessions in float32, on every instruction set. */
 import { describe, expect, it } from 'vitest';
-import { nativeAddon } from '../../lib/engine/addon.js';
 import { Identity, ReLU, ReLU6, Sigmoid, SiLU, Softmax } from '../../lib/nn/layers/activations.js';
 import { BatchNorm2d } from '../../lib/nn/layers/batchNorm2d.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
@@ -11,13 +10,17 @@ import { compileSync } from '../../lib/session/compile.js';
 import type { CompileOptions } from '../../lib/session/options.js';
 import { manualSeed, Random, randn } from '../../lib/tensor/random.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
-import { usableIsas } from '../long/randomConv.js';
+import { usableIsas } from '../engine/isas.js';
 
 const least = 2 ** -149;
 
-describe.each(usableIsas(nativeAddon().info().isa))('with %s', (isa) => {
+describe.each(usableIsas())('with %s', (isa) => {
   const run = (model: Module, x: Tensor, options: Partial<CompileOptions> = {}): Tensor =>
     compileSync(model.eval(), { inputs: { x: x.shape }, isa, ...options }).runSync(x).output;
+  const algorithmOf = (model: Module, shape: readonly number[], conv: string): string | undefined =>
+    compileSync(model.eval(), { inputs: { x: shape }, isa, conv })
+      .describe()
+      .find(({ operation }) => operation === 'conv2d')?.algorithm;
   const line = (...values: number[]): Tensor => new Tensor('float32', [1, 1, 1, values.length], Float32Array.from(values));
   const through = (model: Module, ...values: number[]): number[] => [...run(model, line(...values)).data];
 
@@ -45,30 +48,56 @@ describe.each(usableIsas(nativeAddon().info().isa))('with %s', (isa) => {
     expect([...data.subarray(2)]).toEqual([NaN, NaN, 3, 0]);
   });
 
-  it.each(['direct', 'im2col'])('%s convolutions lose no NaN and no infinity, and spread them no further than the window', (conv) => {
-    manualSeed(5);
-    const layer = new Conv2d(5, 20, 3, { padding: 1 });
+  it('a batch norm takes an eps that float32 cannot hold', () => {
+    const norm = new BatchNorm2d(1, { eps: 1e-50 });
+    (norm.stateDict().get('running_var') as Tensor).data.fill(0);
+    for (const foldBatchNorm of [true, false]) expect(run(norm, line(1, -2), { foldBatchNorm }).data).toEqual(Float32Array.of(1e25, -2e25));
+  });
+
+  manualSeed(5);
+  it.each([
+    ['direct', new Conv2d(20, 21, 3, { padding: 1 }), 1],
+    ['im2col', new Conv2d(20, 21, 3, { padding: 1 }), 1],
+    ['pointwise', new Conv2d(20, 21, 1), 0],
+    ['depthwise', new Conv2d(20, 20, 3, { padding: 1, groups: 20 }), 1],
+    ['depthwise', new Conv2d(20, 20, 5, { padding: 2, groups: 20 }), 2],
+  ])('%s convolutions lose no NaN and no infinity, and spread them no further than the window: %#', (conv, layer, reach) => {
+    const shape = [2, 20, 9, 11] as const;
+    expect(algorithmOf(layer, shape, conv)).toBe(conv);
+    for (const [i, value] of layer.weight.data.entries()) layer.weight.data[i] = value === 0 ? 1 : value;
     for (const value of [NaN, Infinity, -Infinity]) {
-      const x = randn([1, 5, 9, 11], { generator: new Random(2) });
-      x.data[2 * 99 + 4 * 11 + 6] = value;
-      const y = run(layer, x, { conv });
-      for (const [i, found] of y.data.entries()) {
-        const [row, column] = [Math.floor((i % 99) / 11), i % 11];
-        const isReached = Math.abs(row - 4) <= 1 && Math.abs(column - 6) <= 1;
-        expect(Number.isFinite(found), `output ${i}`).toBe(!isReached);
+      for (const channel of [2, 15, 16, 19]) {
+        const x = randn(shape, { generator: new Random(2) });
+        x.data[(20 + channel) * 99 + 4 * 11 + 6] = value;
+        const y = run(layer, x, { conv });
+        const isReached = (i: number): boolean => {
+          const [plane, row, column] = [Math.floor(i / 99), Math.floor((i % 99) / 11), i % 11];
+          const isReader = plane >= y.shape[1] && (conv !== 'depthwise' || plane % y.shape[1] === channel);
+          return isReader && Math.abs(row - 4) <= reach && Math.abs(column - 6) <= reach;
+        };
+        const isRight = (found: number, i: number): boolean =>
+          isReached(i) ? Number.isNaN(found) || (!Number.isNaN(value) && !Number.isFinite(found)) : Number.isFinite(found);
+        const wrong = y.data.findIndex((found, i) => !isRight(found, i));
+        expect(wrong, `output ${wrong} is ${y.data[wrong]} for ${value} in channel ${channel}`).toBe(-1);
       }
     }
   });
 
-  it.each(['direct', 'im2col'])('%s convolutions compute with denormal numbers', (conv) => {
-    const layer = new Conv2d(1, 1, 3, { padding: 1, bias: false });
-    const x = new Tensor('float32', [1, 1, 4, 4]);
+  it.each([
+    ['direct', new Conv2d(1, 1, 3, { padding: 1, bias: false })],
+    ['im2col', new Conv2d(1, 1, 3, { padding: 1, bias: false })],
+    ['depthwise', new Conv2d(16, 16, 3, { padding: 1, bias: false, groups: 16 })],
+  ])('%s convolutions compute with denormal numbers', (conv, layer) => {
+    const x = new Tensor('float32', [1, layer.weight.shape[0], 4, 4]);
+    expect(algorithmOf(layer, x.shape, conv)).toBe(conv);
     for (const [value, weight] of [
       [3 * least, 1],
       [2 ** 120, least],
       [-(2 ** -75), 2 ** -74],
     ]) {
-      (layer.weight as Tensor).data.fill(0).set([weight], 4);
+      layer.weight.data.forEach((_, i) => {
+        layer.weight.data[i] = i % 9 === 4 ? weight : 0;
+      });
       x.data.fill(value);
       expect(new Set(run(layer, x, { conv }).data)).toEqual(new Set([value * weight]));
     }

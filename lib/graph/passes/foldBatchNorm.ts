@@ -9,7 +9,7 @@ import type { BatchNormAttributes } from '../../ops/batchNorm.js';
 import type { Conv2dAttributes } from '../../ops/conv2d.js';
 import type { ConvTranspose2dAttributes } from '../../ops/convTranspose2d.js';
 import { compose } from '../../reparam/algebra.js';
-import { batchNormMap, type ConvMap, convMap, convTransposeMap, roundedParameters } from '../../reparam/convMap.js';
+import { batchNormMap, convMap, convTransposeMap, roundedParameters } from '../../reparam/convMap.js';
 import { isReason, Reason } from '../../reparam/reason.js';
 import type { AnyTensor } from '../../tensor/tensor.js';
 import type { Graph, Node, Value } from '../graph.js';
@@ -22,19 +22,18 @@ export function foldBatchNorm(graph: Graph): Graph {
     const input = node.inputs[0] as Value;
     const conv = producers.get(input);
     if (conv === undefined || uses.get(input) !== 1) return undefined;
-    const map = foldedMap(conv, node);
-    if (isReason(map)) return undefined;
-    const { weight, bias } = roundedParameters(map, 'float32');
+    const folded = foldedParameters(conv, node);
+    if (isReason(folded)) return undefined;
     const inputs = [
       rewriter.now(conv.inputs[0] as Value),
-      rewriter.constant(weight, `${conv.label}.weight`),
-      rewriter.constant(bias, `${conv.label}.bias`),
+      rewriter.constant(folded.weight, `${conv.label}.weight`),
+      rewriter.constant(folded.bias, `${conv.label}.bias`),
     ];
     return rewriter.apply(conv.operator, inputs, conv.attributes, conv.label);
   });
 }
 
-function foldedMap(conv: Node, norm: Node): ConvMap | Reason {
+function foldedParameters(conv: Node, norm: Node): ReturnType<typeof roundedParameters> | Reason {
   const isConvolution = conv.operator.name === 'conv2d' || conv.operator.name === 'convTranspose2d';
   const parameters = [...conv.inputs.slice(1), ...norm.inputs.slice(1)];
   if (!isConvolution || parameters.some((value) => value !== null && value.constant === undefined))
@@ -47,5 +46,7 @@ function foldedMap(conv: Node, norm: Node): ConvMap | Reason {
   const statistics = { weight: gamma, bias: beta, runningMean: mean as AnyTensor, runningVariance: variance as AnyTensor };
   const second = batchNormMap(statistics, (norm.attributes as BatchNormAttributes).eps);
   if (isReason(first)) return first;
-  return isReason(second) ? second : compose(second, first);
+  if (isReason(second)) return second;
+  const map = compose(second, first, { roundingTo: 'float32' });
+  return isReason(map) ? map : roundedParameters(map, 'float32');
 }

@@ -88,7 +88,7 @@ export abstract class ReparamBlock extends Module {
    */
   getEquivalentKernelBias(): { kernel: Tensor<FloatDType>; bias: Tensor<FloatDType> } {
     const { weight, bias } = roundedParameters(this.foldOrThrow('getEquivalentKernelBias').map, this.weightDType());
-    return { kernel: weight, bias };
+    return { kernel: weight.clone(), bias };
   }
 
   /**

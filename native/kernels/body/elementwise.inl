@@ -111,18 +111,25 @@ static void activate(Activation activation, float alpha, float* out, const float
   }
 }
 
+static float sumOfLine(const float* in, size_t size) {
+  if (size > kStretch) {
+    const size_t half = size / 2;
+    return sumOfLine(in, half) + sumOfLine(in + half, size - half);
+  }
+  float sum = 0;
+  for (size_t i = 0; i < size; i++) sum += in[i];
+  return sum;
+}
+
 static void softmax(float* out, const float* in, size_t size) {
   // NaN anywhere in the line makes the whole line NaN: it survives into the sum.
   float largest = -__builtin_inff();
   for (size_t i = 0; i < size; i++) largest = in[i] > largest ? in[i] : largest;
-  float sum = 0;
   for (size_t i = 0; i < size; i += VL) {
     const int lanes = size - i < VL ? static_cast<int>(size - i) : VL;
-    const vf power = exponential(loadLanes(in + i, lanes) - largest);
-    storeLanes(out + i, power, lanes);
-    for (int l = 0; l < lanes; l++) sum += power[l];
+    storeLanes(out + i, exponential(loadLanes(in + i, lanes) - largest), lanes);
   }
-  const float scale = 1.0f / sum;
+  const float scale = 1.0f / sumOfLine(out, size);
   affinePlane(out, out, size, scale, -0.0f);
 }
 

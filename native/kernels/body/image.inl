@@ -46,12 +46,18 @@ static void poolMax(float* out, const float* in, const ptrdiff_t* taps, int64_t 
   }
 }
 
-static void poolMean(float* out, const float* in, const ptrdiff_t* taps, int64_t tapCount, int64_t channels, float divisor) {
-  for (int64_t c = 0; c < channels; c += VL) {
-    vf sum{};
-    for (int64_t t = 0; t < tapCount; t++) sum += load(in + taps[t] + c);
-    store(out + c, sum / divisor);
+static vf sumOfTaps(const float* in, const ptrdiff_t* taps, int64_t tapCount) {
+  if (tapCount > kStretch) {
+    const int64_t half = tapCount / 2;
+    return sumOfTaps(in, taps, half) + sumOfTaps(in, taps + half, tapCount - half);
   }
+  vf sum{};
+  for (int64_t t = 0; t < tapCount; t++) sum += load(in + taps[t]);
+  return sum;
+}
+
+static void poolMean(float* out, const float* in, const ptrdiff_t* taps, int64_t tapCount, int64_t channels, float divisor) {
+  for (int64_t c = 0; c < channels; c += VL) store(out + c, sumOfTaps(in + c, taps, tapCount) / divisor);
 }
 
 // Eight planes at a time: each cache line of a pixel is written while it is in L1.

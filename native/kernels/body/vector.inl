@@ -4,6 +4,10 @@ typedef float vf __attribute__((vector_size(kVectorBytes)));
 typedef float vfUnaligned __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
 inline constexpr int VL = kVectorBytes / sizeof(float);
 
+// Long sums are formed by halves, down to stretches of at most so many terms, which one accumulator takes one after the other: off by
+// (kStretch + log2 n)·2^-24 at most, where a single accumulator would be off by n·2^-24. The order follows from the number of terms alone.
+inline constexpr int kStretch = 16;
+
 #define REPCONV_INLINE static inline __attribute__((always_inline))
 
 REPCONV_INLINE vf load(const float* from) { return *reinterpret_cast<const vfUnaligned*>(from); }

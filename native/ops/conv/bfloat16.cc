@@ -22,8 +22,6 @@ namespace {
 constexpr double kCacheShare = 0.4;
 constexpr int64_t kMinChannels = 32;
 
-int64_t roundedUp(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
 // The runs of an output pixel. `pixel` counts the channels of the copy's pixels.
 struct Runs {
   int64_t pixel, count, length;
@@ -31,7 +29,7 @@ struct Runs {
 
   explicit Runs(const ConvGeometry& geometry) {
     const ConvAttributes& attributes = geometry.attributes;
-    pixel = static_cast<int64_t>(roundUp(static_cast<size_t>(geometry.C), kChannelBlock));
+    pixel = roundUp(geometry.C, kChannelBlock);
     isMerged = attributes.groups == 1 && attributes.dilation[1] == 1;
     count = isMerged ? geometry.K : geometry.taps();
     length = isMerged ? geometry.L * pixel : attributes.groups == 1 ? pixel : geometry.channelsPerGroup();
@@ -56,7 +54,7 @@ class Bfloat16Task : public Task {
     const bool isDense = out_.isDense() && (plan.residual == nullptr || residual_.isDense());
     // Rows that fill their strips badly are gathered: the taps of a block's pixels as rows of one matrix (7×7 pixels are four strips, not seven).
     const int64_t pixels = geometry_.outH * geometry_.outW, step = kernels_.pixelStep;
-    isGathered_ = isDense && !isUnit && 4 * roundedUp(pixels, step) < 3 * geometry_.outH * roundedUp(geometry_.outW, step);
+    isGathered_ = isDense && !isUnit && 4 * roundUp(pixels, step) < 3 * geometry_.outH * roundUp(geometry_.outW, step);
     isOneRow_ = isDense && (isUnit || isGathered_);
     // Rows a multiple of 4 KB apart fall into the same cache sets.
     if (!isUnit && copyRow_ % 2048 == 0) copyRow_ += 32;
@@ -117,8 +115,8 @@ class Bfloat16Task : public Task {
     }
     // A strip is read as a whole, beyond its last pixel too.
     const int64_t beyond = kernels_.pixelStep * pixelStride_ + runs_.length;
-    copySize_ = roundedUp(copyRowsOf(rows) * copyRow_ + (isGathered_ ? 0 : beyond), 32);
-    matrixSize_ = isGathered_ ? roundedUp(rows * geometry_.outW * pixelStride_ + beyond, 32) : 0;
+    copySize_ = roundUp(copyRowsOf(rows) * copyRow_ + (isGathered_ ? 0 : beyond), 32);
+    matrixSize_ = isGathered_ ? roundUp(rows * geometry_.outW * pixelStride_ + beyond, 32) : 0;
     memberScratchBytes = static_cast<size_t>((copySize_ + matrixSize_) * parts()) * sizeof(uint16_t);
   }
 

@@ -5,6 +5,9 @@
 namespace repconv {
 namespace {
 
+// Products for each output: kernels count them as int.
+constexpr int64_t kMaxProducts = INT32_MAX;
+
 enum Input : size_t { kImage, kWeight, kBias, kResidual };
 
 class Conv2d : public Operation {
@@ -22,6 +25,7 @@ class Conv2d : public Operation {
     const ConvGeometry g = geometry(types);
     const bool hasChannels = g.C % attributes_.groups == 0 && g.O % attributes_.groups == 0 && g.C > 0 && g.O > 0 && g.K > 0 && g.L > 0 &&
                              weight->shape[1] * attributes_.groups == g.C;
+    if (g.taps() * g.channelsPerGroup() > kMaxProducts) return failure(Code::limit, "conv2d: more than 2^31 - 1 products for each output (weight %s)", showShape(weight->shape).c_str());
     const int64_t spareH = g.H + attributes_.padding[0] + attributes_.padding[2] - attributes_.dilation[0] * (g.K - 1) - 1;
     const int64_t spareW = g.W + attributes_.padding[1] + attributes_.padding[3] - attributes_.dilation[1] * (g.L - 1) - 1;
     const bool hasSize = spareH >= 0 && spareW >= 0 && g.outH == spareH / attributes_.stride[0] + 1 && g.outW == spareW / attributes_.stride[1] + 1;

@@ -26,7 +26,7 @@ struct ConvGeometry {
   int64_t channelsPerGroup() const { return C / attributes.groups; }
   int64_t outputsPerGroup() const { return O / attributes.groups; }
   int64_t taps() const { return K * L; }
-  double macs() const { return static_cast<double>(N * O * outH * outW * taps() * channelsPerGroup()); }
+  double macs() const { return static_cast<double>(N * O * outH * outW) * static_cast<double>(taps() * channelsPerGroup()); }
   // Output rows that need no border, plus what the padding adds: zeros the input must carry.
   Border border() const;
 };

@@ -27,7 +27,7 @@ class Im2colTask : public Task {
     for (int64_t t = 0; t < (attributes.groups == 1 ? 1 : taps); t++) rowPattern_.offsets.push_back(t * geometry_.C);
     // Tap runs copy all channels, whatever the groups.
     copyFloats_ = attributes.groups == 1 ? tapPattern_.length : static_cast<int>(geometry_.C);
-    productFloats_ = static_cast<int64_t>(roundUp(geometry_.O, kChannelBlock));
+    productFloats_ = roundUp(geometry_.O, kChannelBlock);
     blockPixels_ = std::clamp<int64_t>(kBlockBytes / ((rowFloats_ + productFloats_) * static_cast<int64_t>(sizeof(float))), 8, 256);
     memberScratchBytes = roundUp(static_cast<size_t>(blockPixels_ * (rowFloats_ + productFloats_)) * sizeof(float), kCacheLineBytes);
   }

@@ -3,7 +3,8 @@ import type { Graph } from '../../../lib/graph/graph.js';
 import { foldBatchNorm } from '../../../lib/graph/passes/foldBatchNorm.js';
 import { trace } from '../../../lib/graph/record.js';
 import { createRepVGG } from '../../../lib/nn/models/repvgg.js';
-import type { AnyTensor } from '../../../lib/tensor/tensor.js';
+import { isIdentical } from '../../../lib/tensor/compare.js';
+import { type AnyTensor, Tensor } from '../../../lib/tensor/tensor.js';
 import { convAndNorm, expectPass, model, normOf } from '../graphs.js';
 
 const image = { x: ['N', 3, 'H', 'W'] };
@@ -57,6 +58,36 @@ describe('foldBatchNorm', () => {
       `,
     });
   });
+
+  it.each(['float64', 'float32', 'float16', 'bfloat16'] as const)(
+    'rounds each weight of %s once, from float64 to float32, into memory of its own',
+    (dtype) => {
+      const tensors = Object.fromEntries(Object.entries(convAndNorm([4, 3, 3, 3])).map(([key, tensor]) => [key, tensor.to(dtype)]));
+      const before = Object.fromEntries(Object.entries(tensors).map(([key, tensor]) => [key, tensor.clone()]));
+      const folds = model(tensors, (f, parameter, x) =>
+        f.batchNorm(f.conv2d(x, parameter('conv.weight'), null), normOf(parameter, 'bn'), { eps: 1e-3 }),
+      );
+      const [, weight, bias] = foldBatchNorm(trace(folds, image)).nodes[0].inputs.map((value) => value?.constant as AnyTensor);
+      const [kernel, gamma, beta, mean, variance] = ['conv.weight', 'bn.weight', 'bn.bias', 'bn.running_mean', 'bn.running_var'].map(
+        (key) => tensors[key].to('float64').data,
+      );
+      const scale = gamma.map((value, c) => value / Math.sqrt(variance[c] + 1e-3));
+      const scaled = new Tensor(
+        'float64',
+        [4, 3, 3, 3],
+        kernel.map((value, i) => value * scale[Math.floor(i / 27)]),
+      );
+      const shift = new Tensor(
+        'float64',
+        [4],
+        beta.map((value, c) => value - mean[c] * scale[c]),
+      );
+      expect(isIdentical(weight, scaled.to('float32'))).toBe(true);
+      expect(isIdentical(bias, shift.to('float32'))).toBe(true);
+      for (const { data } of [weight, bias]) (data as Float32Array).fill(7);
+      for (const [key, tensor] of Object.entries(tensors)) expect(isIdentical(tensor, before[key])).toBe(true);
+    },
+  );
 
   it('folds into a transposed convolution in groups', () => {
     const transposed = model(convAndNorm([4, 3, 2, 2], { channels: 6 }), (f, parameter, x) =>
