@@ -10,8 +10,7 @@ export { type BlockReport, type RepconvOptions, type Report, repconv } from './r
 
 export type { SessionInput, SessionInputs, SessionOutputs } from './session/arguments.js';
 export { compile, compileSync } from './session/compile.js';
-export type { CompileOptions, RunOptions, RunSyncOptions } from './session/options.js';
-export type { PreprocessOptions, PreprocessSpec } from './session/preprocess.js';
+export type { CompileOptions, PreprocessOptions, PreprocessSpec, RunOptions, RunSyncOptions } from './session/options.js';
 export { Session, type SessionSettings, type StepProfile } from './session/session.js';
 
 // Networks and blocks

@@ -3,7 +3,6 @@ import { maxThreads } from '../debug.js';
 import { listed, RepconvError, shown } from '../errors.js';
 import type { InputSpec } from '../graph/record.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { PreprocessSpec } from './preprocess.js';
 
 /** What {@link CompileOptions.precision} may be. */
 export const precisions = ['float32', 'bfloat16x3', 'bfloat16', 'fastest'] as const;
@@ -47,6 +46,19 @@ export interface CompileOptions {
   /** A convolution algorithm to use wherever it fits. Default: the estimate's choice, or `REPCONV_CONV`. */
   readonly conv?: string;
 }
+
+/** How one input is made from what runs bring. */
+export interface PreprocessOptions {
+  /** What runs bring: bytes [N, H, W, C], as image decoders give them, for the model's input [N, C, H, W]. */
+  readonly from: 'uint8-nhwc';
+  /** Per channel, in units of the range 0 … 1, as torchvision's Normalize takes them: a byte x becomes (x / 255 − mean) / std. Default 0. */
+  readonly mean?: readonly number[];
+  /** Per channel; not 0. Default 1. */
+  readonly std?: readonly number[];
+}
+
+/** Inputs by name that are made from something else. */
+export type PreprocessSpec = Readonly<Record<string, PreprocessOptions>>;
 
 /** Of one {@link Session.runSync}. */
 export interface RunSyncOptions {

@@ -10,20 +10,7 @@ import { listed, printable, RepconvError, shown } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { checkNames } from './options.js';
-
-/** How one input is made from what runs bring. */
-export interface PreprocessOptions {
-  /** What runs bring: bytes [N, H, W, C], as image decoders give them, for the model's input [N, C, H, W]. */
-  readonly from: 'uint8-nhwc';
-  /** Per channel, in units of the range 0 … 1, as torchvision's Normalize takes them: a byte x becomes (x / 255 − mean) / std. Default 0. */
-  readonly mean?: readonly number[];
-  /** Per channel; not 0. Default 1. */
-  readonly std?: readonly number[];
-}
-
-/** Inputs by name that are made from something else. */
-export type PreprocessSpec = Readonly<Record<string, PreprocessOptions>>;
+import { checkNames, type PreprocessSpec } from './options.js';
 
 /** The normalization of each input that comes as bytes, by name. @throws ERR_INPUT, ERR_SHAPE for an input that is no image */
 export function checkedPreprocess(spec: PreprocessSpec | undefined, inputs: readonly Value[]): ReadonlyMap<string, Normalization> {

@@ -192,7 +192,8 @@ Result<Napi::Value> SessionObject::forget(const Napi::CallbackInfo& info) {
 Result<Napi::Value> SessionObject::keepConstants(const Napi::CallbackInfo& info) {
   if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
   const std::string which = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
-  if (which != "all" && which != "shared" && which != "used") return failure(Code::input, "keepConstants: expects all, shared or used, got %.40s", which.c_str());
+  if (which != "all" && which != "shared" && which != "used")
+    return failure(Code::input, "keepConstants: expects all, shared or used, got %.40s", which.c_str());
   Status status = session_->keepConstants(which == "all" ? Session::Keep::all : which == "shared" ? Session::Keep::shared : Session::Keep::used);
   if (status.isOk() && which != "shared") program_.Reset();
   account();
