@@ -1,7 +1,6 @@
 #include "executor/parts.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "core/cpu_info.h"
 
@@ -42,7 +41,7 @@ bool isCuttable(const Program& program, const ProgramStep& step, const std::vect
 
 }  // namespace
 
-size_t mostWholeBytes() { return (getenv("RC_P") ? atoi(getenv("RC_P")) : 8) * cpuInfo().l2Bytes; }
+size_t mostWholeBytes() { return 8 * cpuInfo().l2Bytes; }
 
 Parts cutIntoParts(const Program& program, const std::vector<ValueType>& types, const std::vector<size_t>& valueBytes, int threads, size_t partBytes) {
   Parts parts;
