@@ -15,11 +15,12 @@
 namespace repconv {
 namespace {
 
-// V and M of a block of tiles: this share of the second-level cache, but no fewer tiles than make a block's transform of the kernels small beside its
-// products (32: 7 %), though V then overflows the cache. (8 images of 192 channels at 14×14, in ms: 16 tiles 1.92, 24 1.79, 32 1.69, 64 1.64;
-// 48 channels at 56×56: 32 tiles 1.58, 64 1.62. EPYC, Zen 5, 1 MB.)
-constexpr double kCacheShare = 0.8;
-constexpr int64_t kMinBlockTiles = 32, kMaxBlockTiles = 64;
+// Tiles of a block, at most: each block transforms the kernels anew, and tiles beyond what the second-level cache holds of V cost less than that.
+// (8 images of 192 channels at 14×14, in ms: 16 tiles 2.00, 32 1.76, 64 1.70, 128 1.55; 512 channels: 48 tiles 13.1, 64 12.2, 128 11.8; AVX2 alike.
+// Making U once for all blocks, in memory that threads share: 5 % slower on one thread, 40 % on two. EPYC, Zen 5, 1 MB.)
+constexpr int64_t kMinBlockTiles = 32, kMaxBlockTiles = 128;
+// V and M of more channels take less than that: scratch memory is there once for each thread.
+constexpr double kMostBytes = 8 << 20;
 
 // Products are summed in stretches of at most this many channels, and the stretches then: the error of a long sum is most of the error of F(4×4)
 // (192 channels: 1.3e-6 rms in one stretch, 0.8e-6 in three).
@@ -36,9 +37,9 @@ ptrdiff_t pointStride(int64_t tiles, int64_t floats) {
   return static_cast<ptrdiff_t>((lines | 1) * lineFloats);
 }
 
-int64_t blockTiles(int64_t channels, int points, int vectorLength) {
+int64_t mostBlockTiles(int64_t channels, int points, int vectorLength) {
   const double bytesPerTile = static_cast<double>(points * (channels + kMaxPanelVectors * vectorLength)) * sizeof(float);
-  return std::clamp<int64_t>(static_cast<int64_t>(kCacheShare * static_cast<double>(cpuInfo().l2Bytes) / bytesPerTile) / 8 * 8, kMinBlockTiles, kMaxBlockTiles);
+  return std::clamp<int64_t>(static_cast<int64_t>(kMostBytes / bytesPerTile), kMinBlockTiles, kMaxBlockTiles);
 }
 
 class WinogradTask : public Task {
@@ -49,7 +50,7 @@ class WinogradTask : public Task {
     tilesDown_ = tilesAlong(geometry_.outH, outputs_);
     tilesAcross_ = tilesAlong(geometry_.outW, outputs_);
     tiles_ = geometry_.N * tilesDown_ * tilesAcross_;
-    split(blockTiles(in_.pixel, points(), plan.context.kernels.vectorLength), plan.context.threads);
+    split(mostBlockTiles(in_.pixel, points(), plan.context.kernels.vectorLength), plan.context.threads);
     for (const Panel& panel : packed_.plan.panels) panelFloats_ = std::max<int64_t>(panelFloats_, panel.vectors * plan.context.kernels.vectorLength);
     stretches_ = (geometry_.channelsPerGroup() + kMaxStretch - 1) / kMaxStretch;
     for (int64_t s = 0; s < stretches_; s++) patterns_.push_back({{0}, static_cast<int>(stretchBegin(s + 1) - stretchBegin(s)), 0});
@@ -219,7 +220,7 @@ double winogradCost(const ConvGeometry& geometry, const PlanContext& context) {
   const KernelTable& kernels = context.kernels;
   constexpr int points = (kOutputs + 2) * (kOutputs + 2);
   const int64_t tiles = tilesAlong(geometry.outH, kOutputs) * tilesAlong(geometry.outW, kOutputs) * geometry.N;
-  const int64_t most = blockTiles(geometry.C, points, kernels.vectorLength);
+  const int64_t most = mostBlockTiles(geometry.C, points, kernels.vectorLength);
   const int64_t blocks = std::max<int64_t>((tiles + most - 1) / most, 1);
   const double depth = static_cast<double>(points * geometry.channelsPerGroup());
   const double perBlock = tileRowCost(kernels, (tiles + blocks - 1) / blocks, geometry.outputsPerGroup()) * geometry.attributes.groups * depth;
