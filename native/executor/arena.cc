@@ -35,10 +35,10 @@ size_t assignOffsets(std::vector<Place>& places) {
 
 }  // namespace
 
-ArenaPlan planArena(const Program& program, const std::vector<size_t>& valueBytes, size_t repeated) {
+ArenaPlan planArena(const Program& program, const std::vector<size_t>& valueBytes, const std::vector<bool>& isHere) {
   const size_t count = program.values.size();
   std::vector<bool> isOutside(count);
-  for (size_t v = 0; v < count; v++) isOutside[v] = program.values[v].constant != nullptr;
+  for (size_t v = 0; v < count; v++) isOutside[v] = program.values[v].constant != nullptr || !isHere[v];
   for (int value : program.inputs) isOutside[static_cast<size_t>(value)] = true;
   for (int value : program.outputs) isOutside[static_cast<size_t>(value)] = true;
   const int steps = static_cast<int>(program.steps.size());
@@ -57,9 +57,8 @@ ArenaPlan planArena(const Program& program, const std::vector<size_t>& valueByte
       const size_t v = static_cast<size_t>(output);
       if (isOutside[v]) continue;
       const int until = std::max(lastRead[v], s);
-      const bool isKept = s < static_cast<int>(repeated) && until >= static_cast<int>(repeated);
       const size_t input = step.inputs.empty() || step.inputs[0] == kNoValue ? v : static_cast<size_t>(step.inputs[0]);
-      if (step.operation->isInPlace(0) && !isKept && placeOf[input] != kOutside && lastRead[input] == s) {
+      if (step.operation->isInPlace(0) && placeOf[input] != kOutside && lastRead[input] == s) {
         Place& place = places[placeOf[input]];
         placeOf[v] = placeOf[input];
         place.values.push_back(v);
@@ -68,7 +67,7 @@ ArenaPlan planArena(const Program& program, const std::vector<size_t>& valueByte
       }
       placeOf[v] = places.size();
       // One cache line more: a vector load that begins at the last element stays inside.
-      places.push_back({{v}, roundUp(valueBytes[v], kCacheLineBytes) + kCacheLineBytes, isKept ? 0 : s, until});
+      places.push_back({{v}, roundUp(valueBytes[v], kCacheLineBytes) + kCacheLineBytes, s, until});
     }
   }
   ArenaPlan plan;

@@ -17,12 +17,12 @@ struct Placement {
 };
 
 struct ArenaPlan {
-  std::vector<size_t> offsets;  // per value; kOutside for inputs, outputs and constants
+  std::vector<size_t> offsets;  // per value; kOutside for inputs, outputs, constants and what lies elsewhere
   std::vector<Placement> placements;
   size_t sizeBytes = 0;
 };
 
-// The first `repeated` steps run again and again before those behind them run once: what they make for these is there from the start.
-ArenaPlan planArena(const Program& program, const std::vector<size_t>& valueBytes, size_t repeated = 0);
+// Of the values that live only inside a run those for which `isHere` says so; the others lie elsewhere.
+ArenaPlan planArena(const Program& program, const std::vector<size_t>& valueBytes, const std::vector<bool>& isHere);
 
 }  // namespace repconv

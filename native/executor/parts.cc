@@ -41,32 +41,29 @@ bool isCuttable(const Program& program, const ProgramStep& step, const std::vect
 
 }  // namespace
 
-size_t mostWholeBytes() { return 8 * cpuInfo().l2Bytes; }
+size_t mostWholeBytes() { return 2 * cpuInfo().l2Bytes; }
 
 Parts cutIntoParts(const Program& program, const std::vector<ValueType>& types, const std::vector<size_t>& valueBytes, int threads, size_t partBytes) {
   Parts parts;
   if (program.inputs.empty()) return parts;
   const std::vector<int64_t>& first = types[static_cast<size_t>(program.inputs[0])].shape;
   const int64_t N = first.empty() ? 1 : first[0];
-  // Equal parts, so that one plan serves them all.
-  int64_t images = std::min<int64_t>(N, threads);
-  while (images > 1 && N % images != 0) images--;
-  if (images == N) return parts;
-  const size_t count = static_cast<size_t>(N / images);
+  // Images enough that no thread waits long for the last.
+  if (N < 2 || (N % threads != 0 && N < 4 * threads)) return parts;
   Traffic traffic;
-  const auto pays = [&] { return traffic.images > partBytes && traffic.weights <= traffic.images / count; };
+  const auto pays = [&] { return traffic.images > partBytes && traffic.weights <= traffic.images / static_cast<size_t>(N); };
   size_t steps = 0;
   while (steps < program.steps.size() && isCuttable(program, program.steps[steps], types, valueBytes, N, &traffic) && pays()) steps++;
   if (steps == 0) return parts;
-  parts = {steps, count, images, std::vector<Share>(types.size(), Share::none)};
-  for (int value : program.inputs) parts.shares[static_cast<size_t>(value)] = Share::stretch;
+  parts = {steps, static_cast<size_t>(N), std::vector<Share>(types.size(), Share::none)};
+  for (int value : program.inputs) parts.shares[static_cast<size_t>(value)] = Share::image;
   for (size_t s = 0; s < steps; s++) {
     for (int value : program.steps[s].outputs) parts.shares[static_cast<size_t>(value)] = Share::anew;
   }
   // What is read behind the parts has to be there whole.
   const auto keep = [&parts](const std::vector<int>& values) {
     for (int value : values) {
-      if (value != kNoValue && parts.share(static_cast<size_t>(value)) == Share::anew) parts.shares[static_cast<size_t>(value)] = Share::stretch;
+      if (value != kNoValue && parts.share(static_cast<size_t>(value)) == Share::anew) parts.shares[static_cast<size_t>(value)] = Share::image;
     }
   };
   for (size_t s = steps; s < program.steps.size(); s++) keep(program.steps[s].inputs);

@@ -83,28 +83,42 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request, Team& team)
   const Values part = plan->cut(whole, valueBytes);
   if (Status status = plan->planSteps(request, whole, part, largest.value(), team); !status.isOk()) return status;
 
-  size_t scratchBytes = 0;
-  for (const Step& step : plan->steps_) {
-    const size_t members = static_cast<size_t>(std::max(1, request.threads));
-    scratchBytes = std::max(scratchBytes, step.task->sharedScratchBytes + members * step.task->memberScratchBytes);
+  // Each thread has what its part makes anew, and scratch memory; when all parts are done, the same memory is scratch of the steps behind.
+  std::vector<bool> isAnew(valueBytes.size()), isWhole(valueBytes.size());
+  for (size_t v = 0; v < valueBytes.size(); v++) (plan->parts_.share(v) == Share::anew ? isAnew : isWhole)[v] = true;
+  const ArenaPlan ofPart = planArena(program, valueBytes, isAnew), arena = planArena(program, valueBytes, isWhole);
+  const size_t members = static_cast<size_t>(std::max(1, request.threads));
+  size_t scratchBytes = 0, partScratchBytes = 0;
+  for (size_t s = 0; s < plan->steps_.size(); s++) {
+    const Step& step = plan->steps_[s];
+    plan->mostPointers_ = std::max({plan->mostPointers_, step.inputs.size(), step.outputs.size()});
+    const bool isPart = s < plan->parts_.steps;
+    size_t& most = isPart ? partScratchBytes : scratchBytes;
+    most = std::max(most, step.task->sharedScratchBytes + (isPart ? 1 : members) * step.task->memberScratchBytes);
   }
-  ArenaPlan arena = planArena(program, valueBytes, plan->parts_.steps);
-  plan->offsets_ = std::move(arena.offsets);
-  plan->placements_ = std::move(arena.placements);
+  plan->partScratchOffset_ = ofPart.sizeBytes;
+  plan->partBytes_ = roundUp(ofPart.sizeBytes + partScratchBytes, kCacheLineBytes);
   plan->scratchOffset_ = arena.sizeBytes;
-  plan->arenaBytes_ = arena.sizeBytes + scratchBytes;
+  plan->arenaBytes_ = arena.sizeBytes + std::max(scratchBytes, plan->parts_.steps > 0 ? members * plan->partBytes_ : 0);
+  plan->offsets_ = arena.offsets;
+  plan->placements_ = arena.placements;
+  for (Placement placement : ofPart.placements) {
+    placement.offset += arena.sizeBytes;
+    plan->offsets_[static_cast<size_t>(placement.value)] = placement.offset;
+    plan->placements_.push_back(placement);
+  }
   return plan;
 }
 
-// The values as the steps of a part see them: the same images, but fewer. What each part makes anew takes the memory of one part.
+// The values as the steps of a part see them: one image.
 Plan::Values Plan::cut(const Values& whole, std::vector<size_t>& valueBytes) {
   Values part = whole;
-  partStrides_.resize(valueBytes.size());
+  imageBytes_.resize(valueBytes.size());
   for (size_t v = 0; v < valueBytes.size(); v++) {
     if (parts_.share(v) == Share::none) continue;
-    part.types[v].shape[0] = part.images[v].N = parts_.images;
-    if (parts_.share(v) == Share::stretch) partStrides_[v] = valueBytes[v] / parts_.count;
-    if (parts_.share(v) == Share::anew) valueBytes[v] /= parts_.count;
+    part.types[v].shape[0] = part.images[v].N = 1;
+    imageBytes_[v] = valueBytes[v] / parts_.count;
+    if (parts_.share(v) == Share::anew) valueBytes[v] = imageBytes_[v];
   }
   return part;
 }
@@ -136,7 +150,7 @@ Status Plan::planSteps(const PlanRequest& request, const Values& whole, const Va
 Status Plan::planStep(const PlanRequest& request, const Values& values, const std::vector<ValueType>& largest, size_t s) {
   const ProgramStep& step = request.program.steps[s];
   const StepTypes stepTypes = typesOf(step, values.types), largestTypes = typesOf(step, largest);
-  PlanContext context{request.kernels, request.threads, &stepTypes, &largestTypes, {}, {}, {}, request.forcedConv, {}, request.precision, request.bfloat16};
+  PlanContext context{request.kernels, s < parts_.steps ? 1 : request.threads, &stepTypes, &largestTypes, {}, {}, {}, request.forcedConv, {}, request.precision, request.bfloat16};
   for (int input : step.inputs) {
     context.inputImages.push_back(input == kNoValue ? nullptr : &values.images[static_cast<size_t>(input)]);
     context.constants.push_back(input == kNoValue ? nullptr : request.program.values[static_cast<size_t>(input)].constant);
@@ -152,46 +166,92 @@ Status Plan::planStep(const PlanRequest& request, const Values& values, const st
   return Status();
 }
 
+// One run under way.
+struct Plan::Run {
+  const Plan& plan;
+  const KernelTable& kernels;
+  Team& team;
+  Workspace& workspace;
+  const std::atomic<bool>* isCancelled;
+
+  using Clock = std::chrono::steady_clock;
+  static double since(Clock::time_point start) { return std::chrono::duration<double, std::nano>(Clock::now() - start).count(); }
+
+  bool isOver() const { return isCancelled != nullptr && isCancelled->load(std::memory_order_relaxed); }
+
+  // Step s by all workers; of an image's part, by one member that is a team of its own.
+  void computeStep(size_t s, Team& workers, size_t image, size_t member) const {
+    const Step& step = plan.steps_[s];
+    const bool isPart = s < plan.parts_.steps;
+    Workspace::Pointers& pointers = workspace.members[member];
+    const auto point = [&](const std::vector<int>& values, std::vector<void*>& to) {
+      to.clear();
+      for (int value : values) {
+        const size_t v = static_cast<size_t>(value);
+        const size_t offset = value == kNoValue ? 0 : plan.parts_.share(v) == Share::anew ? member * plan.partBytes_ : image * plan.imageBytes_[v];
+        to.push_back(value == kNoValue ? nullptr : static_cast<char*>(workspace.values[v]) + offset);
+      }
+    };
+    point(step.inputs, pointers.inputs);
+    point(step.outputs, pointers.outputs);
+    char* scratch = workspace.arena.as<char>() + plan.scratchOffset_ + (isPart ? member * plan.partBytes_ + plan.partScratchOffset_ : 0);
+    step.task->run({workers, kernels, pointers.inputs.data(), pointers.outputs.data(), scratch, scratch + step.task->sharedScratchBytes,
+                    step.task->memberScratchBytes});
+  }
+
+  // The first steps, image by image.
+  void computeParts(std::vector<double>* nanoseconds) const {
+    const size_t steps = plan.parts_.steps;
+    if (steps == 0) return;
+    std::vector<std::atomic<int64_t>> spent(nanoseconds != nullptr ? steps : 0);
+    const Clock::time_point begin = Clock::now();
+    ThreadPool none;
+    team.parallelFor(plan.parts_.count, [&](size_t image, int member) {
+      Team alone(none, 1);
+      for (size_t s = 0; s < steps && !isOver(); s++) {
+        const Clock::time_point start = Clock::now();
+        computeStep(s, alone, image, static_cast<size_t>(member));
+        if (nanoseconds != nullptr) spent[s] += static_cast<int64_t>(since(start));
+      }
+    });
+    if (nanoseconds == nullptr) return;
+    // Times of members overlap: each step has its part of the time that passed.
+    const double passed = since(begin);
+    double sum = 1;
+    for (const std::atomic<int64_t>& time : spent) sum += static_cast<double>(time);
+    for (size_t s = 0; s < steps; s++) (*nanoseconds)[s] = static_cast<double>(spent[s]) / sum * passed;
+  }
+
+  void computeRest(std::vector<double>* nanoseconds) const {
+    for (size_t s = plan.parts_.steps; s < plan.steps_.size() && !isOver(); s++) {
+      const Clock::time_point start = Clock::now();
+      computeStep(s, team, 0, 0);
+      if (nanoseconds != nullptr) (*nanoseconds)[s] = since(start);
+    }
+  }
+};
+
 Status Plan::run(const Program& program, const KernelTable& kernels, Team& team, const void* const* inputs, void* const* outputs, Workspace& workspace,
                  const std::atomic<bool>* isCancelled, std::vector<double>* nanoseconds) const {
-  char* arena = workspace.arena.as<char>();
   std::vector<void*>& memory = workspace.values;
   memory.assign(types_.size(), nullptr);
   for (size_t v = 0; v < types_.size(); v++) {
-    if (offsets_[v] != kOutside) memory[v] = arena + offsets_[v];
+    if (offsets_[v] != kOutside) memory[v] = workspace.arena.as<char>() + offsets_[v];
     if (program.values[v].constant != nullptr) memory[v] = const_cast<void*>(program.values[v].constant);
   }
   for (size_t i = 0; i < program.inputs.size(); i++) memory[static_cast<size_t>(program.inputs[i])] = const_cast<void*>(inputs[i]);
   for (size_t i = 0; i < program.outputs.size(); i++) memory[static_cast<size_t>(program.outputs[i])] = outputs[i];
+  // Here, since nothing may fail on a pool thread.
+  workspace.members.resize(static_cast<size_t>(team.capacity()));
+  for (Workspace::Pointers& pointers : workspace.members) {
+    pointers.inputs.reserve(mostPointers_);
+    pointers.outputs.reserve(mostPointers_);
+  }
   if (nanoseconds != nullptr) nanoseconds->assign(steps_.size(), 0.0);
-  const auto runStep = [&](size_t s, size_t part) -> Status {
-    if (isCancelled != nullptr && isCancelled->load(std::memory_order_relaxed)) return Status(Code::aborted, "run: aborted");
-    const Step& step = steps_[s];
-    const auto pointers = [&](const std::vector<int>& values, std::vector<void*>* to) {
-      to->clear();
-      for (int value : values) {
-        const size_t v = static_cast<size_t>(value);
-        to->push_back(value == kNoValue ? nullptr : static_cast<char*>(memory[v]) + part * partStrides_[v]);
-      }
-    };
-    pointers(step.inputs, &workspace.inputs);
-    pointers(step.outputs, &workspace.outputs);
-    char* scratch = arena + scratchOffset_;
-    const RunContext context{team, kernels, workspace.inputs.data(), workspace.outputs.data(), scratch, scratch + step.task->sharedScratchBytes, step.task->memberScratchBytes};
-    const auto start = nanoseconds != nullptr ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
-    step.task->run(context);
-    if (nanoseconds != nullptr) (*nanoseconds)[s] += std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
-    return Status();
-  };
-  for (size_t part = 0; part < parts_.count; part++) {
-    for (size_t s = 0; s < parts_.steps; s++) {
-      if (Status status = runStep(s, part); !status.isOk()) return status;
-    }
-  }
-  for (size_t s = parts_.steps; s < steps_.size(); s++) {
-    if (Status status = runStep(s, 0); !status.isOk()) return status;
-  }
-  return Status();
+  const Run run{*this, kernels, team, workspace, isCancelled};
+  run.computeParts(nanoseconds);
+  run.computeRest(nanoseconds);
+  return run.isOver() ? Status(Code::aborted, "run: aborted") : Status();
 }
 
 }  // namespace repconv

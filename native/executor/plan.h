@@ -31,8 +31,13 @@ struct PlanRequest {
 
 // What one run at a time needs; kept and used again, so that a run allocates nothing.
 struct Workspace {
+  // Of one step, as a member of the team computes it.
+  struct Pointers {
+    std::vector<void*> inputs, outputs;
+  };
   Block arena;
-  std::vector<void*> values, inputs, outputs;
+  std::vector<void*> values;
+  std::vector<Pointers> members;
 };
 
 class Plan {
@@ -53,7 +58,7 @@ class Plan {
   size_t sizeBytes(int value) const { return static_cast<size_t>(type(value).size()) * elementBytes(type(value).dtype); }
 
   // Computes. `inputs` and `outputs` are the memory of the program's inputs and outputs; the workspace's arena has at least arenaBytes(). Between
-  // steps `isCancelled` is looked at (null: never). `nanoseconds`, if given, receives the time of each step, over all its parts.
+  // steps `isCancelled` is looked at (null: never). `nanoseconds`, if given, receives the time of each step; those that run image by image share the time that passed for all.
   Status run(const Program& program, const KernelTable& kernels, Team& team, const void* const* inputs, void* const* outputs, Workspace& workspace,
              const std::atomic<bool>* isCancelled, std::vector<double>* nanoseconds) const;
 
@@ -63,6 +68,7 @@ class Plan {
     std::vector<ValueType> types;
     std::vector<Image> images;
   };
+  struct Run;
   Values cut(const Values& whole, std::vector<size_t>& valueBytes);
   Status planSteps(const PlanRequest& request, const Values& whole, const Values& part, const std::vector<ValueType>& largest, Team& team);
   Status planStep(const PlanRequest& request, const Values& values, const std::vector<ValueType>& largest, size_t s);
@@ -72,7 +78,10 @@ class Plan {
   Parts parts_;
   std::vector<size_t> offsets_;  // in the arena
   std::vector<Placement> placements_;
-  std::vector<size_t> partStrides_;  // bytes from what one part has of a value to what the next has
+  // What parts have: images of so many bytes, and so much memory for each thread, its scratch at the end.
+  std::vector<size_t> imageBytes_;
+  size_t partBytes_ = 0, partScratchOffset_ = 0;
+  size_t mostPointers_ = 0;  // inputs or outputs of a step
   size_t arenaBytes_ = 0;
   size_t scratchOffset_ = 0;
 };

@@ -118,7 +118,8 @@ void expectNoAllocation(const Description& d, const std::vector<std::vector<floa
   note("%s, conv %s, %d threads: %.400s", isaName(way.isa), way.conv.c_str(), way.threads, d.show().c_str());
   Memory memory = memoryOf(d, inputs);
   Result<Program> program = d.read();
-  Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {way.isa, way.threads, way.conv, way.precision, way.bfloat16});
+  Result<std::shared_ptr<Session>> session =
+      Session::make(std::move(program.value()), {way.isa, way.threads, way.conv, way.precision, way.bfloat16, way.partBytes});
   Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(d.shapes(), d.shapes());
   CHECK(plan.isOk(), "%s", plan.status().message().c_str());
   const auto run = [&] { return session.value()->run(pool, *plan.value(), memory.from.data(), memory.to.data(), nullptr, nullptr); };
@@ -137,7 +138,8 @@ TEST("a run allocates nothing once the session has run before: random programs")
     Random random(static_cast<uint64_t>(seed) + 900000);
     const Description d = randomProgram(random, random.between(1, 8));
     const std::vector<std::vector<float>> inputs = randomInputs(d, random);
-    expectNoAllocation(d, inputs, {random.of(usableIsas()), random.between(1, 3), ""}, pool);
+    const size_t partBytes = random.chance(50) ? 0 : mostWholeBytes();
+    expectNoAllocation(d, inputs, {.isa = random.of(usableIsas()), .threads = random.between(1, 3), .conv = "", .partBytes = partBytes}, pool);
   }
 }
 

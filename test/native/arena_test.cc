@@ -70,8 +70,9 @@ TEST("values that live at the same time never overlap in the arena, and one take
       for (int output : step.outputs)
         bytes[static_cast<size_t>(output)] = std::min(bytes[static_cast<size_t>(output)], bytes[static_cast<size_t>(step.inputs[0])]);
     }
-    const size_t repeated = static_cast<size_t>(random.between(0, static_cast<int>(program.steps.size())));
-    const ArenaPlan plan = planArena(program, bytes, repeated);
+    std::vector<bool> isHere;
+    for (size_t v = 0; v < program.values.size(); v++) isHere.push_back(random.chance(90));
+    const ArenaPlan plan = planArena(program, bytes, isHere);
 
     const size_t count = program.values.size();
     std::vector<Life> lives(count);
@@ -85,12 +86,8 @@ TEST("values that live at the same time never overlap in the arena, and one take
         if (input != kNoValue && lives[static_cast<size_t>(input)].from >= 0) lives[static_cast<size_t>(input)].to = static_cast<int>(s);
       }
     }
-    // What the steps behind read of repeated ones lives while these repeat.
-    for (Life& life : lives) {
-      if (life.from < static_cast<int>(repeated) && life.to >= static_cast<int>(repeated)) life.from = std::min(life.from, 0);
-    }
     std::vector<bool> isOutside(count);
-    for (size_t v = 0; v < count; v++) isOutside[v] = program.values[v].constant != nullptr;
+    for (size_t v = 0; v < count; v++) isOutside[v] = program.values[v].constant != nullptr || !isHere[v];
     for (const std::vector<int>* list : {&program.inputs, &program.outputs}) {
       for (int value : *list) isOutside[static_cast<size_t>(value)] = true;
     }
@@ -133,7 +130,7 @@ TEST("a chain of steps needs memory for two values, however long it is") {
     program.steps.push_back(std::move(step));
   }
   program.outputs = {100};
-  const ArenaPlan plan = planArena(program, std::vector<size_t>(101, 6400));
+  const ArenaPlan plan = planArena(program, std::vector<size_t>(101, 6400), std::vector<bool>(101, true));
   CHECK(plan.sizeBytes == 2 * (6400 + kCacheLineBytes), "%zu bytes", plan.sizeBytes);
 }
 

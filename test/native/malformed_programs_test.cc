@@ -243,8 +243,10 @@ TEST("what every program must keep is refused by name when it does not") {
     d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, kNoValue, kNoValue}, {1, 300, 3, 3}, Layout::nhwc))};
     spoiled = d;
   });
-  expect("a step that cannot read bytes", Code::input, "(activation) does not read uint8 as input 0", [](Description& d) { d.values[0].dtype = DType::uint8; });
-  expect("a step that cannot read float64", Code::input, "(activation) does not read float64 as input 0", [](Description& d) { d.values[0].dtype = DType::float64; });
+  expect("a step that cannot read bytes", Code::input, "(activation) does not read uint8 as input 0",
+         [](Description& d) { d.values[0].dtype = DType::uint8; });
+  expect("a step that cannot read float64", Code::input, "(activation) does not read float64 as input 0",
+         [](Description& d) { d.values[0].dtype = DType::float64; });
   expect("a result of bytes", Code::input, "does not make uint8", [](Description& d) { d.values[1].dtype = DType::uint8; });
   expect("a result of float64", Code::input, "does not make float64", [](Description& d) { d.values[1].dtype = DType::float64; });
   expect("a constant of float64", Code::input, "(add) does not read float64 as input 1", [](Description& d) {
