@@ -32,7 +32,14 @@ export function nativeReading(options: Partial<NativeOptions> = {}): Reading<Ten
 /** Options with what the environment variables say where the caller says nothing. */
 export function nativeOptions(options: Partial<NativeOptions> = {}): NativeOptions {
   const { isa, conv, threads } = debugSettings();
-  return { isa: options.isa ?? isa, conv: options.conv ?? conv, threads: options.threads ?? threads, precision: options.precision ?? '' };
+  const poolThreads = options.poolThreads ?? threads;
+  return {
+    isa: options.isa ?? isa,
+    conv: options.conv ?? conv,
+    threads: options.threads ?? threads,
+    poolThreads,
+    precision: options.precision ?? '',
+  };
 }
 
 function applyNative(operator: Operator, inputs: readonly (Tensor | null)[], attributes: object, options: NativeOptions): Tensor[] {

@@ -45,10 +45,12 @@ Status readOptions(Napi::Env env, Napi::Value value, SessionOptions* options) {
   if (!isa.empty() && !parseIsa(isa, &wanted)) return failure(Code::input, "session: isa expects scalar, avx2 or avx512, got %.40s", isa.c_str());
   // A cap: a processor that has less uses what it has.
   if (!isa.empty() && wanted < options->isa) options->isa = wanted;
-  const double threads = reader.number("threads", 0);
-  if (!(threads >= 0 && threads <= kMaxTeam)) return failure(Code::input, "session: threads expects at most %d, got %g", kMaxTeam, threads);
-  options->threads = threads >= 1 ? static_cast<int>(threads) : threadBudget().threads();
-  if (options->threads > kMaxTeam) options->threads = kMaxTeam;
+  const double threads = reader.number("threads", 0), poolThreads = reader.number("poolThreads", 0);
+  for (double number : {threads, poolThreads}) {
+    if (!(number >= 0 && number <= kMaxTeam)) return failure(Code::input, "session: threads expects at most %d, got %g", kMaxTeam, number);
+  }
+  const auto orBudget = [](double number) { return std::min(kMaxTeam, number >= 1 ? static_cast<int>(number) : threadBudget().threads()); };
+  options->threads = orBudget(threads);
   options->conv = reader.text("conv", true);
   const std::string precision = reader.text("precision", true);
   if (!reader.isOk()) return reader.status();
@@ -56,7 +58,8 @@ Status readOptions(Napi::Env env, Napi::Value value, SessionOptions* options) {
   if (!options->conv.empty()) {
     if (Status status = checkConvName(options->conv); !status.isOk()) return status;
   }
-  return Environment::of(env).pool().ensureThreads(options->threads);
+  // A run of few threads leaves the others to other runs.
+  return Environment::of(env).pool().ensureThreads(std::max(options->threads, orBudget(poolThreads)));
 }
 
 }  // namespace
