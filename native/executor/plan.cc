@@ -83,6 +83,10 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request, Team& team)
   const Values part = plan->cut(whole, valueBytes);
   if (Status status = plan->planSteps(request, whole, part, largest.value(), team); !status.isOk()) return status;
 
+  for (size_t s = plan->steps_.size(); s-- > 1;) {
+    const Step& step = plan->steps_[s];
+    plan->steps_[s - 1].following = step.task->packedWeights != nullptr ? step.task->packedWeights : step.following;
+  }
   // Each thread has what its part makes anew, and scratch memory; when all parts are done, the same memory is scratch of the steps behind.
   std::vector<bool> isAnew(valueBytes.size()), isWhole(valueBytes.size());
   for (size_t v = 0; v < valueBytes.size(); v++) (plan->parts_.share(v) == Share::anew ? isAnew : isWhole)[v] = true;
@@ -162,7 +166,7 @@ Status Plan::planStep(const PlanRequest& request, const Values& values, const st
   if (s < parts_.steps) task.value()->macs *= static_cast<double>(parts_.count);
   std::vector<int> inputs = step.inputs;
   inputs.resize(std::max(inputs.size(), kMostInputs), kNoValue);
-  steps_[s] = {std::move(task.value()), std::move(inputs), step.outputs};
+  steps_[s] = {std::move(task.value()), std::move(inputs), step.outputs, nullptr};
   return Status();
 }
 
@@ -196,7 +200,7 @@ struct Plan::Run {
     point(step.outputs, pointers.outputs);
     char* scratch = workspace.arena.as<char>() + plan.scratchOffset_ + (isPart ? member * plan.partBytes_ + plan.partScratchOffset_ : 0);
     step.task->run({workers, kernels, pointers.inputs.data(), pointers.outputs.data(), scratch, scratch + step.task->sharedScratchBytes,
-                    step.task->memberScratchBytes});
+                    step.task->memberScratchBytes, step.following});
   }
 
   // The first steps, image by image.

@@ -45,6 +45,7 @@ class Plan {
   struct Step {
     std::unique_ptr<Task> task;
     std::vector<int> inputs, outputs;
+    const float* following = nullptr;  // what the next step that has weights reads first of them
   };
 
   // The team plans steps side by side.

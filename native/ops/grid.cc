@@ -47,7 +47,7 @@ void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern
 }
 
 void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelPlan& plan, const float* packed,
-                 size_t panelBegin, size_t panelEnd, const Epilogue& epilogue) {
+                 size_t panelBegin, size_t panelEnd, const Epilogue& epilogue, const float* following) {
   for (size_t index = panelBegin; index < panelEnd; index++) {
     const Panel& panel = plan.panels[index];
     const bool isLast = index + 1 == plan.panels.size() && panel.firstChannel + panel.vectors * kernels.vectorLength <= grid.capacity;
@@ -57,10 +57,8 @@ void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern&
     if (part.residual != nullptr) part.residual += panel.firstChannel;
     PanelWeights weights{packed + panel.weightOffset, packed + plan.weightFloats + panel.biasOffset, panel.vectors,
                          isLast ? kernels.vectorLength : panel.lastLanes(kernels.vectorLength)};
-    if (index + 1 < panelEnd) {
-      weights.next = packed + plan.panels[index + 1].weightOffset;
-      weights.nextFloats = plan.depth * plan.panels[index + 1].vectors * kernels.vectorLength;
-    }
+    weights.next = index + 1 < panelEnd ? packed + plan.panels[index + 1].weightOffset : following;
+    weights.nextFloats = plan.depth * panel.vectors * kernels.vectorLength;
     computePanel(kernels, part, pattern, weights, epilogue);
   }
 }

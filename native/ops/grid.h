@@ -46,9 +46,10 @@ struct PanelWeights {
 // One panel for all pixels; the grid's pointers are those of the panel's group and first channel.
 void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelWeights& panel, const Epilogue& epilogue);
 
-// Panels panelBegin … panelEnd − 1 for all pixels: panel by panel, so that a panel stays in cache while the pixels pass.
+// Panels panelBegin … panelEnd − 1 for all pixels: panel by panel, so that a panel stays in cache while the pixels pass. `following`: weights that are read
+// after the last of them; null: unknown.
 void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelPlan& plan, const float* packed,
-                 size_t panelBegin, size_t panelEnd, const Epilogue& epilogue);
+                 size_t panelBegin, size_t panelEnd, const Epilogue& epilogue, const float* following = nullptr);
 
 // How a product over images is cut into tasks: images × row blocks × panel blocks.
 struct WorkSplit {

@@ -11,6 +11,7 @@ class DirectTask : public Task {
  public:
   DirectTask(const ConvPlan& plan, PackedConv packed, bool isOneRow) : in_(plan.in), out_(plan.out), packed_(std::move(packed)), geometry_(plan.geometry) {
     if (plan.residual != nullptr) residual_ = *plan.residual;
+    packedWeights = packed_.packed;
     rows_ = isOneRow ? 1 : geometry_.outH;
     columns_ = isOneRow ? geometry_.outH * geometry_.outW : geometry_.outW;
     const ConvAttributes& attributes = geometry_.attributes;
@@ -47,7 +48,7 @@ class DirectTask : public Task {
       grid.rows = yEnd - y;
       grid.columns = xEnd - x;
       grid.capacity = out_.pixel;
-      computeGrid(context.kernels, grid, pattern_, packed_.plan, packed_.packed, panelBegin, panelEnd, attributes.epilogue);
+      computeGrid(context.kernels, grid, pattern_, packed_.plan, packed_.packed, panelBegin, panelEnd, attributes.epilogue, context.following);
     };
     if (split_.panelBlocks > 1) {
       context.team.parallelFor(static_cast<size_t>(split_.panelBlocks), [&](size_t item, int) {

@@ -47,6 +47,7 @@ class WinogradTask : public Task {
   WinogradTask(const ConvPlan& plan, PackedConv packed, int outputs)
       : in_(plan.in), out_(plan.out), packed_(std::move(packed)), geometry_(plan.geometry), outputs_(outputs), side_(outputs + 2) {
     if (plan.residual != nullptr) residual_ = *plan.residual;
+    packedWeights = packed_.packed;
     tilesDown_ = tilesAlong(geometry_.outH, outputs_);
     tilesAcross_ = tilesAlong(geometry_.outW, outputs_);
     tiles_ = geometry_.N * tilesDown_ * tilesAcross_;
@@ -110,7 +111,13 @@ class WinogradTask : public Task {
     for (int64_t tile = begin; tile < end; tile++) transformInput(context, position(tile), zeros, inputs + (tile - begin) * in_.pixel);
     for (int64_t index = panelBegin; index < panelEnd; index++) {
       const Panel& panel = packed_.plan.panels[static_cast<size_t>(index)];
-      for (int64_t stretch = 0; stretch < stretches_; stretch++) multiply(context.kernels, panel, stretch, end - begin, inputs, zeros, weights, products);
+      for (int64_t stretch = 0; stretch < stretches_; stretch++) {
+        const bool isLast = index + 1 == panelEnd && stretch + 1 == stretches_;
+        // The next step is most often cut as this one.
+        const float* following =
+            isLast && context.following != nullptr ? context.following + packed_.plan.panels[static_cast<size_t>(panelBegin)].weightOffset : nullptr;
+        multiply(context.kernels, panel, stretch, end - begin, inputs, zeros, weights, products, following);
+      }
       for (int64_t tile = begin; tile < end; tile++) {
         transformOutput(context, panel, position(tile), products + (tile - begin) * panel.vectors * context.kernels.vectorLength);
       }
@@ -133,9 +140,9 @@ class WinogradTask : public Task {
     context.kernels.winogradInput[outputs_](tile);
   }
 
-  // What a stretch of channels adds to the panel's products.
+  // What a stretch of channels adds to the panel's products. `following`: weights that are read next; null: those behind these.
   void multiply(const KernelTable& kernels, const Panel& panel, int64_t stretch, int64_t tiles, const float* inputs, const float* zeros, float* weights,
-                float* products) const {
+                float* products, const float* following) const {
     const int64_t depth = geometry_.channelsPerGroup(), begin = stretchBegin(stretch), end = stretchBegin(stretch + 1);
     const int width = panel.vectors * kernels.vectorLength;
     const float* untransformed = packed_.packed + panel.weightOffset + begin * kTaps * width;
@@ -150,8 +157,7 @@ class WinogradTask : public Task {
       grid.in = inputs + point * inputStride_ + panel.group * depth + begin;
       grid.out = products + point * productStride_;
       grid.residual = stretch == 0 ? nullptr : grid.out;
-      // The next stretch, or the next panel's first, lies behind this one.
-      const float* next = untransformed + floats + floats * point / points();
+      const float* next = (following != nullptr ? following : untransformed + floats) + floats * point / points();
       computePanel(kernels, grid, patterns_[static_cast<size_t>(stretch)], {weights + point * weightStride_, zeros, panel.vectors, kernels.vectorLength, next, floats / points()}, Epilogue{});
     }
   }
