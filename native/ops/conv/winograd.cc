@@ -94,7 +94,8 @@ class WinogradTask : public Task {
   void split(int64_t mostTiles, int64_t threads) {
     const int64_t panels = static_cast<int64_t>(packed_.plan.panels.size());
     blocks_ = std::max<int64_t>((tiles_ + mostTiles - 1) / mostTiles, 1);
-    if (blocks_ == 1 && panels % threads == 0 && geometry_.O > 4 * tiles_) {
+    const bool isEven = panels % threads == 0 || panels >= 4 * threads;
+    if (blocks_ == 1 && isEven && geometry_.O > 4 * tiles_) {
       panelBlocks_ = threads;
       return;
     }
