@@ -29,7 +29,7 @@ if (options.row === undefined) showRows();
 else process.stdout.write(JSON.stringify(await measure(names[0], options.row)));
 
 function showRows() {
-  const place = environment(0);
+  const place = environment();
   print(`${environmentLine(place)}; load before ${place.load}`);
   const titles = ['compile', 'then', 'loop waits', 'then', 'first run', 'then'];
   const rows = names.flatMap((name) =>

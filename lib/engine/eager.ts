@@ -30,14 +30,13 @@ export function nativeReading(options: Partial<NativeOptions> = {}): Reading<Ten
 }
 
 /** Options with what the environment variables say where the caller says nothing. */
-export function nativeOptions(options: Partial<NativeOptions> = {}): NativeOptions {
+export function nativeOptions(options: Partial<Omit<NativeOptions, 'poolThreads'>> = {}): NativeOptions {
   const { isa, conv, threads } = debugSettings();
-  const poolThreads = options.poolThreads ?? threads;
   return {
     isa: options.isa ?? isa,
     conv: options.conv ?? conv,
     threads: options.threads ?? threads,
-    poolThreads,
+    poolThreads: threads,
     precision: options.precision ?? '',
   };
 }

@@ -59,7 +59,8 @@ class Plan {
   size_t sizeBytes(int value) const { return static_cast<size_t>(type(value).size()) * elementBytes(type(value).dtype); }
 
   // Computes. `inputs` and `outputs` are the memory of the program's inputs and outputs; the workspace's arena has at least arenaBytes(). Between
-  // steps `isCancelled` is looked at (null: never). `nanoseconds`, if given, receives the time of each step; those that run image by image share the time that passed for all.
+  // steps `isCancelled` is looked at (null: never). `nanoseconds`, if given, receives the time of each step; those that run image by image share the
+  // time that passed for all.
   Status run(const Program& program, const KernelTable& kernels, Team& team, const void* const* inputs, void* const* outputs, Workspace& workspace,
              const std::atomic<bool>* isCancelled, std::vector<double>* nanoseconds) const;
 

@@ -16,8 +16,8 @@ namespace repconv {
 namespace {
 
 // Tiles of a block, at most: each block transforms the kernels anew, and tiles beyond what the second-level cache holds of V cost less than that.
-// (8 images of 192 channels at 14×14, in ms: 16 tiles 2.00, 32 1.76, 64 1.70, 128 1.55; 512 channels: 48 tiles 13.1, 64 12.2, 128 11.8; AVX2 alike.
-// Making U once for all blocks, in memory that threads share: 5 % slower on one thread, 40 % on two. EPYC, Zen 5, 1 MB.)
+// (8 images of 192 channels at 14×14, in ms: 16 tiles 2.00, 32 1.76, 64 1.70, 128 1.55; 512 channels: 48 tiles 13.1, 64 12.2, 128 11.8; in AVX2
+// 32 tiles 3.5, 128 3.2. Making U once for all blocks, in memory that threads share, was as fast on one thread and a third slower on two. EPYC, Zen 5, 1 MB.)
 constexpr int64_t kMinBlockTiles = 32, kMaxBlockTiles = 128;
 // V and M of more channels take less than that: scratch memory is there once for each thread.
 constexpr double kMostBytes = 8 << 20;
