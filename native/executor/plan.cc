@@ -5,18 +5,10 @@
 #include <new>
 
 #include "executor/arena.h"
+#include "executor/images.h"
 
 namespace repconv {
 namespace {
-
-constexpr double kMaxImageBytes = 4398046511104.0;  // 2^42
-
-StepTypes typesOf(const ProgramStep& step, const std::vector<ValueType>& types) {
-  StepTypes result;
-  for (int input : step.inputs) result.inputs.push_back(input == kNoValue ? nullptr : &types[static_cast<size_t>(input)]);
-  for (int output : step.outputs) result.outputs.push_back(&types[static_cast<size_t>(output)]);
-  return result;
-}
 
 Result<std::vector<ValueType>> typesOf(const Program& program, const std::vector<std::vector<int64_t>>& shapes) {
   if (shapes.size() != program.values.size()) return failure(Code::input, "plan: expects %zu shapes, got %zu", program.values.size(), shapes.size());
@@ -29,37 +21,14 @@ Result<std::vector<ValueType>> typesOf(const Program& program, const std::vector
     types.push_back({value.dtype, value.layout, shapes[v]});
   }
   for (const ProgramStep& step : program.steps) {
-    if (Status status = step.operation->check(typesOf(step, types)); !status.isOk()) return status;
+    if (Status status = step.operation->check(step.typesOf(types)); !status.isOk()) return status;
   }
   return types;
 }
 
-// Where every image lies: the border is what its readers want, and channels stay unrounded where maker and readers all agree.
-Result<std::vector<Image>> layOutImages(const Program& program, const std::vector<ValueType>& types) {
-  std::vector<Border> borders(types.size());
-  std::vector<bool> isTight(types.size());
-  for (const ProgramStep& step : program.steps) {
-    for (int output : step.outputs) isTight[static_cast<size_t>(output)] = step.operation->producesTight();
-  }
-  for (const ProgramStep& step : program.steps) {
-    const StepTypes stepTypes = typesOf(step, types);
-    for (size_t i = 0; i < step.inputs.size(); i++) {
-      if (step.inputs[i] == kNoValue) continue;
-      const size_t value = static_cast<size_t>(step.inputs[i]);
-      borders[value].include(step.operation->border(stepTypes, i));
-      isTight[value] = isTight[value] && step.operation->acceptsTight(i);
-    }
-  }
-  std::vector<Image> images(types.size());
-  for (size_t v = 0; v < types.size(); v++) {
-    if (types[v].layout != Layout::nhwc) continue;
-    const std::vector<int64_t>& shape = types[v].shape;
-    const double pixels = static_cast<double>(shape[2] + borders[v].top + borders[v].bottom) * static_cast<double>(shape[3] + borders[v].left + borders[v].right);
-    const double bytes = 4.0 * static_cast<double>(shape[0]) * (static_cast<double>(shape[1]) + kChannelBlock) * pixels;
-    if (bytes > kMaxImageBytes) return failure(Code::outOfMemory, "plan: an image of %s with its border is too large", showShape(shape).c_str());
-    images[v] = layOut(types[v], borders[v], isTight[v]);
-  }
-  return images;
+// What a session has chosen, for steps to be planned with.
+PlanContext choicesOf(const PlanRequest& request) {
+  return {request.kernels, request.threads, nullptr, nullptr, {}, {}, {}, request.forcedConv, {}, request.precision, request.bfloat16};
 }
 
 }  // namespace
@@ -72,7 +41,7 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request, Team& team)
   Result<std::vector<ValueType>> largest = typesOf(program, request.largest);
   if (!largest.isOk()) return largest.status();
   plan->types_ = std::move(types.value());
-  Result<std::vector<Image>> images = layOutImages(program, plan->types_);
+  Result<std::vector<Image>> images = layOutImages(program, plan->types_, largest.value(), choicesOf(request));
   if (!images.isOk()) return images.status();
   std::vector<size_t> valueBytes;
   for (size_t v = 0; v < plan->types_.size(); v++) {
@@ -153,8 +122,11 @@ Status Plan::planSteps(const PlanRequest& request, const Values& whole, const Va
 
 Status Plan::planStep(const PlanRequest& request, const Values& values, const std::vector<ValueType>& largest, size_t s) {
   const ProgramStep& step = request.program.steps[s];
-  const StepTypes stepTypes = typesOf(step, values.types), largestTypes = typesOf(step, largest);
-  PlanContext context{request.kernels, s < parts_.steps ? 1 : request.threads, &stepTypes, &largestTypes, {}, {}, {}, request.forcedConv, {}, request.precision, request.bfloat16};
+  const StepTypes stepTypes = step.typesOf(values.types), largestTypes = step.typesOf(largest);
+  PlanContext context = choicesOf(request);
+  if (s < parts_.steps) context.threads = 1;
+  context.types = &stepTypes;
+  context.largest = &largestTypes;
   for (int input : step.inputs) {
     context.inputImages.push_back(input == kNoValue ? nullptr : &values.images[static_cast<size_t>(input)]);
     context.constants.push_back(input == kNoValue ? nullptr : request.program.values[static_cast<size_t>(input)].constant);

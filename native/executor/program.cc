@@ -2,6 +2,13 @@
 
 namespace repconv {
 
+StepTypes ProgramStep::typesOf(const std::vector<ValueType>& types) const {
+  StepTypes result;
+  for (int input : inputs) result.inputs.push_back(input == kNoValue ? nullptr : &types[static_cast<size_t>(input)]);
+  for (int output : outputs) result.outputs.push_back(&types[static_cast<size_t>(output)]);
+  return result;
+}
+
 Status Program::check() const {
   if (values.size() > kMaxValues || steps.size() > kMaxValues) return failure(Code::limit, "program: more than %zu values or steps", kMaxValues);
   const int count = static_cast<int>(values.size());

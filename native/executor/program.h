@@ -30,6 +30,9 @@ struct ProgramStep {
   std::vector<int> inputs;  // kNoValue where an optional one is absent
   std::vector<int> outputs;
   std::unique_ptr<Operation> operation;
+
+  // Of its inputs and outputs, from the types of all values.
+  StepTypes typesOf(const std::vector<ValueType>& types) const;
 };
 
 struct Program {

@@ -13,6 +13,13 @@
 
 namespace repconv {
 
+// How the numbers of an image are stored: as float32, rounded to bfloat16, or as the sum of two bfloat16 (a plane of high parts, then one of low
+// parts). An image is stored rounded only where every reader would round it so, which changes no result.
+enum class Format { float32, bfloat16, bfloat16x2 };
+
+inline constexpr size_t elementBytes(Format format) { return format == Format::float32 ? sizeof(float) : sizeof(uint16_t); }
+inline constexpr int planesOf(Format format) { return format == Format::bfloat16x2 ? 2 : 1; }
+
 // Channels of a vector of float32 sums, and of a row of an AMX tile.
 inline constexpr int kBfloat16Lanes = 16;
 inline constexpr int kBfloat16Strips = 2;
@@ -21,32 +28,50 @@ inline constexpr int kBfloat16Strips = 2;
 //
 //     out[p][c] = clamp(bias[c] + Σ_runs Σ_k in[p·pixelStride + runOffsets[run] + k] · weights[run][k][c] + residual[p][c])
 //
-// for the pixels of one or two strips. A run is a stretch of input that is contiguous in memory; it is read in steps of `stepLength` k. The last
+// for the pixels of one or two strips, in any format. A run is a stretch of input that is contiguous in memory; it is read in steps of `stepLength` k. The last
 // step ends with the run: where it overlaps the one before, its weights are zero.
 //
 //     weights  [run][step][stepLength / 2][high, low][vectors · 16 channels][2 of k]         (low parts only if split)
 struct Bfloat16Tile {
   struct Strip {
     const uint16_t* in;
-    float* out;
+    void* out;              // of outFormat
     const float* residual;  // or null
-    int pixels;  // 0: no strip
+    int pixels;             // 0: no strip
   };
   Strip strips[kBfloat16Strips];
   ptrdiff_t pixelStride;
   ptrdiff_t lowPlane;  // from the high part of a value to its low part
   const ptrdiff_t* runOffsets;
   int runCount;
-  int runLength;  // even, at least a step
+  int runLength;  // at least a step
   int vectors;
   const uint16_t* weights;
   const float* bias;  // [vectors · 16]
+  Format outFormat;
   ptrdiff_t outPixelStride;
+  ptrdiff_t outLowPlane;
   ptrdiff_t residualPixelStride;
-  int lastLanes;  // channels of the last vector that are stored
-  float low;  // NaN passes the clamp
+  int lastLanes;     // of the last vector, those that are stored
+  int lastChannels;  // of these, those that are channels: behind them are zeros, in formats other than float32
+  float low;         // NaN passes the clamp
   float high;
   const uint16_t* prefetch;  // weights that are wanted soon: each step fetches prefetchLines of their cache lines (twice as many if split)
+};
+
+// For each of `pixels` pixels, `count` stretches of `size` elements become one of outPixel elements, which ends with zeros:
+//
+//     out[p·outPixel + i·size + k] = in[p·inPixel + offsets[i] + k]
+//
+// Up to 31 elements behind the last pixel are written, too.
+struct Bfloat16Patches {
+  const uint16_t* in;
+  ptrdiff_t inPixel;
+  const ptrdiff_t* offsets;
+  int64_t count, size;
+  uint16_t* out;
+  int64_t outPixel;  // as many as count · size are, rounded up to a step
+  int64_t pixels;
 };
 
 // What a kernel keeps from one tile to the next: sums that are on their way to memory.
@@ -72,6 +97,7 @@ struct Bfloat16Kernels {
   void (*multiply[2])(Bfloat16Work& work, const Bfloat16Tile& tile);
   // Rounds to nearest even; `low`, if given, receives the bfloat16 nearest to what is left (0 where high is no finite number).
   void (*narrow)(uint16_t* high, uint16_t* low, const float* in, size_t size);
+  void (*gather)(const Bfloat16Patches& patches);
   // Around any number of calls of `multiply` on one thread.
   void (*begin)(Bfloat16Work& work);
   void (*end)(Bfloat16Work& work);

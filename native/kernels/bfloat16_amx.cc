@@ -13,10 +13,10 @@
 #include <immintrin.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,amx-tile,amx-bf16"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16,amx-tile,amx-bf16"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,prefer-vector-width=512")
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma,prefer-vector-width=512")
 #endif
 
 namespace repconv {
@@ -159,7 +159,7 @@ const Bfloat16Kernels* bfloat16AmxKernels() {
   // would be 43: Winograd's transforms reach less of that processor's peak than its estimate says, and no other choice is close.)
   constexpr double kTileCost = 30;
   static const Bfloat16Kernels kernels = {
-      "amx", kStep, 2, {0, kRows, kRows, 0}, kRows, 2, kPrefetchLines, kTileCost / kRows, {multiply<false>, multiply<true>}, bfloat16DotKernels()->narrow,
+      "amx", kStep, 2, {0, kRows, kRows, 0}, kRows, 2, kPrefetchLines, kTileCost / kRows, {multiply<false>, multiply<true>}, bfloat16DotKernels()->narrow, bfloat16DotKernels()->gather,
       begin, end};
   return &kernels;
 }

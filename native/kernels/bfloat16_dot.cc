@@ -50,7 +50,8 @@ void multiplyTile(const Bfloat16Tile& tile) {
     const uint16_t* in = strip.in + tile.runOffsets[run];
     const int length = tile.runLength;
 #pragma GCC unroll 2
-    for (int k = 0; k < length; k += 2) {
+    for (int next = 0; next < length; next += 2) {
+      const int k = next + 2 <= length ? next : length - 2;
       __m512i high[kVectors], low[kVectors];
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; v++) {
@@ -108,24 +109,41 @@ void multiply(Bfloat16Work&, const Bfloat16Tile& tile) {
   table.byVectors[tile.vectors][tile.strips[0].pixels](tile);
 }
 
-inline __attribute__((always_inline)) void narrowVector(uint16_t* high, uint16_t* low, __m512 x, __mmask16 lanes) {
-  const __m256i rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
-  _mm256_mask_storeu_epi16(high, lanes, rounded);
-  if (low == nullptr) return;
-  // (The forms with a mask: the others read an undefined register in GCC 12, which warns of it.)
-  const __m512i bits = _mm512_maskz_slli_epi32(0xffff, _mm512_maskz_cvtepu16_epi32(0xffff, rounded), 16);
-  const __m512i exponent = _mm512_set1_epi32(0x7f800000);
-  const __mmask16 isFinite = _mm512_cmpneq_epi32_mask(bits & exponent, exponent);
-  const __m512 rest = _mm512_maskz_sub_ps(isFinite, x, _mm512_castsi512_ps(bits));
-  _mm256_mask_storeu_epi16(low, lanes, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(rest)));
-}
-
 void narrow(uint16_t* high, uint16_t* low, const float* in, size_t size) {
   size_t i = 0;
   for (; i + kBfloat16Lanes <= size; i += kBfloat16Lanes) narrowVector(high + i, low == nullptr ? nullptr : low + i, _mm512_loadu_ps(in + i), 0xffff);
   if (i == size) return;
-  const __mmask16 lanes = static_cast<__mmask16>((1u << (size - i)) - 1);
+  const __mmask16 lanes = firstLanes(static_cast<int>(size - i));
   narrowVector(high + i, low == nullptr ? nullptr : low + i, _mm512_maskz_loadu_ps(lanes, in + i), lanes);
+}
+
+// What is left of a stretch, fewer than 32 elements, with zeros behind it. (16 at a time if they will do: fewer stores cross cache lines.)
+inline __attribute__((always_inline)) void copyRest(uint16_t* to, const uint16_t* from, int64_t size) {
+  if (size <= kBfloat16Lanes) {
+    const __mmask16 lanes = firstLanes(static_cast<int>(size));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_maskz_loadu_epi16(lanes, from));
+  } else {
+    const __mmask32 lanes = (__mmask32{1} << size) - 1;
+    _mm512_storeu_si512(to, _mm512_maskz_loadu_epi16(lanes, from));
+  }
+}
+
+// Whole vectors are stored, in order: what one writes too much, the next one overwrites.
+void gather(const Bfloat16Patches& patches) {
+  constexpr int64_t kLanes = 2 * kBfloat16Lanes;
+  const uint16_t* in = patches.in;
+  uint16_t* out = patches.out;
+  for (int64_t p = 0; p < patches.pixels; p++, in += patches.inPixel, out += patches.outPixel) {
+    // (A shorter pixel ends with the zeros of its last stretch.)
+    if (patches.outPixel >= kLanes) _mm512_storeu_si512(out + patches.outPixel - kLanes, _mm512_setzero_si512());
+    for (int64_t i = 0; i < patches.count; i++) {
+      const uint16_t* from = in + patches.offsets[i];
+      uint16_t* to = out + i * patches.size;
+      int64_t k = 0;
+      for (; k + kLanes <= patches.size; k += kLanes) _mm512_storeu_si512(to + k, _mm512_loadu_si512(from + k));
+      if (k < patches.size) copyRest(to + k, from + k, patches.size - k);
+    }
+  }
 }
 
 void nothing(Bfloat16Work&) {}
@@ -151,6 +169,7 @@ const Bfloat16Kernels* bfloat16DotKernels() {
                                               1.0,
                                               {multiply<false>, multiply<true>},
                                               narrow,
+                                              gather,
                                               nothing,
                                               nothing};
   return &kernels;

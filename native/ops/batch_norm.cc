@@ -49,7 +49,7 @@ class BatchNormTask : public Task {
   void run(const RunContext& context) const override {
     if (isNhwc_) {
       const float* residual = context.inputs[kResidual] != nullptr ? context.input(kResidual) : nullptr;
-      forRows(context.team, out_, [&](int64_t n, int64_t y) {
+      forRows(context.team, out_, [&](int64_t n, int64_t y, int) {
         float* out = out_.at(context.output(), n, y);
         context.kernels.affine({out, in_.at(context.input(kX), n, y), scale_, shift_, residual != nullptr ? residual_.at(residual, n, y) : nullptr,
                                 out_.W, out_.pixel, epilogue_.low(), epilogue_.high()});

@@ -21,7 +21,7 @@ class ImageBinaryTask : public Task {
 
   void run(const RunContext& context) const override {
     const bool isPerChannel = b_.H * b_.W == 1 && out_.H * out_.W != 1;
-    forRows(context.team, out_, [&](int64_t n, int64_t y) {
+    forRows(context.team, out_, [&](int64_t n, int64_t y, int) {
       float* out = out_.at(context.output(), n, y);
       const float* a = a_.at(context.input(0), n, y);
       const size_t size = static_cast<size_t>(out_.W * out_.pixel);
@@ -188,7 +188,7 @@ class ActivationTask : public Task {
       });
       return;
     }
-    forRows(context.team, out_, [&](int64_t n, int64_t y) {
+    forRows(context.team, out_, [&](int64_t n, int64_t y, int) {
       kernels.activate(epilogue_.activation, epilogue_.alpha, out_.at(context.output(), n, y), in_.at(context.input(0), n, y), static_cast<size_t>(out_.W * out_.pixel));
       clearBorder(out_, context.output(), n, y, y + 1);
     });

@@ -3,21 +3,26 @@
 
 #include "ops/operation.h"
 #include "ops/parallel.h"
+#include "ops/rounded_rows.h"
 
 namespace repconv {
 namespace {
 
 class LayoutTask : public Task {
  public:
-  LayoutTask(const Image& image, bool isToNhwc) : image_(image), isToNhwc_(isToNhwc) {}
+  LayoutTask(const Image& image, bool isToNhwc, const Bfloat16Kernels* bfloat16) : image_(image), isToNhwc_(isToNhwc), bfloat16_(bfloat16) {
+    memberScratchBytes = rowScratchBytes(image);
+  }
 
   void run(const RunContext& context) const override {
     const ptrdiff_t plane = image_.H * image_.W;
-    forRows(context.team, image_, [&](int64_t n, int64_t y) {
+    forRows(context.team, image_, [&](int64_t n, int64_t y, int member) {
       const ptrdiff_t planes = n * image_.C * plane + y * image_.W;
       if (isToNhwc_) {
-        context.kernels.interleave(image_.at(context.output(), n, y), image_.pixel, context.input(0) + planes, plane, image_.C, image_.W);
-        clearBorder(image_, context.output(), n, y, y + 1);
+        writeRow(image_, bfloat16_, context.outputs[0], n, y, context.scratch<float>(member), [&](float* row) {
+          context.kernels.interleave(row, image_.pixel, context.input(0) + planes, plane, image_.C, image_.W);
+        });
+        clearBorder(image_, context.outputs[0], n, y, y + 1);
       } else {
         context.kernels.deinterleave(context.output() + planes, plane, image_.at(context.input(0), n, y), image_.pixel, image_.C, image_.W);
       }
@@ -27,6 +32,7 @@ class LayoutTask : public Task {
  private:
   Image image_;
   bool isToNhwc_;
+  const Bfloat16Kernels* bfloat16_;
 };
 
 // toNhwc: [N, C, H, W] plain → nhwc. toPlain: the way back.
@@ -41,9 +47,10 @@ class ChangeLayout : public Operation {
   }
   bool acceptsTight(size_t) const override { return true; }
   bool producesTight() const override { return true; }
+  bool storesRounded(const PlanContext&) const override { return kToNhwc; }
   bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
-    return std::unique_ptr<Task>(new LayoutTask(kToNhwc ? *context.outputImages[0] : *context.inputImages[0], kToNhwc));
+    return std::unique_ptr<Task>(new LayoutTask(kToNhwc ? *context.outputImages[0] : *context.inputImages[0], kToNhwc, context.bfloat16));
   }
 };
 

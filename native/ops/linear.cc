@@ -1,4 +1,5 @@
 // linear: rows of a plain value times a weight [O, F], plus a bias: the register tile with rows as pixels.
+#include "ops/conv/conv.h"
 #include "ops/grid.h"
 #include "ops/operation.h"
 #include "ops/parallel.h"
@@ -86,16 +87,42 @@ class Linear : public Operation {
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     const float *weight = context.constant(1), *bias = context.constant(2);
     if (weight == nullptr || (context.types->input(2) != nullptr && bias == nullptr)) return failure(Code::unsupported, "linear: weight and bias must be constants");
-    const int64_t outputs = context.types->inputs[1]->shape[0], features = context.types->inputs[1]->shape[1];
+    const int64_t outputs = context.types->inputs[1]->shape[0], features = context.types->inputs[1]->shape[1], rows = context.types->inputs[0]->size() / features;
+    // bfloat16 halves what is read of the weights, which is what a few rows cost. (Pairs of bfloat16 are as long as float32.)
+    if (context.precision == Precision::bfloat16 && context.bfloat16 != nullptr) return planBfloat16(context, rows, features, outputs);
     PanelPlan plan = planPanels(context.kernels, 1, outputs, features);
     Result<const void*> packed = context.packed("linear", plan.sizeBytes(), [&](void* to) {
       packPanels(context.kernels, plan, [=](int64_t o, int64_t k) { return weight[o * features + k]; }, bias, static_cast<float*>(to));
     });
     if (!packed.isOk()) return packed.status();
-    return std::unique_ptr<Task>(new LinearTask(context.types->inputs[0]->size() / features, features, outputs, std::move(plan), static_cast<const float*>(packed.value()), epilogue_));
+    return std::unique_ptr<Task>(new LinearTask(rows, features, outputs, std::move(plan), static_cast<const float*>(packed.value()), epilogue_));
   }
 
  private:
+  // As a 1×1 convolution over one row of pixels, each a row's features.
+  Result<std::unique_ptr<Task>> planBfloat16(const PlanContext& context, int64_t rows, int64_t features, int64_t outputs) const {
+    ConvGeometry geometry{};
+    geometry.attributes.epilogue = epilogue_;
+    geometry.N = geometry.H = geometry.K = geometry.L = geometry.outH = 1;
+    geometry.C = features;
+    geometry.O = outputs;
+    geometry.W = geometry.outW = rows;
+    const auto rowOf = [rows](int64_t channels) {
+      Image image;
+      image.N = image.H = 1;
+      image.C = image.pixel = channels;
+      image.W = rows;
+      image.row = image.image = rows * channels;
+      return image;
+    };
+    Result<std::unique_ptr<Task>> task = kBfloat16Conv.plan({context, geometry, rowOf(features), rowOf(outputs), nullptr, context.constant(1), context.constant(2)});
+    if (task.isOk()) {
+      task.value()->algorithm = kBfloat16Conv.name;
+      task.value()->macs = geometry.macs();
+    }
+    return task;
+  }
+
   Epilogue epilogue_;
 };
 

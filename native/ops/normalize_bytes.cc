@@ -7,6 +7,7 @@
 // no faster: two divisions cost what two loads do.)
 #include "ops/operation.h"
 #include "ops/parallel.h"
+#include "ops/rounded_rows.h"
 
 namespace repconv {
 namespace {
@@ -24,20 +25,25 @@ void convertRow(float* out, ptrdiff_t pixel, const uint8_t* in, const float* tab
 
 class NormalizeTask : public Task {
  public:
-  NormalizeTask(const Image& image, const float* table) : image_(image), table_(table) {}
+  NormalizeTask(const Image& image, const float* table, const Bfloat16Kernels* bfloat16) : image_(image), table_(table), bfloat16_(bfloat16) {
+    memberScratchBytes = rowScratchBytes(image);
+  }
 
   void run(const RunContext& context) const override {
     const uint8_t* bytes = static_cast<const uint8_t*>(context.inputs[0]);
     const auto convert = image_.C == 3 ? convertRow<3> : image_.C == 1 ? convertRow<1> : convertRow<0>;
-    forRows(context.team, image_, [&](int64_t n, int64_t y) {
-      convert(image_.at(context.output(), n, y), image_.pixel, bytes + (n * image_.H + y) * image_.W * image_.C, table_, image_.C, image_.W);
-      clearBorder(image_, context.output(), n, y, y + 1);
+    forRows(context.team, image_, [&](int64_t n, int64_t y, int member) {
+      writeRow(image_, bfloat16_, context.outputs[0], n, y, context.scratch<float>(member), [&](float* row) {
+        convert(row, image_.pixel, bytes + (n * image_.H + y) * image_.W * image_.C, table_, image_.C, image_.W);
+      });
+      clearBorder(image_, context.outputs[0], n, y, y + 1);
     });
   }
 
  private:
   Image image_;
   const float* table_;
+  const Bfloat16Kernels* bfloat16_;
 };
 
 class NormalizeBytes : public Operation {
@@ -57,7 +63,7 @@ class NormalizeBytes : public Operation {
   bool reads(size_t index, DType dtype) const override { return dtype == (index == 0 ? DType::uint8 : DType::float32); }
   bool packs(size_t index) const override { return index > 0; }
   bool producesTight() const override { return true; }
-
+  bool storesRounded(const PlanContext&) const override { return true; }
   bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     const float *mean = context.constant(1), *deviation = context.constant(2);
@@ -70,7 +76,7 @@ class NormalizeBytes : public Operation {
       }
     });
     if (!table.isOk()) return table.status();
-    auto task = std::make_unique<NormalizeTask>(image, static_cast<const float*>(table.value()));
+    auto task = std::make_unique<NormalizeTask>(image, static_cast<const float*>(table.value()), context.bfloat16);
     task->algorithm = "table";
     return std::unique_ptr<Task>(std::move(task));
   }

@@ -100,8 +100,8 @@ class Operation {
   virtual ~Operation() = default;
   // Whether the types go together: the guard behind which everything trusts.
   virtual Status check(const StepTypes& types) const = 0;
-  // Zeros wanted around nhwc input `index`.
-  virtual Border border(const StepTypes& /*types*/, size_t /*index*/) const { return {}; }
+  // Zeros wanted around nhwc input `index`. The context knows no images yet.
+  virtual Border border(const PlanContext& /*context*/, size_t /*index*/) const { return {}; }
   // Whether nhwc input `index` may come with unrounded channels (layOut's isTight).
   virtual bool acceptsTight(size_t /*index*/) const { return false; }
   // Whether a constant input `index` is read while planning only, and not again by the task.
@@ -115,6 +115,10 @@ class Operation {
   virtual bool isInPlace(size_t /*index*/) const { return false; }
   // Whether the nhwc output may have unrounded channels.
   virtual bool producesTight() const { return false; }
+  // How nhwc input `index` is read: stored so, it gives the same result. The context knows no images yet.
+  virtual Format readsAs(const PlanContext& /*context*/, size_t /*index*/) const { return Format::float32; }
+  // Whether the nhwc output may be stored in a format other than float32.
+  virtual bool storesRounded(const PlanContext& /*context*/) const { return false; }
   virtual Result<std::unique_ptr<Task>> plan(const PlanContext& context) const = 0;
 };
 

@@ -31,7 +31,7 @@ class PadTask : public Task {
       : in_(*context.inputImages[0]), out_(*context.outputImages[0]), top_(padding[0]), left_(padding[1]), mode_(mode), value_(value) {}
 
   void run(const RunContext& context) const override {
-    forRows(context.team, out_, [&](int64_t n, int64_t y) {
+    forRows(context.team, out_, [&](int64_t n, int64_t y, int) {
       float* to = out_.at(context.output(), n, y);
       const int64_t row = source(y - top_, in_.H, mode_);
       for (int64_t x = 0; x < out_.W; x++) {

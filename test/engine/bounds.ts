@@ -21,8 +21,11 @@ export function boundsOf(c: OperatorCase, inputs: readonly (Tensor | null)[], ex
   return expected.map((e) => e.data.map((y) => factor * unit * Math.max(1, Math.abs(y))));
 }
 
-/** Relative error of a product in bfloat16. A part is off by 2⁻⁹ at most; of two parts the second one is, and the product of the second parts is left out. */
-export const productError = { bfloat16: 2 ** -8 + 2 ** -18, bfloat16x3: 3 * 2 ** -18 + 2 ** -26 } as const;
+/**
+ * Relative error of a product in bfloat16. Of 8 bits the first is always set, so a part is off by 2⁻⁸ of itself at most (1 + 2⁻⁸ becomes 1); of two parts the
+ * second one is, which is 2⁻⁸ of the first, and the product of the second parts is left out.
+ */
+export const productError = { bfloat16: 2 ** -7 + 2 ** -16, bfloat16x3: 3 * 2 ** -16 + 2 ** -24 } as const;
 
 /** The largest allowed error of a sum of n products in bfloat16, relative to Σ|x||w|. */
 export function bfloat16Bound(precision: keyof typeof productError, products: number): number {

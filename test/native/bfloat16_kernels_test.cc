@@ -46,9 +46,9 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
   constexpr int kLanes = kBfloat16Lanes;
   const int width = c.vectors * kLanes, stored = width - kLanes + c.lastLanes, parts = c.isSplit ? 2 : 1;
   const int steps = (c.length + kernels.stepLength - 1) / kernels.stepLength;
-  const ptrdiff_t pixelStride = 2 * random.between(0, 24);
+  const ptrdiff_t pixelStride = random.between(0, 48);
   std::vector<ptrdiff_t> offsets;
-  for (int r = 0; r < c.runs; r++) offsets.push_back(2 * random.between(-5, 12));
+  for (int r = 0; r < c.runs; r++) offsets.push_back(random.between(-10, 24));
   const ptrdiff_t least = *std::min_element(offsets.begin(), offsets.end()), most = *std::max_element(offsets.begin(), offsets.end());
   const auto draw = [&] {
     if (c.isInteger) return static_cast<float>(c.isSplit ? random.between(-300, 300) : random.between(-8, 8));
@@ -152,7 +152,7 @@ Difference compareTiles(const Bfloat16Kernels& kernels, int vectors, bool isSpli
     c.pixels[0] = i < most ? i + 1 : random.between(1, most);
     c.pixels[1] = kernels.strips > 1 && random.chance(60) ? random.between(1, most) : 0;
     c.runs = random.between(1, 3);
-    c.length = kernels.stepLength + 2 * random.between(0, 20);
+    c.length = kernels.stepLength + random.between(0, 40);
     c.hasResidual = random.chance(50);
     c.isClamped = isInteger && random.chance(50);
     // Whole numbers are exact; other sums differ by their rounding only.

@@ -1,6 +1,7 @@
 #include "programs.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace repconv::test {
 
@@ -356,6 +357,14 @@ std::vector<Isa> usableIsas() {
     }
   }
   return isas;
+}
+
+bool isSame(const Outputs& a, const Outputs& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); i++) {
+    if (a[i].size() != b[i].size() || (!a[i].empty() && std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0)) return false;
+  }
+  return true;
 }
 
 }  // namespace repconv::test

@@ -62,6 +62,9 @@ std::vector<unsigned char> memoryOf(const Description& description, size_t index
 
 using Outputs = std::vector<std::vector<float>>;
 
+// Bit for bit.
+bool isSame(const Outputs& a, const Outputs& b);
+
 struct Way {
   Isa isa = Isa::scalar;
   int threads = 1;

@@ -6,14 +6,6 @@
 namespace repconv::test {
 namespace {
 
-bool isIdentical(const Outputs& a, const Outputs& b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); i++) {
-    if (a[i].size() != b[i].size() || (!a[i].empty() && std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0)) return false;
-  }
-  return true;
-}
-
 const std::vector<std::string> kConvs = {"", "direct", "im2col", "pointwise", "depthwise"};
 
 }  // namespace
@@ -30,7 +22,7 @@ TEST("a program computes the same bits in one arena as with every value in guard
       Result<Outputs> session = runSession(program, way, inputs);
       CHECK(guarded.isOk(), "guarded: %s", guarded.status().message().c_str());
       CHECK(session.isOk(), "session: %s", session.status().message().c_str());
-      if (guarded.isOk() && session.isOk()) CHECK(isIdentical(guarded.value(), session.value()), "the arena changes the result");
+      if (guarded.isOk() && session.isOk()) CHECK(isSame(guarded.value(), session.value()), "the arena changes the result");
     }
   }
 }
@@ -46,7 +38,7 @@ TEST("a program computes the same bits on 1 to 4 threads") {
       CHECK(one.isOk(), "%s", one.status().message().c_str());
       for (int threads = 2; one.isOk() && threads <= 4; threads++) {
         Result<Outputs> more = runSession(program, {isa, threads, ""}, inputs);
-        CHECK(more.isOk() && isIdentical(one.value(), more.value()), "%d threads change the result", threads);
+        CHECK(more.isOk() && isSame(one.value(), more.value()), "%d threads change the result", threads);
       }
     }
   }
@@ -66,7 +58,7 @@ TEST("a batch in parts computes the same bits as the whole batch, and as each va
                       parts = runSession(program, {.isa = isa, .threads = threads, .conv = "", .partBytes = 0}, inputs);
       CHECK(whole.isOk() && parts.isOk() && guarded.isOk(), "%s", parts.status().message().c_str());
       if (!whole.isOk() || !parts.isOk() || !guarded.isOk()) continue;
-      CHECK(isIdentical(whole.value(), parts.value()) && isIdentical(guarded.value(), parts.value()), "parts change the result");
+      CHECK(isSame(whole.value(), parts.value()) && isSame(guarded.value(), parts.value()), "parts change the result");
       Result<Program> read = program.read();
       Result<std::shared_ptr<Session>> session = Session::make(std::move(read.value()), {.isa = isa, .threads = threads, .conv = "", .partBytes = 0});
       cut += session.value()->prepare(program.shapes(), program.shapes()).value()->parts().count > 1;

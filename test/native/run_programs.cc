@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "executor/images.h"
 #include "guarded.h"
 #include "programs.h"
 
@@ -52,7 +53,9 @@ class GuardedRun {
     if (!program.isOk()) return program.status();
     if (Status status = program.value().check(); !status.isOk()) return status;
     for (const DescribedValue& value : d_.values) types_.push_back({value.dtype, value.layout, value.shape});
-    layOutImages(program.value());
+    Result<std::vector<Image>> images = layOutImages(program.value(), types_, types_, choices());
+    if (!images.isOk()) return images.status();
+    images_ = std::move(images.value());
     placeValues(program.value(), inputs);
     ThreadPool pool;
     if (Status status = pool.ensureThreads(way_.threads); !status.isOk()) return status;
@@ -69,32 +72,7 @@ class GuardedRun {
   }
 
  private:
-  StepTypes typesOf(const ProgramStep& step) const {
-    StepTypes types;
-    for (int input : step.inputs) types.inputs.push_back(input == kNoValue ? nullptr : &types_[static_cast<size_t>(input)]);
-    for (int output : step.outputs) types.outputs.push_back(&types_[static_cast<size_t>(output)]);
-    return types;
-  }
-
-  void layOutImages(const Program& program) {
-    std::vector<Border> borders(types_.size());
-    std::vector<bool> isTight(types_.size());
-    for (const ProgramStep& step : program.steps) {
-      for (int output : step.outputs) isTight[static_cast<size_t>(output)] = step.operation->producesTight();
-    }
-    for (const ProgramStep& step : program.steps) {
-      for (size_t i = 0; i < step.inputs.size(); i++) {
-        if (step.inputs[i] == kNoValue) continue;
-        const size_t value = static_cast<size_t>(step.inputs[i]);
-        borders[value].include(step.operation->border(typesOf(step), i));
-        isTight[value] = isTight[value] && step.operation->acceptsTight(i);
-      }
-    }
-    images_.resize(types_.size());
-    for (size_t v = 0; v < types_.size(); v++) {
-      if (types_[v].layout == Layout::nhwc) images_[v] = layOut(types_[v], borders[v], isTight[v]);
-    }
-  }
+  PlanContext choices() const { return {kernelTable(way_.isa), way_.threads, nullptr, nullptr, {}, {}, {}, way_.conv, {}, way_.precision, way_.bfloat16}; }
 
   void* place(size_t bytes) {
     // Not zero, and not a number anyone would take for a result.
@@ -131,10 +109,10 @@ class GuardedRun {
 
   Status runStep(const Program& program, size_t index, ThreadPool& pool) {
     const ProgramStep& step = program.steps[index];
-    const StepTypes types = typesOf(step);
-    const KernelTable& kernels = kernelTable(way_.isa);
+    const StepTypes types = step.typesOf(types_);
     if (Status status = step.operation->check(types); !status.isOk()) return status;
-    PlanContext context{kernels, way_.threads, &types, &types, {}, {}, {}, way_.conv, {}, way_.precision, way_.bfloat16};
+    PlanContext context = choices();
+    context.types = context.largest = &types;
     std::vector<void*> inputs, outputs;
     for (int input : step.inputs) {
       context.inputImages.push_back(input == kNoValue ? nullptr : &images_[static_cast<size_t>(input)]);
@@ -157,7 +135,7 @@ class GuardedRun {
     char* members = static_cast<char*>(place(static_cast<size_t>(way_.threads) * task.value()->memberScratchBytes));
     inputs.resize(std::max(inputs.size(), kMostInputs), nullptr);
     Team team(pool, way_.threads);
-    task.value()->run({team, kernels, inputs.data(), outputs.data(), shared, members, task.value()->memberScratchBytes});
+    task.value()->run({team, context.kernels, inputs.data(), outputs.data(), shared, members, task.value()->memberScratchBytes});
     return Status();
   }
 

@@ -29,13 +29,15 @@ const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const PlanContext&
     if (algorithm->precision != Precision::float32 && (algorithm->precision != context.precision || context.bfloat16 == nullptr)) continue;
     if (!algorithm->fits(geometry)) continue;
     if (context.forcedConv == algorithm->name) {
-      *why = "forced";
+      if (why != nullptr) *why = "forced";
       return *algorithm;
     }
     const double cost = algorithm->cost(geometry, context);
-    char text[64];
-    std::snprintf(text, sizeof text, "%s%s %.3g", why->empty() ? "" : ", ", algorithm->name, cost);
-    *why += text;
+    if (why != nullptr) {
+      char text[64];
+      std::snprintf(text, sizeof text, "%s%s %.3g", why->empty() ? "" : ", ", algorithm->name, cost);
+      *why += text;
+    }
     // The first of equals: the more special one stands first.
     if (best == nullptr || cost < bestCost) {
       best = algorithm;

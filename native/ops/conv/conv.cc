@@ -38,7 +38,22 @@ class Conv2d : public Operation {
     return Status();
   }
 
-  Border border(const StepTypes& types, size_t index) const override { return index == kImage ? geometry(types).border() : Border{}; }
+  Border border(const PlanContext& context, size_t index) const override {
+    if (index != kImage) return {};
+    Border border = geometry(*context.types).border();
+    // A register tile of bfloat16 reads all its pixels, however many there are to be computed.
+    if (readsAs(context, index) != Format::float32) border.tail = (context.bfloat16->pixelStep - 1) * attributes_.stride[1];
+    return border;
+  }
+
+  Format readsAs(const PlanContext& context, size_t index) const override {
+    return index == kImage ? chooseConv(geometry(*context.largest), context, nullptr).format : Format::float32;
+  }
+  // Activations that are no clamp are a second pass, over float32; and of several groups' vectors none may end where the pixel does.
+  bool storesRounded(const PlanContext& context) const override {
+    const bool isFilled = attributes_.groups == 1 || geometry(*context.types).O % kChannelBlock == 0;
+    return isFilled && attributes_.epilogue.isClamp() && readsAs(context, kImage) != Format::float32;
+  }
 
   bool acceptsTight(size_t index) const override { return index == kImage; }
   bool isPerImage() const override { return true; }

@@ -48,6 +48,8 @@ struct ConvAlgorithm {
   Result<std::unique_ptr<Task>> (*plan)(const ConvPlan& plan);
   // What the session must have been asked to compute in.
   Precision precision = Precision::float32;
+  // How it reads its image.
+  Format format = Format::float32;
 };
 
 extern const ConvAlgorithm kPointwiseConv;
@@ -62,7 +64,7 @@ extern const ConvAlgorithm kBfloat16x3Conv;
 // Whether there is an algorithm of this name to force.
 Status checkConvName(const std::string& name);
 
-// The cheapest that fits, or the forced one; `why` says what was compared.
+// The cheapest that fits, or the forced one; `why`, if given, says what was compared.
 const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const PlanContext& context, std::string* why);
 
 // Cost of `pixels` outputs in a row of tiles, per product (k).

@@ -68,7 +68,7 @@ class TransposeTask : public Task {
   }
 
   void run(const RunContext& context) const override {
-    forRows(context.team, out_, [&](int64_t n, int64_t y) {
+    forRows(context.team, out_, [&](int64_t n, int64_t y, int) {
       const auto row = std::lower_bound(phases_.rows.begin(), phases_.rows.end(), y % a_.stride[0]);
       const bool hasTaps = row != phases_.rows.end() && *row == y % a_.stride[0];
       if (hasGaps_ || !hasTaps) compute(context, phases_.bias, context.input(0), n, y, 0, 1);
@@ -131,9 +131,10 @@ class ConvTranspose2d : public Operation {
     return isRight ? Status() : failure(Code::shape, "convTranspose2d: input, weight and output do not go together");
   }
 
-  Border border(const StepTypes& types, size_t index) const override {
+  Border border(const PlanContext& context, size_t index) const override {
     Border border;
     if (index != 0) return border;
+    const StepTypes& types = *context.types;
     int before[2] = {0, 0}, after[2] = {0, 0};
     for (int axis = 0; axis < 2; axis++) {
       const int64_t extent = types.inputs[0]->shape[axis + 2], positions = types.outputs[0]->shape[axis + 2];
