@@ -14,7 +14,8 @@ export interface CompileOptions {
   /** Names of the outputs; default: those the model gives, or `output`. */
   readonly outputs?: readonly string[];
   /**
-   * What convolutions of at least 32 channels (in each group) may be computed in; everything else, and all that lies between layers, stays float32.
+   * What convolutions (of several groups: with at least 32 channels in each) may be computed in, and in `bfloat16` linear layers too; everything else is
+   * float32. What lies between two such convolutions is stored as they would round it, which changes no bit.
    *
    * | precision    | products                                            | error over RepVGG-A0 (relative, root mean square) |
    * |--------------|-----------------------------------------------------|---------------------------------------------------|

@@ -56,17 +56,22 @@ void begin(Bfloat16Work& work) {
   asm volatile("ldtilecfg %0" ::"m"(kConfig) : "memory");
 }
 
-// Stores pixel p of the pending tile, counted over its strips. Sums go to memory while the next tile is multiplied: done at once, that cost 29 % of
-// a layer of 192 channels at 14×14 (62 µs in place of 44), done a pixel at each step it costs half (prototype; Xeon, Sapphire Rapids class).
-void finishPixel(const Bfloat16Work& work, int p) {
+// Stores pixels begin … end − 1 of the pending tile, counted over its strips. Sums go to memory while the next tile is multiplied: done at once, that
+// cost 29 % of a layer of 192 channels at 14×14 (62 µs in place of 44), done a pixel at each step it costs half (prototype; Xeon, Sapphire Rapids class).
+void finishPixels(const Bfloat16Work& work, int begin, int end) {
   const Bfloat16Tile& tile = work.pending;
-  const int s = p >= tile.strips[0].pixels, inStrip = s ? p - tile.strips[0].pixels : p;
-  const float* sums = work.sums[work.next ^ 1][s * kRows + inStrip];
-  for (int v = 0; v < tile.vectors; v++) finishVector(tile, tile.strips[s], inStrip, v, _mm512_load_ps(sums + v * kBfloat16Lanes));
+  finishAs(tile, [&](const auto& finish) __attribute__((always_inline)) {
+    const int first = tile.strips[0].pixels;
+    const auto& sums = work.sums[work.next ^ 1];
+    for (int p = begin; p < end; p++) {
+      const int s = p >= first, inStrip = s ? p - first : p;
+      for (int v = 0; v <= finish.last; v++) finish.vector(tile.strips[s], inStrip, v, _mm512_load_ps(sums[s * kRows + inStrip] + v * kBfloat16Lanes));
+    }
+  });
 }
 
 void end(Bfloat16Work& work) {
-  for (int p = 0; p < work.pendingPixels; p++) finishPixel(work, p);
+  finishPixels(work, 0, work.pendingPixels);
   // Threads carry no tiles between tasks: the operating system would save and restore 8 KB for each.
   asm volatile("tilerelease" ::: "memory");
 }
@@ -101,12 +106,18 @@ void multiplyTile(Bfloat16Work& work, const Bfloat16Tile& tile) {
   const uint16_t* weights = tile.weights;
   const ptrdiff_t strideBytes = tile.pixelStride * static_cast<ptrdiff_t>(sizeof(uint16_t)), lowPlane = tile.lowPlane;
   const uint16_t* prefetch = tile.prefetch;
+  // Some at each step.
+  const int steps = tile.runCount * ((tile.runLength + kStep - 1) / kStep), perStep = (work.pendingPixels + steps - 1) / steps;
   int finished = 0;
   for (int run = 0; run < tile.runCount; run++) {
     const uint16_t* const in[2] = {tile.strips[0].in + tile.runOffsets[run], tile.strips[kStrips - 1].in + tile.runOffsets[run]};
     for (int k = 0; k < tile.runLength; k += kStep) {
       const ptrdiff_t at = k + kStep <= tile.runLength ? k : tile.runLength - kStep;
-      if (finished < work.pendingPixels) finishPixel(work, finished++);
+      if (finished < work.pendingPixels) {
+        const int until = finished + perStep < work.pendingPixels ? finished + perStep : work.pendingPixels;
+        finishPixels(work, finished, until);
+        finished = until;
+      }
       for (int line = 0; line < kPrefetchLines * (kIsSplit ? 2 : 1); line++, prefetch += 2 * kBfloat16Lanes) __builtin_prefetch(prefetch, 0, 2);
       loadWeights<kVectors>(weights, kRowBytes);
       if constexpr (kIsSplit) {
@@ -122,7 +133,6 @@ void multiplyTile(Bfloat16Work& work, const Bfloat16Tile& tile) {
       weights += kRow * kRows;
     }
   }
-  while (finished < work.pendingPixels) finishPixel(work, finished++);
   constexpr ptrdiff_t kSumBytes = sizeof work.sums[0][0];
   float(*sums)[2 * kBfloat16Lanes] = work.sums[work.next];
   storeTile<0>(sums[0], kSumBytes);

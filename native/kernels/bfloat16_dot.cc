@@ -77,11 +77,13 @@ void multiplyTile(const Bfloat16Tile& tile) {
       weights += kLine * kVectors * kParts;
     }
   }
+  finishAs(tile, [&](const auto& finish) __attribute__((always_inline)) {
 #pragma GCC unroll 16
-  for (int p = 0; p < kPixels; p++) {
+    for (int p = 0; p < kPixels; p++) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; v++) finishVector(tile, strip, p, v, sum[p][v]);
-  }
+      for (int v = 0; v < kVectors; v++) finish.vector(strip, p, v, sum[p][v]);
+    }
+  });
 }
 
 using TileFunction = void (*)(const Bfloat16Tile& tile);
@@ -117,20 +119,29 @@ void narrow(uint16_t* high, uint16_t* low, const float* in, size_t size) {
   narrowVector(high + i, low == nullptr ? nullptr : low + i, _mm512_maskz_loadu_ps(lanes, in + i), lanes);
 }
 
-// What is left of a stretch, fewer than 32 elements, with zeros behind it. (16 at a time if they will do: fewer stores cross cache lines.)
-inline __attribute__((always_inline)) void copyRest(uint16_t* to, const uint16_t* from, int64_t size) {
-  if (size <= kBfloat16Lanes) {
-    const __mmask16 lanes = firstLanes(static_cast<int>(size));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_maskz_loadu_epi16(lanes, from));
-  } else {
-    const __mmask32 lanes = (__mmask32{1} << size) - 1;
-    _mm512_storeu_si512(to, _mm512_maskz_loadu_epi16(lanes, from));
+// Pixels of at most a vector: its stretches come together in a register. (Lanes outside a mask are not read.)
+template <int kCount>
+void gatherShort(const Bfloat16Patches& patches) {
+  const uint16_t* in[kCount];
+  __mmask32 lanes[kCount];
+  for (int i = 0; i < kCount; i++) {
+    in[i] = patches.in + patches.offsets[i] - i * patches.size;
+    lanes[i] = ((__mmask32{1} << patches.size) - 1) << (i * patches.size);
+  }
+  uint16_t* out = patches.out;
+  for (int64_t p = 0; p < patches.pixels; p++, out += patches.outPixel) {
+    __m512i value = _mm512_setzero_si512();
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; i++) value = _mm512_mask_loadu_epi16(value, lanes[i], in[i] + p * patches.inPixel);
+    _mm512_storeu_si512(out, value);
   }
 }
 
 // Whole vectors are stored, in order: what one writes too much, the next one overwrites.
 void gather(const Bfloat16Patches& patches) {
   constexpr int64_t kLanes = 2 * kBfloat16Lanes;
+  // Three rows of taps, as most first layers have.
+  if (patches.count == 3 && 3 * patches.size <= kLanes) return gatherShort<3>(patches);
   const uint16_t* in = patches.in;
   uint16_t* out = patches.out;
   for (int64_t p = 0; p < patches.pixels; p++, in += patches.inPixel, out += patches.outPixel) {
@@ -141,7 +152,8 @@ void gather(const Bfloat16Patches& patches) {
       uint16_t* to = out + i * patches.size;
       int64_t k = 0;
       for (; k + kLanes <= patches.size; k += kLanes) _mm512_storeu_si512(to + k, _mm512_loadu_si512(from + k));
-      if (k < patches.size) copyRest(to + k, from + k, patches.size - k);
+      const __mmask32 lanes = (__mmask32{1} << (patches.size - k)) - 1;
+      if (lanes != 0) _mm512_storeu_si512(to + k, _mm512_maskz_loadu_epi16(lanes, from + k));
     }
   }
 }

@@ -43,7 +43,8 @@ Image layOut(const ValueType& type, Format format, const Border& border, bool is
   const auto elements = [format](size_t bytes) { return static_cast<ptrdiff_t>(bytes / elementBytes(format)); };
   const int64_t rows = border.top + image.H + border.bottom;
   if (rows > 1 && !border.isNone() && image.row % elements(4096) == 0) image.row += elements(kCacheLineBytes);
-  const ptrdiff_t plane = roundUp(rows * image.row + border.tail * image.pixel, elements(kCacheLineBytes));
+  ptrdiff_t plane = roundUp(rows * image.row + border.tail * image.pixel, elements(kCacheLineBytes));
+  if (planesOf(format) > 1 && plane % elements(4096) == 0) plane += elements(kCacheLineBytes);
   image.image = planesOf(format) * plane;
   image.low = image.image - plane;
   image.origin = border.top * image.row + border.left * image.pixel;

@@ -6,11 +6,15 @@ import { describe, expect, it } from 'vitest';
 import { nativeAddon } from '../../lib/engine/addon.js';
 import { nativeReading } from '../../lib/engine/eager.js';
 import { compile, compileSync, createRepVGG, isIdentical, Random, referenceForward, Tensor } from '../../lib/index.js';
+import { ReLU6, SiLU } from '../../lib/nn/layers/activations.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
+import { Linear } from '../../lib/nn/layers/linear.js';
 import { conv2d } from '../../lib/ops/conv2d.js';
+import { linear } from '../../lib/ops/linear.js';
 import { attributesOf, caseLine, inputsOf, type OperatorCase, referenceOf } from '../cases/case.js';
 import { convCases, operatorCaseOf } from '../cases/convCases.js';
+import { operatorCases } from '../cases/operatorCases.js';
 import { expectRefusal } from '../cases/refusal.js';
 import { bfloat16Bound, relativeRms } from './bounds.js';
 
@@ -27,6 +31,7 @@ const networkError = { bfloat16: 2e-2, bfloat16x3: 5e-5 } as const;
 const cases = convCases
   .filter(({ weight, options: { groups = 1 } }) => groups === 1 || (weight[1] >= 32 && weight[1] % 2 === 0))
   .map(operatorCaseOf);
+const linearCases = operatorCases.filter(({ operator }) => operator === 'linear');
 
 const random = new Random(23);
 const normal = (shape: readonly number[], scale = 1): Tensor =>
@@ -122,6 +127,50 @@ describe.runIf(kernel !== '').each(precisions)('%s', (precision) => {
     expect(session.settings.precision).toBe(precision);
     const narrow = compileSync(new Conv2d(16, 64, 3, { groups: 2 }), { inputs: { x: [1, 16, 33, 33] }, precision, conv: precision });
     expect(narrow.describe().filter(({ algorithm }) => algorithm === precision)).toEqual([]);
+  });
+});
+
+describe.runIf(kernel !== '')('linear layers', () => {
+  const compute = (c: OperatorCase, inputs: readonly (Tensor | null)[]): Tensor =>
+    nativeReading({ threads: 2, precision: 'bfloat16' }).apply(linear, inputs, attributesOf(c) as never)[0];
+
+  it.each(linearCases.map((c) => [c.name, c] as const))(
+    'in bfloat16 are exact on small whole numbers, and within their rounding: %s',
+    (_, c) => {
+      const whole = inputsOf(c, 'integers');
+      expect(isIdentical(compute(c, whole), referenceOf(c, whole)[0].to('float32')), caseLine(c)).toBe(true);
+      const inputs = inputsOf(c, 'normal');
+      const [expected] = referenceOf(c, inputs);
+      const [magnitude] = referenceOf(
+        c,
+        inputs.map((input) => input && new Tensor('float32', input.shape, input.data.map(Math.abs))),
+      );
+      const result = compute(c, inputs);
+      const bound = bfloat16Bound('bfloat16', (inputs[1] as Tensor).shape[1]);
+      const beyond = result.data.findIndex((y, i) => !(Math.abs(y - expected.data[i]) <= bound * magnitude.data[i]));
+      expect(beyond, `${caseLine(c)}: ${result.data[beyond]} for ${expected.data[beyond]}`).toBe(-1);
+      expect(relativeRms(result, expected)).toBeLessThan(networkError.bfloat16);
+    },
+  );
+
+  it('are in bfloat16 what describe() says, and in no other precision', () => {
+    for (const precision of ['float32', 'bfloat16x3', 'bfloat16'] as const) {
+      const session = compileSync(new Linear(40, 30), { inputs: { x: ['N', 40] }, precision });
+      const [{ algorithm, macs }] = session.describe().filter(({ operation }) => operation === 'linear');
+      expect(algorithm === 'bfloat16').toBe(precision === 'bfloat16');
+      expect(macs).toBe(8 * 40 * 30);
+    }
+  });
+
+  it('take activations in bfloat16 that are no clamp', () => {
+    const x = normal([9, 40]);
+    const layer = new Linear(40, 30);
+    for (const activation of [new SiLU(), new ReLU6()]) {
+      const model = new Sequential(layer, activation);
+      const session = compileSync(model, { inputs: { x: [9, 40] }, maxBatch: 9, precision: 'bfloat16' });
+      expect(session.describe()).toHaveLength(1);
+      expect(relativeRms(session.runSync(x).output, referenceForward(model, x))).toBeLessThan(networkError.bfloat16);
+    }
   });
 });
 

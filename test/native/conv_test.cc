@@ -196,7 +196,8 @@ TEST("bfloat16 convolutions are exact on whole numbers of 8 bits, of 16 in two p
 }
 
 // A convolution of `image`, an nhwc value, with weights drawn anew.
-int appendConv(Description& d, int image, const Geometry& g, int residual, const char* activation, std::vector<float> weight, std::vector<float> bias) {
+int appendConv(Description& d, int image, const Geometry& g, int residual, const char* activation, std::vector<float> weight,
+               std::vector<float> bias) {
   std::vector<Attribute> attributes = {numbers("stride", {double(g.stride[0]), double(g.stride[1])}),
                                        numbers("dilation", {double(g.dilation[0]), double(g.dilation[1])}),
                                        numbers("padding", {double(g.padding[0]), double(g.padding[1]), double(g.padding[2]), double(g.padding[3])}),
@@ -225,8 +226,8 @@ TEST("what a bfloat16 convolution leaves rounded for the next one is what the ne
         return data;
       };
       const auto weightsOf = [&](const Geometry& g) { return reals(int64_t{g.O} * (g.C / g.groups) * g.K * g.L, 0.25f); };
-      const std::vector<float> image = reals(int64_t{first.N} * first.C * first.H * first.W, 4.0f), weights[2] = {weightsOf(first), weightsOf(second)},
-                               biases[2] = {reals(first.O, 1.0f), reals(second.O, 1.0f)};
+      const std::vector<float> image = reals(int64_t{first.N} * first.C * first.H * first.W, 4.0f),
+                               weights[2] = {weightsOf(first), weightsOf(second)}, biases[2] = {reals(first.O, 1.0f), reals(second.O, 1.0f)};
       const std::vector<int64_t> between = {first.N, first.O, second.H, second.W};
       const std::vector<float> residual = reals(first.N * int64_t{first.O} * second.H * second.W, 2.0f);
       const bool hasResidual = random.chance(30);
@@ -239,7 +240,8 @@ TEST("what a bfloat16 convolution leaves rounded for the next one is what the ne
         const int made = appendConv(*d, from, first, other, activation, weights[0], biases[0]);
         d->outputs = {d->as(Layout::plain, d == &head ? made : appendConv(*d, made, second, kNoValue, "none", weights[1], biases[1]))};
       }
-      tail.outputs = {tail.as(Layout::plain, appendConv(tail, tail.as(Layout::nhwc, tail.input(between)), second, kNoValue, "none", weights[1], biases[1]))};
+      tail.outputs = {
+          tail.as(Layout::plain, appendConv(tail, tail.as(Layout::nhwc, tail.input(between)), second, kNoValue, "none", weights[1], biases[1]))};
       std::vector<std::vector<float>> inputs = {image};
       if (hasResidual) inputs.push_back(residual);
       for (const auto& [conv, precision] : {std::pair("bfloat16", Precision::bfloat16), std::pair("bfloat16x3", Precision::bfloat16x3)}) {

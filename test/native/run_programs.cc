@@ -72,7 +72,9 @@ class GuardedRun {
   }
 
  private:
-  PlanContext choices() const { return {kernelTable(way_.isa), way_.threads, nullptr, nullptr, {}, {}, {}, way_.conv, {}, way_.precision, way_.bfloat16}; }
+  PlanContext choices() const {
+    return {kernelTable(way_.isa), way_.threads, nullptr, nullptr, {}, {}, {}, way_.conv, {}, way_.precision, way_.bfloat16};
+  }
 
   void* place(size_t bytes) {
     // Not zero, and not a number anyone would take for a result.

@@ -24,21 +24,47 @@ static inline __attribute__((always_inline)) void narrowVector(uint16_t* high, u
 
 static inline __attribute__((always_inline)) __mmask16 firstLanes(int count) { return static_cast<__mmask16>((1u << count) - 1); }
 
-static inline __attribute__((always_inline)) void finishVector(const Bfloat16Tile& tile, const Bfloat16Tile::Strip& strip, int p, int v, __m512 value) {
-  const ptrdiff_t channel = static_cast<ptrdiff_t>(v) * kBfloat16Lanes;
-  if (strip.residual != nullptr) value += _mm512_loadu_ps(strip.residual + p * tile.residualPixelStride + channel);
-  const __m512 low = _mm512_set1_ps(tile.low), high = _mm512_set1_ps(tile.high);
-  // Keeps NaN, and −0 at low = 0.
-  value = value < low ? low : value;
-  value = value > high ? high : value;
-  const bool isLast = v + 1 == tile.vectors;
-  const __mmask16 lanes = isLast ? firstLanes(tile.lastLanes) : 0xffff;
-  const ptrdiff_t at = p * tile.outPixelStride + channel;
-  if (tile.outFormat == Format::float32) {
-    _mm512_mask_storeu_ps(static_cast<float*>(strip.out) + at, lanes, value);
-    return;
+// What is done to the sums of a tile's pixels, with all that it needs in registers.
+template <Format kFormat>
+struct Finish {
+  __m512 low, high;
+  ptrdiff_t outPixel, outLow, residualPixel;
+  int last;  // vector
+  __mmask16 lanes, channels;
+
+  inline __attribute__((always_inline)) explicit Finish(const Bfloat16Tile& tile)
+      : low(_mm512_set1_ps(tile.low)),
+        high(_mm512_set1_ps(tile.high)),
+        outPixel(tile.outPixelStride),
+        outLow(tile.outLowPlane),
+        residualPixel(tile.residualPixelStride),
+        last(tile.vectors - 1),
+        lanes(firstLanes(tile.lastLanes)),
+        channels(firstLanes(tile.lastChannels)) {}
+
+  inline __attribute__((always_inline)) void vector(const Bfloat16Tile::Strip& strip, int p, int v, __m512 value) const {
+    const ptrdiff_t channel = static_cast<ptrdiff_t>(v) * kBfloat16Lanes, at = p * outPixel + channel;
+    if (strip.residual != nullptr) value += _mm512_loadu_ps(strip.residual + p * residualPixel + channel);
+    // Keeps NaN, and −0 at low = 0.
+    value = value < low ? low : value;
+    value = value > high ? high : value;
+    const __mmask16 stored = v == last ? lanes : 0xffff;
+    if constexpr (kFormat == Format::float32) {
+      _mm512_mask_storeu_ps(static_cast<float*>(strip.out) + at, stored, value);
+    } else {
+      if (v == last) value = _mm512_maskz_mov_ps(channels, value);
+      uint16_t* out = static_cast<uint16_t*>(strip.out) + at;
+      narrowVector(out, kFormat == Format::bfloat16x2 ? out + outLow : nullptr, value, stored);
+    }
   }
-  uint16_t* out = static_cast<uint16_t*>(strip.out) + at;
-  if (isLast) value = _mm512_maskz_mov_ps(firstLanes(tile.lastChannels), value);
-  narrowVector(out, tile.outFormat == Format::bfloat16x2 ? out + tile.outLowPlane : nullptr, value, lanes);
+};
+
+// body(finish) for the tile's format.
+template <typename Body>
+static inline __attribute__((always_inline)) void finishAs(const Bfloat16Tile& tile, const Body& body) {
+  switch (tile.outFormat) {
+    case Format::float32: return body(Finish<Format::float32>(tile));
+    case Format::bfloat16: return body(Finish<Format::bfloat16>(tile));
+    case Format::bfloat16x2: return body(Finish<Format::bfloat16x2>(tile));
+  }
 }
