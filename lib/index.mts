@@ -90,7 +90,7 @@ export {
   repconv,
   repvggConfigs,
   Sequential,
-  Session,
+  type Session,
   type SessionInput,
   type SessionInputs,
   type SessionOutputs,

@@ -11,7 +11,8 @@ export { type BlockReport, type RepconvOptions, type Report, repconv } from './r
 export type { SessionInput, SessionInputs, SessionOutputs } from './session/arguments.js';
 export { compile, compileSync } from './session/compile.js';
 export type { CompileOptions, PreprocessOptions, PreprocessSpec, RunOptions, RunSyncOptions } from './session/options.js';
-export { Session, type SessionSettings, type StepProfile } from './session/session.js';
+// Sessions come from `compile` alone.
+export type { Session, SessionSettings, StepProfile } from './session/session.js';
 
 // Networks and blocks
 
