@@ -94,7 +94,10 @@ void Team::work(int member) {
   for (int i = 0; i < capacity_; i++) {
     Share& share = shares_[(member + i) % capacity_];
     // The end was written before the region opened; a stale `next` only makes the loop body not run.
-    for (size_t item; (item = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) function_(context_, item, member);
+    for (size_t item; (item = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
+      function_(context_, item, member);
+      if (member != 0 && pool_.pendingJobs_.load(std::memory_order_relaxed) > 0) return;
+    }
   }
 }
 

@@ -10,7 +10,7 @@
 // split needs nobody to be there, helpers may come late or leave. Results never depend on who computed an item.
 //
 // So one request alone uses all threads, and as many requests as threads run on one thread each: helpers leave for a waiting job after the
-// region they are in.
+// item they are in.
 //
 // Waiting spins for kSpinMicroseconds at most, then sleeps: two processes that spin on each other's processors were measured 15 times slower
 // (1.0 → 15.4 ms for one inference, two processes of two threads on two processors).

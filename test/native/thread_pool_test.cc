@@ -97,6 +97,37 @@ TEST("helpers take part: two items that wait for each other both begin") {
   }
 }
 
+TEST("a helper leaves for a waiting job after the item it is in") {
+  struct Signal : ThreadPool::Job {
+    std::atomic<bool> isDone{false};
+    void run() override { isDone.store(true); }
+  };
+  ThreadPool pool;
+  CHECK(pool.ensureThreads(1).isOk(), "no threads");
+  for (int i = 0; i < 20; i++) {
+    Signal job;
+    std::atomic<bool> isSubmitted{false};
+    std::atomic<int> early{0};
+    Counts counts(6);
+    Team(pool, 2).parallelFor(6, [&](size_t item, int member) {
+      counts.counts[item]++;
+      if (member != 0) {
+        if (!isSubmitted.exchange(true)) {
+          pool.submit(&job);
+        } else if (!job.isDone.load()) {
+          early.fetch_add(1);
+        }
+        return;
+      }
+      // The leader is held up until the job has run, so that all other items would be the helper's.
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+      while (!job.isDone.load() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    });
+    CHECK(job.isDone.load() && early.load() == 0, "the job was done: %d; items that the helper took before: %d", job.isDone.load(), early.load());
+    CHECK(counts.areAll(1), "an item was left out or computed twice");
+  }
+}
+
 TEST("a member's number belongs to one thread at a time") {
   ThreadPool pool;
   CHECK(pool.ensureThreads(4).isOk(), "no threads");
