@@ -77,9 +77,17 @@ struct WinogradWeights {
   int vectors;
 };
 
-// Bᵀ d B of one tile: whole vectors of channels from the t·t pixels at `taps`; point ξ goes to out + ξ·pointStride.
+// A tile of F(4×4) may be short in either direction: two outputs, from four pixels, at the points 0, ±1/√2 and ∞ alone. Its points are numbered as
+// those of the other tiles, and are those of the same kernels.
+struct WinogradShortness {
+  bool rows, columns;
+};
+
+// Bᵀ d B of one tile: whole vectors of channels from the t·t pixels at `taps` (of a short tile, the first ones of its rows and columns); point ξ goes to
+// out + ξ·pointStride.
 struct WinogradInput {
   const float* taps[kMaxWinogradPoints];
+  WinogradShortness isShort;
   float* out;
   ptrdiff_t pointStride;
   int64_t channels;
@@ -95,6 +103,7 @@ struct WinogradOutput {
   const float* residual;  // or null
   ptrdiff_t residualRow, residualPixel;
   int vectors;
+  WinogradShortness isShort;
   int rows, columns;  // that lie inside the image
   float low, high;
 };

@@ -40,6 +40,55 @@ struct Matrices {
   }
 };
 
+// Bᵀ and Aᵀ of one direction of a tile, at all points; a short one has none of its own at ±√2, and reads and makes less.
+struct Direction {
+  static constexpr int kMost = kMaxWinogradOutputs + 2;
+  int outputs, side;  // from so many pixels
+  bool isShort;
+  double input[kMost][kMost] = {}, output[kMaxWinogradOutputs][kMost] = {};
+
+  // The points of a short direction as if there were no others; what G of the six points has more or less than theirs stands in Bᵀ.
+  static Direction shortened() {
+    Direction direction{2, 4, true};
+    const Matrices<4> whole;
+    const double points[3] = {0, std::sqrt(0.5), -std::sqrt(0.5)};
+    for (int j = 0; j < 4; j++) {
+      std::vector<double> product = {1};
+      double others = 1;
+      for (int i = 0; i < 3; i++) {
+        if (i == j) continue;
+        std::vector<double> next(product.size() + 1);
+        for (size_t k = 0; k < product.size(); k++) {
+          next[k + 1] += product[k];
+          next[k] -= points[i] * product[k];
+        }
+        product = next;
+        if (j < 3) others *= points[j] - points[i];
+      }
+      const int point = j < 3 ? j : 5;
+      const double factor = j < 3 ? 1 / others / whole.weight[point][0] : 1;
+      for (size_t k = 0; k < product.size(); k++) direction.input[point][k] = factor * product[k];
+      direction.output[0][point] = j < 3;
+      direction.output[1][point] = j < 3 ? points[j] : 1;
+    }
+    return direction;
+  }
+
+  template <int kOutputs>
+  static Direction draw(Random& random) {
+    if (kOutputs == 4 && random.chance(50)) return shortened();
+    Direction direction{kOutputs, kOutputs + 2, false};
+    const Matrices<kOutputs> whole;
+    for (int j = 0; j < kOutputs + 2; j++) {
+      std::copy_n(whole.input[j], kOutputs + 2, direction.input[j]);
+      for (int y = 0; y < kOutputs; y++) direction.output[y][j] = whole.output[y][j];
+    }
+    return direction;
+  }
+
+  bool has(int point) const { return !isShort || (point != 3 && point != 4); }
+};
+
 // F(2×2) of whole numbers is exact; F(4×4) is off by a few roundings of the sum of magnitudes.
 template <int kOutputs>
 void accept(float got, float* expected, double magnitude) {
@@ -85,17 +134,19 @@ Difference compareWeights(const KernelTable& kernels, Side side) {
 template <int kOutputs>
 Difference compareInput(const KernelTable& kernels, Side side) {
   constexpr int kSide = kOutputs + 2;
-  const Matrices<kOutputs> matrices;
   Random random(21);
-  for (int repetition = 0; repetition < 30; repetition++) {
+  for (int repetition = 0; repetition < 60; repetition++) {
+    const Direction down = Direction::draw<kOutputs>(random), across = Direction::draw<kOutputs>(random);
     const int64_t channels = kernels.vectorLength * random.between(1, 3);
     const ptrdiff_t pointStride = channels + random.between(0, 5);
     std::vector<Guarded<float>> taps;
     WinogradInput tile{};
     for (int t = 0; t < kSide * kSide; t++) {
       taps.emplace_back(static_cast<size_t>(channels), side, [&](size_t) { return smallInteger(random); });
-      tile.taps[t] = taps.back().data();
+      // Those that a short tile has no use for may lie anywhere.
+      if (t / kSide < down.side && t % kSide < across.side) tile.taps[t] = taps.back().data();
     }
+    tile.isShort = {down.isShort, across.isShort};
     const Guarded<float> out(static_cast<size_t>((kSide * kSide - 1) * pointStride + channels), side, [](size_t) { return kUntouched; });
     tile.out = out.data();
     tile.pointStride = pointStride;
@@ -104,12 +155,13 @@ Difference compareInput(const KernelTable& kernels, Side side) {
     std::vector<float> expected(out.size(), kUntouched);
     for (int u = 0; u < kSide; u++) {
       for (int v = 0; v < kSide; v++) {
+        if (!down.has(u) || !across.has(v)) continue;
         for (int64_t c = 0; c < channels; c++) {
           double sum = 0, magnitude = 0;
-          for (int y = 0; y < kSide; y++) {
-            for (int x = 0; x < kSide; x++) {
+          for (int y = 0; y < down.side; y++) {
+            for (int x = 0; x < across.side; x++) {
               const double product =
-                  matrices.input[u][y] * matrices.input[v][x] * static_cast<double>(taps[static_cast<size_t>(y * kSide + x)][static_cast<size_t>(c)]);
+                  down.input[u][y] * across.input[v][x] * static_cast<double>(taps[static_cast<size_t>(y * kSide + x)][static_cast<size_t>(c)]);
               sum += product;
               magnitude += std::fabs(product);
             }
@@ -128,10 +180,10 @@ Difference compareInput(const KernelTable& kernels, Side side) {
 template <int kOutputs>
 Difference compareOutput(const KernelTable& kernels, Side side) {
   constexpr int kSide = kOutputs + 2;
-  const Matrices<kOutputs> matrices;
   Random random(22);
-  for (int repetition = 0; repetition < 60; repetition++) {
-    const int vectors = random.between(1, kMaxPanelVectors), rows = random.between(1, kOutputs), columns = random.between(1, kOutputs);
+  for (int repetition = 0; repetition < 120; repetition++) {
+    const Direction down = Direction::draw<kOutputs>(random), across = Direction::draw<kOutputs>(random);
+    const int vectors = random.between(1, kMaxPanelVectors), rows = random.between(1, down.outputs), columns = random.between(1, across.outputs);
     const int64_t channels = vectors * kernels.vectorLength;
     const ptrdiff_t pointStride = channels + random.between(0, 5), pixel = channels + random.between(0, 3),
                     row = kOutputs * pixel + random.between(0, 9);
@@ -141,8 +193,21 @@ Difference compareOutput(const KernelTable& kernels, Side side) {
         bias(static_cast<size_t>(channels), side, integer);
     const Guarded<float> residual(reached, side, integer), out(reached, side, [](size_t) { return kUntouched; });
     const bool hasResidual = random.chance(50);
-    kernels.winogradOutput[kOutputs]({in.data(), pointStride, bias.data(), out.data(), row, pixel, hasResidual ? residual.data() : nullptr, row,
-                                      pixel, vectors, rows, columns, -40.0f, 60.0f});
+    kernels.winogradOutput[kOutputs]({in.data(),
+                                      pointStride,
+                                      bias.data(),
+                                      out.data(),
+                                      row,
+                                      pixel,
+                                      hasResidual ? residual.data() : nullptr,
+                                      row,
+                                      pixel,
+                                      vectors,
+                                      {down.isShort, across.isShort},
+                                      rows,
+                                      columns,
+                                      -40.0f,
+                                      60.0f});
     std::vector<float> expected(out.size(), kUntouched);
     for (int y = 0; y < rows; y++) {
       for (int x = 0; x < columns; x++) {
@@ -153,7 +218,7 @@ Difference compareOutput(const KernelTable& kernels, Side side) {
           for (int u = 0; u < kSide; u++) {
             for (int v = 0; v < kSide; v++) {
               const double product =
-                  matrices.output[y][u] * matrices.output[x][v] * static_cast<double>(in[static_cast<size_t>((u * kSide + v) * pointStride + c)]);
+                  down.output[y][u] * across.output[x][v] * static_cast<double>(in[static_cast<size_t>((u * kSide + v) * pointStride + c)]);
               sum += product;
               magnitude += std::fabs(product);
             }

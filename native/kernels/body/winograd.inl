@@ -7,6 +7,10 @@
 // written out below, are Toom and Cook's: column j of Aᵀ holds the powers of point j, row j of Bᵀ the coefficients of Π(x − other points). With
 // powers of √2 the numbers stay near one; the textbook's 0, ±1, ±2 lose twice as much (4.4e-6 against 2.4e-6 rms over RepVGG-A0). Row j of G holds
 // (1, a, a²) of point a over Π(a − other points).
+//
+// Where an image ends with one or two outputs, a tile of F(4×4) needs two only, and four points do: 0, ±1/√2, ∞. G of these is G of the six but for
+// a factor, which stands in Bᵀ here, so that all tiles are multiplied by the same kernels. (A map of 14×14 takes 484 products instead of 576: 13 layers of RepVGG-A0, 192 channels, 0.258 → 0.237 ms for
+// one image, 1.08 times as fast a network for eight; EPYC, Zen 5.)
 
 inline constexpr float kHalfRoot = 0.70710678118654752f;  // 1/√2
 inline constexpr float kRoot = 1.41421356237309505f;      // √2
@@ -32,10 +36,25 @@ REPCONV_INLINE void winogradWeightLine(const vf* g, vf* to, int step) {
   }
 }
 
+// How many points a line has, and which of all points its i-th is.
+template <int kOutputs, bool kIsShort>
+inline constexpr int kLinePoints = kIsShort ? 4 : kOutputs + 2;
+template <bool kIsShort>
+constexpr int linePoint(int i) {
+  return kIsShort && i == 3 ? 5 : i;
+}
+
 // Bᵀ of one line: from `step`-strided values d[0], d[step] … to the same places.
-template <int kOutputs>
+template <int kOutputs, bool kIsShort>
 REPCONV_INLINE void winogradInputLine(vf* d, int step) {
-  if constexpr (kOutputs == 2) {
+  if constexpr (kIsShort) {
+    const vf d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+    const vf even = -1.5f * d2, odd = (-1.5f * kHalfRoot) * d1;
+    d[0] = d0 - 2.0f * d2;
+    d[step] = even + odd;
+    d[2 * step] = even - odd;
+    d[3 * step] = d3 - 0.5f * d1;
+  } else if constexpr (kOutputs == 2) {
     const vf d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
     d[0] = d0 - d2;
     d[step] = d1 + d2;
@@ -54,10 +73,14 @@ REPCONV_INLINE void winogradInputLine(vf* d, int step) {
   }
 }
 
-// Aᵀ of one line: from t values to the first m of the same places.
-template <int kOutputs>
+// Aᵀ of one line: from its points' values to the first of the same places.
+template <int kOutputs, bool kIsShort>
 REPCONV_INLINE void winogradOutputLine(vf* d, int step) {
-  if constexpr (kOutputs == 2) {
+  if constexpr (kIsShort) {
+    const vf sum = d[step] + d[2 * step], difference = d[step] - d[2 * step], last = d[3 * step];
+    d[0] = d[0] + sum;
+    d[step] = kHalfRoot * difference + last;
+  } else if constexpr (kOutputs == 2) {
     const vf sum = d[step] + d[2 * step], difference = d[step] - d[2 * step], last = d[3 * step];
     d[0] = d[0] + sum;
     d[step] = difference - last;
@@ -96,44 +119,46 @@ static void winogradWeights(const WinogradWeights& panel) {
 }
 
 // Fetching the next tile's pixels meanwhile was tried, and gained nothing.
-template <int kOutputs>
-static void winogradInput(const WinogradInput& tile) {
-  constexpr int t = kOutputs + 2;
+template <int kOutputs, bool kShortRows, bool kShortColumns>
+static void winogradInputTile(const WinogradInput& tile) {
+  constexpr int t = kOutputs + 2, rows = kLinePoints<kOutputs, kShortRows>, columns = kLinePoints<kOutputs, kShortColumns>;
   for (int64_t c = 0; c < tile.channels; c += VL) {
     vf d[t * t];
 #pragma GCC unroll 6
-    for (int x = 0; x < t; x++) {
+    for (int x = 0; x < columns; x++) {
 #pragma GCC unroll 6
-      for (int y = 0; y < t; y++) d[y * t + x] = load(tile.taps[y * t + x] + c);
-      winogradInputLine<kOutputs>(d + x, t);
+      for (int y = 0; y < rows; y++) d[y * t + x] = load(tile.taps[y * t + x] + c);
+      winogradInputLine<kOutputs, kShortRows>(d + x, t);
     }
     float* out = tile.out + c;
 #pragma GCC unroll 6
-    for (int y = 0; y < t; y++) {
-      winogradInputLine<kOutputs>(d + y * t, 1);
+    for (int y = 0; y < rows; y++) {
+      winogradInputLine<kOutputs, kShortColumns>(d + y * t, 1);
 #pragma GCC unroll 6
-      for (int x = 0; x < t; x++) store(out + (y * t + x) * tile.pointStride, d[y * t + x]);
+      for (int x = 0; x < columns; x++) {
+        store(out + (linePoint<kShortRows>(y) * t + linePoint<kShortColumns>(x)) * tile.pointStride, d[y * t + x]);
+      }
     }
   }
 }
 
-template <int kOutputs>
-static void winogradOutput(const WinogradOutput& tile) {
-  constexpr int t = kOutputs + 2;
+template <int kOutputs, bool kShortRows, bool kShortColumns>
+static void winogradOutputTile(const WinogradOutput& tile) {
+  constexpr int t = kOutputs + 2, rows = kLinePoints<kOutputs, kShortRows>, columns = kLinePoints<kOutputs, kShortColumns>;
   const vf low = broadcast(tile.low);
   const vf high = broadcast(tile.high);
   for (int v = 0; v < tile.vectors; v++) {
     const int c = v * VL;
     vf d[t * t];
 #pragma GCC unroll 6
-    for (int x = 0; x < t; x++) {
+    for (int x = 0; x < columns; x++) {
 #pragma GCC unroll 6
-      for (int y = 0; y < t; y++) d[y * t + x] = load(tile.in + (y * t + x) * tile.pointStride + c);
-      winogradOutputLine<kOutputs>(d + x, t);
+      for (int y = 0; y < rows; y++) d[y * t + x] = load(tile.in + (linePoint<kShortRows>(y) * t + linePoint<kShortColumns>(x)) * tile.pointStride + c);
+      winogradOutputLine<kOutputs, kShortRows>(d + x, t);
     }
     const vf bias = load(tile.bias + c);
 #pragma GCC unroll 4
-    for (int y = 0; y < kOutputs; y++) winogradOutputLine<kOutputs>(d + y * t, 1);
+    for (int y = 0; y < rows - 2; y++) winogradOutputLine<kOutputs, kShortColumns>(d + y * t, 1);
     for (int y = 0; y < tile.rows; y++) {
       for (int x = 0; x < tile.columns; x++) {
         vf value = d[y * t + x] + bias;
@@ -144,11 +169,23 @@ static void winogradOutput(const WinogradOutput& tile) {
   }
 }
 
+static void winogradInput4(const WinogradInput& tile) {
+  const auto [rows, columns] = tile.isShort;
+  if (rows) return columns ? winogradInputTile<4, true, true>(tile) : winogradInputTile<4, true, false>(tile);
+  return columns ? winogradInputTile<4, false, true>(tile) : winogradInputTile<4, false, false>(tile);
+}
+
+static void winogradOutput4(const WinogradOutput& tile) {
+  const auto [rows, columns] = tile.isShort;
+  if (rows) return columns ? winogradOutputTile<4, true, true>(tile) : winogradOutputTile<4, true, false>(tile);
+  return columns ? winogradOutputTile<4, false, true>(tile) : winogradOutputTile<4, false, false>(tile);
+}
+
 static void fillWinograd(KernelTable& table) {
   table.winogradWeights[2] = winogradWeights<2>;
   table.winogradWeights[4] = winogradWeights<4>;
-  table.winogradInput[2] = winogradInput<2>;
-  table.winogradInput[4] = winogradInput<4>;
-  table.winogradOutput[2] = winogradOutput<2>;
-  table.winogradOutput[4] = winogradOutput<4>;
+  table.winogradInput[2] = winogradInputTile<2, false, false>;
+  table.winogradInput[4] = winogradInput4;
+  table.winogradOutput[2] = winogradOutputTile<2, false, false>;
+  table.winogradOutput[4] = winogradOutput4;
 }

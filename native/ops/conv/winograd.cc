@@ -28,7 +28,62 @@ constexpr int64_t kMaxStretch = 64;
 
 constexpr int kTaps = 9;
 
-int64_t tilesAlong(int64_t extent, int outputs) { return (extent + outputs - 1) / outputs; }
+// Tiles along an axis: whole ones, and at its end a short one, where F(4×4) needs no more than two outputs (kernels/table.h).
+struct Axis {
+  int64_t whole, isShort;
+
+  Axis(int64_t extent, int outputs) {
+    const int64_t rest = extent % outputs;
+    isShort = outputs == 4 && (rest == 1 || rest == 2);
+    whole = (extent + outputs - 1) / outputs - isShort;
+  }
+  int64_t count() const { return whole + isShort; }
+};
+
+// The tiles of a batch, kind by kind, so that those that have a point are neighbours, whichever point it is:
+//
+//     short rows │ whole │ short columns │ short rows and columns
+//     ├ at ±√2 in a row ─┤       ├ at ±√2 in a column: the two in the middle; at both: whole ones; at neither: all
+class Tiles {
+ public:
+  static constexpr int kKinds = 4;
+
+  Tiles(int64_t images, int64_t height, int64_t width, int outputs) : down_(height, outputs), across_(width, outputs), outputs_(outputs) {
+    const int64_t counts[kKinds] = {down_.isShort * across_.whole, down_.whole * across_.whole, down_.whole * across_.isShort, down_.isShort * across_.isShort};
+    for (int kind = 0; kind < kKinds; kind++) ends_[kind] = (kind > 0 ? ends_[kind - 1] : 0) + images * counts[kind];
+  }
+
+  int64_t count() const { return ends_[kKinds - 1]; }
+
+  struct Tile {
+    int64_t n, y, x;  // of its first output
+    WinogradShortness isShort;
+  };
+  Tile at(int64_t tile) const {
+    int kind = 0;
+    while (tile >= ends_[kind]) kind++;
+    if (kind > 0) tile -= ends_[kind - 1];
+    const WinogradShortness isShort{kind == 0 || kind == 3, kind >= 2};
+    const int64_t columns = isShort.columns ? 1 : across_.whole, perImage = (isShort.rows ? 1 : down_.whole) * columns;
+    const int64_t y = isShort.rows ? down_.whole : tile % perImage / columns, x = isShort.columns ? across_.whole : tile % columns;
+    return {tile / perImage, y * outputs_, x * outputs_, isShort};
+  }
+
+  // Of the tiles begin … end − 1, those that have the point (u, v).
+  struct Range {
+    int64_t begin, end;
+  };
+  Range having(int u, int v, int64_t begin, int64_t end) const {
+    const auto isFar = [this](int i) { return outputs_ == 4 && (i == 3 || i == 4); };
+    const int64_t from = isFar(u) ? ends_[0] : 0, to = isFar(v) ? ends_[1] : isFar(u) ? ends_[2] : ends_[3];
+    return {std::clamp(from, begin, end), std::clamp(to, begin, end)};
+  }
+
+ private:
+  Axis down_, across_;
+  int outputs_;
+  int64_t ends_[kKinds] = {};
+};
 
 // Floats between one point and the next: an odd number of cache lines, so that the points of a tile fall into different cache sets.
 ptrdiff_t pointStride(int64_t tiles, int64_t floats) {
@@ -45,17 +100,20 @@ int64_t mostBlockTiles(int64_t channels, int points, int vectorLength) {
 class WinogradTask : public Task {
  public:
   WinogradTask(const ConvPlan& plan, PackedConv packed, int outputs)
-      : in_(plan.in), out_(plan.out), packed_(std::move(packed)), geometry_(plan.geometry), outputs_(outputs), side_(outputs + 2) {
+      : in_(plan.in),
+        out_(plan.out),
+        packed_(std::move(packed)),
+        geometry_(plan.geometry),
+        outputs_(outputs),
+        side_(outputs + 2),
+        tiles_(geometry_.N, geometry_.outH, geometry_.outW, outputs) {
     if (plan.residual != nullptr) residual_ = *plan.residual;
     packedWeights = packed_.packed;
-    tilesDown_ = tilesAlong(geometry_.outH, outputs_);
-    tilesAcross_ = tilesAlong(geometry_.outW, outputs_);
-    tiles_ = geometry_.N * tilesDown_ * tilesAcross_;
     split(mostBlockTiles(in_.pixel, points(), plan.context.kernels.vectorLength), plan.context.threads);
     for (const Panel& panel : packed_.plan.panels) panelFloats_ = std::max<int64_t>(panelFloats_, panel.vectors * plan.context.kernels.vectorLength);
     stretches_ = (geometry_.channelsPerGroup() + kMaxStretch - 1) / kMaxStretch;
     for (int64_t s = 0; s < stretches_; s++) patterns_.push_back({{0}, static_cast<int>(stretchBegin(s + 1) - stretchBegin(s)), 0});
-    const int64_t blockTiles = (tiles_ + blocks_ - 1) / blocks_;
+    const int64_t blockTiles = (tiles_.count() + blocks_ - 1) / blocks_;
     inputStride_ = pointStride(blockTiles, in_.pixel);
     weightStride_ = pointStride((geometry_.channelsPerGroup() + stretches_ - 1) / stretches_, panelFloats_);
     productStride_ = pointStride(blockTiles, panelFloats_);
@@ -67,7 +125,7 @@ class WinogradTask : public Task {
     const int64_t panels = static_cast<int64_t>(packed_.plan.panels.size());
     context.team.parallelFor(static_cast<size_t>(blocks_ * panelBlocks_), [&](size_t item, int member) {
       const int64_t block = static_cast<int64_t>(item) / panelBlocks_, part = static_cast<int64_t>(item) % panelBlocks_;
-      computeBlock(context, tiles_ * block / blocks_, tiles_ * (block + 1) / blocks_, panels * part / panelBlocks_, panels * (part + 1) / panelBlocks_,
+      computeBlock(context, tiles_.count() * block / blocks_, tiles_.count() * (block + 1) / blocks_, panels * part / panelBlocks_, panels * (part + 1) / panelBlocks_,
                    context.scratch<float>(member));
     });
     if (out_.border.isNone()) return;
@@ -77,30 +135,21 @@ class WinogradTask : public Task {
   }
 
  private:
-  struct Position {
-    int64_t n, y, x;  // of the tile's first output
-  };
-
   int points() const { return side_ * side_; }
   int64_t stretchBegin(int64_t stretch) const { return geometry_.channelsPerGroup() * stretch / stretches_; }
-
-  Position position(int64_t tile) const {
-    const int64_t perImage = tilesDown_ * tilesAcross_;
-    return {tile / perImage, tile % perImage / tilesAcross_ * outputs_, tile % tilesAcross_ * outputs_};
-  }
 
   // A block's tiles for all panels, so that V is made once; or few tiles for a share of the panels, so that U is. Transforming a kernel costs a
   // quarter of transforming a tile's channel.
   void split(int64_t mostTiles, int64_t threads) {
     const int64_t panels = static_cast<int64_t>(packed_.plan.panels.size());
-    blocks_ = std::max<int64_t>((tiles_ + mostTiles - 1) / mostTiles, 1);
+    blocks_ = std::max<int64_t>((tiles_.count() + mostTiles - 1) / mostTiles, 1);
     const bool isEven = panels % threads == 0 || panels >= 4 * threads;
-    if (blocks_ == 1 && isEven && geometry_.O > 4 * tiles_) {
+    if (blocks_ == 1 && isEven && geometry_.O > 4 * tiles_.count()) {
       panelBlocks_ = threads;
       return;
     }
     // Whole rounds of equal blocks, and no block so small that a register tile stays empty.
-    blocks_ = std::min((blocks_ + threads - 1) / threads * threads, std::max<int64_t>((tiles_ + 3) / 4, 1));
+    blocks_ = std::min((blocks_ + threads - 1) / threads * threads, std::max<int64_t>((tiles_.count() + 3) / 4, 1));
   }
 
   void computeBlock(const RunContext& context, int64_t begin, int64_t end, int64_t panelBegin, int64_t panelEnd, float* scratch) const {
@@ -109,7 +158,7 @@ class WinogradTask : public Task {
     float* products = weights + points() * weightStride_;
     float* zeros = products + points() * productStride_;
     std::fill_n(zeros, std::max<int64_t>(in_.pixel, panelFloats_), 0.0f);
-    for (int64_t tile = begin; tile < end; tile++) transformInput(context, position(tile), zeros, inputs + (tile - begin) * in_.pixel);
+    for (int64_t tile = begin; tile < end; tile++) transformInput(context, tiles_.at(tile), zeros, inputs + (tile - begin) * in_.pixel);
     for (int64_t index = panelBegin; index < panelEnd; index++) {
       const Panel& panel = packed_.plan.panels[static_cast<size_t>(index)];
       for (int64_t stretch = 0; stretch < stretches_; stretch++) {
@@ -117,19 +166,20 @@ class WinogradTask : public Task {
         // The next step is most often cut as this one.
         const float* following =
             isLast && context.following != nullptr ? context.following + packed_.plan.panels[static_cast<size_t>(panelBegin)].weightOffset : nullptr;
-        multiply(context.kernels, panel, stretch, end - begin, inputs, zeros, weights, products, following);
+        multiply(context.kernels, panel, stretch, begin, end, inputs, zeros, weights, products, following);
       }
       for (int64_t tile = begin; tile < end; tile++) {
-        transformOutput(context, panel, position(tile), products + (tile - begin) * panel.vectors * context.kernels.vectorLength);
+        transformOutput(context, panel, tiles_.at(tile), products + (tile - begin) * panel.vectors * context.kernels.vectorLength);
       }
     }
   }
 
   // Pixels beyond the padding are zeros that lie elsewhere.
-  void transformInput(const RunContext& context, const Position& at, const float* zeros, float* to) const {
+  void transformInput(const RunContext& context, const Tiles::Tile& at, const float* zeros, float* to) const {
     const int64_t top = at.y - geometry_.attributes.padding[0], left = at.x - geometry_.attributes.padding[1];
     WinogradInput tile;
     tile.out = to;
+    tile.isShort = at.isShort;
     tile.pointStride = inputStride_;
     tile.channels = in_.pixel;
     for (int u = 0; u < side_; u++) {
@@ -141,9 +191,9 @@ class WinogradTask : public Task {
     context.kernels.winogradInput[outputs_](tile);
   }
 
-  // What a stretch of channels adds to the panel's products. `following`: weights that are read next; null: those behind these.
-  void multiply(const KernelTable& kernels, const Panel& panel, int64_t stretch, int64_t tiles, const float* inputs, const float* zeros, float* weights,
-                float* products, const float* following) const {
+  // What a stretch of channels adds to the panel's products, for some tiles. `following`: weights that are read next; null: those behind these.
+  void multiply(const KernelTable& kernels, const Panel& panel, int64_t stretch, int64_t tileBegin, int64_t tileEnd, const float* inputs,
+                const float* zeros, float* weights, float* products, const float* following) const {
     const int64_t depth = geometry_.channelsPerGroup(), begin = stretchBegin(stretch), end = stretchBegin(stretch + 1);
     const int width = panel.vectors * kernels.vectorLength;
     const float* untransformed = packed_.packed + panel.weightOffset + begin * kTaps * width;
@@ -153,17 +203,18 @@ class WinogradTask : public Task {
     grid.inPixel = in_.pixel;
     grid.outPixel = grid.residualPixel = width;
     grid.rows = 1;
-    grid.columns = tiles;
     for (int point = 0; point < points(); point++) {
-      grid.in = inputs + point * inputStride_ + panel.group * depth + begin;
-      grid.out = products + point * productStride_;
+      const Tiles::Range tiles = tiles_.having(point / side_, point % side_, tileBegin, tileEnd);
+      grid.columns = tiles.end - tiles.begin;
+      grid.in = inputs + point * inputStride_ + (tiles.begin - tileBegin) * in_.pixel + panel.group * depth + begin;
+      grid.out = products + point * productStride_ + (tiles.begin - tileBegin) * width;
       grid.residual = stretch == 0 ? nullptr : grid.out;
       const float* next = (following != nullptr ? following : untransformed + floats) + floats * point / points();
       computePanel(kernels, grid, patterns_[static_cast<size_t>(stretch)], {weights + point * weightStride_, zeros, panel.vectors, kernels.vectorLength, next, floats / points()}, Epilogue{});
     }
   }
 
-  void transformOutput(const RunContext& context, const Panel& panel, const Position& at, const float* from) const {
+  void transformOutput(const RunContext& context, const Panel& panel, const Tiles::Tile& at, const float* from) const {
     const Epilogue& epilogue = geometry_.attributes.epilogue;
     WinogradOutput tile;
     tile.in = from;
@@ -177,6 +228,7 @@ class WinogradTask : public Task {
     tile.residualRow = residual_.row;
     tile.residualPixel = residual_.pixel;
     tile.vectors = panel.vectors;
+    tile.isShort = at.isShort;
     tile.rows = static_cast<int>(std::min<int64_t>(outputs_, geometry_.outH - at.y));
     tile.columns = static_cast<int>(std::min<int64_t>(outputs_, geometry_.outW - at.x));
     tile.low = epilogue.low();
@@ -195,7 +247,8 @@ class WinogradTask : public Task {
   PackedConv packed_;
   ConvGeometry geometry_;
   int outputs_, side_;
-  int64_t tilesDown_ = 0, tilesAcross_ = 0, tiles_ = 0, stretches_ = 1, blocks_ = 1, panelBlocks_ = 1, panelFloats_ = 0;
+  Tiles tiles_;
+  int64_t stretches_ = 1, blocks_ = 1, panelBlocks_ = 1, panelFloats_ = 0;
   ptrdiff_t inputStride_ = 0, weightStride_ = 0, productStride_ = 0;
   std::vector<RunPattern> patterns_;  // of the stretches
 };
@@ -226,15 +279,20 @@ template <int kOutputs>
 double winogradCost(const ConvGeometry& geometry, const PlanContext& context) {
   const KernelTable& kernels = context.kernels;
   constexpr int points = (kOutputs + 2) * (kOutputs + 2);
-  const int64_t tiles = tilesAlong(geometry.outH, kOutputs) * tilesAlong(geometry.outW, kOutputs) * geometry.N;
+  const Tiles tiles(geometry.N, geometry.outH, geometry.outW, kOutputs);
   const int64_t most = mostBlockTiles(geometry.C, points, kernels.vectorLength);
-  const int64_t blocks = std::max<int64_t>((tiles + most - 1) / most, 1);
-  const double depth = static_cast<double>(points * geometry.channelsPerGroup());
-  const double perBlock = tileRowCost(kernels, (tiles + blocks - 1) / blocks, geometry.outputsPerGroup()) * geometry.attributes.groups * depth;
+  const int64_t blocks = std::max<int64_t>((tiles.count() + most - 1) / most, 1);
+  double perBlock = 0, transformed = 0;
+  for (int point = 0; point < points; point++) {
+    const Tiles::Range having = tiles.having(point / (kOutputs + 2), point % (kOutputs + 2), 0, tiles.count());
+    perBlock += tileRowCost(kernels, (having.end - having.begin + blocks - 1) / blocks, geometry.outputsPerGroup());
+    transformed += static_cast<double>(having.end - having.begin);
+  }
+  perBlock *= static_cast<double>(geometry.C);
   // The transforms: one load, one store and two or three additions for each number of an image; of a kernel, points that leave the first-level cache
   // as they are made, 21 ns for a vector of kernels (F(4×4), 192 → 192 channels; EPYC, Zen 5).
   const double kernelVectors = static_cast<double>(geometry.O * geometry.channelsPerGroup()) / kernels.vectorLength;
-  const double moved = static_cast<double>(tiles * points) * static_cast<double>(4 * geometry.C + 3 * geometry.O) / kernels.vectorLength;
+  const double moved = transformed * static_cast<double>(4 * geometry.C + 3 * geometry.O) / kernels.vectorLength;
   const double products = static_cast<double>(blocks) * (perBlock + 5 * points * kernelVectors);
   return std::max(products, weightCost(kernels, kTaps * geometry.O * geometry.channelsPerGroup())) + moved;
 }
