@@ -42,12 +42,12 @@ export function checkedInputs(given: SessionInputs, declared: readonly DeclaredI
       const data = value instanceof Uint8Array ? value : new Uint8Array(value.buffer, value.byteOffset, value.length);
       return { shape: shapeOfBytes(value.length, input, operation), data };
     }
-    const what = `${operation}: input ${printable(input.name, 60)}`;
+    const what = (): string => `${operation}: input ${printable(input.name, 60)}`;
     if (!(value instanceof Tensor)) {
       const expected = input.dtype === 'uint8' ? 'a Tensor or Uint8Array' : 'a Tensor';
-      throw new RepconvError('ERR_INPUT', `${what} expects ${expected}, got ${typeof value}`);
+      throw new RepconvError('ERR_INPUT', `${what()} expects ${expected}, got ${typeof value}`);
     }
-    if (value.dtype !== input.dtype) throw new RepconvError('ERR_INPUT', `${what} expects ${input.dtype}, got ${value.dtype}`);
+    if (value.dtype !== input.dtype) throw new RepconvError('ERR_INPUT', `${what()} expects ${input.dtype}, got ${value.dtype}`);
     checkMemory(value, what);
     return value as GivenInput;
   });
@@ -116,19 +116,19 @@ export function checkedOutputs(
     outputs.map(([name, shape]) => {
       if (!Object.hasOwn(record, name)) return [name, new Tensor('float32', shape)];
       const value: unknown = record[name];
-      const what = `${operation}: out.${printable(name, 60)}`;
-      if (!(value instanceof Tensor)) throw new RepconvError('ERR_INPUT', `${what} expects a Tensor, got ${typeof value}`);
-      if (value.dtype !== 'float32') throw new RepconvError('ERR_INPUT', `${what} expects float32, got ${value.dtype}`);
+      const what = (): string => `${operation}: out.${printable(name, 60)}`;
+      if (!(value instanceof Tensor)) throw new RepconvError('ERR_INPUT', `${what()} expects a Tensor, got ${typeof value}`);
+      if (value.dtype !== 'float32') throw new RepconvError('ERR_INPUT', `${what()} expects float32, got ${value.dtype}`);
       if (showShape(value.shape) !== showShape(shape))
-        throw new RepconvError('ERR_SHAPE', `${what} expects ${showShape(shape)}, got ${showShape(value.shape)}`);
+        throw new RepconvError('ERR_SHAPE', `${what()} expects ${showShape(shape)}, got ${showShape(value.shape)}`);
       checkMemory(value, what);
       return [name, value as Tensor];
     }),
   );
 }
 
-function checkMemory({ shape, data }: { readonly shape: readonly number[]; readonly data: ArrayLike<unknown> }, what: string): void {
+function checkMemory({ shape, data }: { readonly shape: readonly number[]; readonly data: ArrayLike<unknown> }, what: () => string): void {
   const size = sizeOf(shape);
   if (data.length !== size)
-    throw new RepconvError('ERR_INPUT', `${what} expects ${size} elements, got ${data.length}: its buffer was detached or resized`);
+    throw new RepconvError('ERR_INPUT', `${what()} expects ${size} elements, got ${data.length}: its buffer was detached or resized`);
 }

@@ -27,7 +27,8 @@ import { Session, type SessionParts } from './session.js';
 
 /**
  * Compiles a module (or anything that states its computation, or a graph) into a session that takes and returns float32 and computes in the precision asked
- * for. Weights are read now and packed; changing the model afterwards does not change the session.
+ * for. Weights are read now and packed; changing the model afterwards does not change the session. Where the inputs' shapes are known, or all but the batch, it
+ * ends with a run over zeros (20 ms of it at most), so that the first one asked for finds its memory and its plan.
  * @throws ERR_TRAIN_MODE in training mode; ERR_SHAPE for shapes that do not go together; ERR_INPUT for options that none could be; ERR_UNSUPPORTED for a
  * precision this processor has no kernels for (the message says what it has), or an operator there is no native code for; ERR_OOM; ERR_NATIVE where the addon cannot be loaded
  */
@@ -35,7 +36,7 @@ export async function compile(model: Traceable | Graph, options: CompileOptions)
   return Session.open(translate(model, options));
 }
 
-/** {@link compile}, done when it returns: for scripts and workers. */
+/** {@link compile}, done when it returns, without that run: for scripts and workers. */
 export function compileSync(model: Traceable | Graph, options: CompileOptions): Session {
   return Session.openSync(translate(model, options));
 }

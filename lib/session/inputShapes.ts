@@ -16,10 +16,17 @@ export class InputShapes {
 
   /** The shapes of the largest batch, if nothing but the batch is open. */
   get onlyOpenBatch(): readonly (readonly number[])[] | null {
+    return this.#withBatch(this.maxBatch);
+  }
+
+  /** The same of a single image, or of the batch that was declared. */
+  get smallest(): readonly (readonly number[])[] | null {
+    return this.#withBatch(1);
+  }
+
+  #withBatch(batch: number): readonly (readonly number[])[] | null {
     const isOpenElsewhere = this.declared.some(({ shape }) => shape.some((extent) => typeof extent === 'string' && extent !== this.batch));
-    return isOpenElsewhere
-      ? null
-      : this.declared.map(({ shape }) => shape.map((extent) => (typeof extent === 'number' ? extent : this.maxBatch)));
+    return isOpenElsewhere ? null : this.declared.map(({ shape }) => shape.map((extent) => (typeof extent === 'number' ? extent : batch)));
   }
 
   /** Checks what a run brings; letters take the extents they meet first. @throws ERR_SHAPE */

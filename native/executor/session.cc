@@ -83,7 +83,6 @@ Status Session::run(ThreadPool& pool, const Plan& plan, const void* const* input
     }
   }
   if (workspace == nullptr) workspace = std::make_unique<Workspace>();
-  // Tried: touching it when the plan is made, off the first run. That made no first run faster (4 MB of RepVGG-A0 or MobileOne-s0).
   workspace->arena = arenas_.take(plan.arenaBytes());
   if (!workspace->arena) return failure(Code::outOfMemory, "run: no memory for an arena of %zu bytes", plan.arenaBytes());
   // Goes back to the pool also where the run finds no memory.

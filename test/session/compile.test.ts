@@ -1,5 +1,5 @@
 /** What compile takes, what it refuses, and what a session makes of inputs, outputs and shapes. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { isas } from '../../lib/debug.js';
 import { nativeAddon } from '../../lib/engine/addon.js';
 import { trace } from '../../lib/graph/record.js';
@@ -44,6 +44,35 @@ describe('compile', () => {
     close(one.runSync(x).output, referenceForward(block, x));
     expect(isIdentical(one.runSync(x).output, two.runSync(x).output)).toBe(true);
     expect(one.inputs).toEqual(image);
+  });
+
+  it('has run once over one image when its promise settles, so that the first run finds its memory', async () => {
+    const block = settled(new ConvBlock(3, 5));
+    const session = await compile(block, { inputs: image });
+    const warm = session.memory();
+    expect(warm.arenaBytes).toBeGreaterThan(0);
+    expect(session.queueDepth).toBe(0);
+    await session.run(randn([1, 3, 9, 7]));
+    expect(session.memory()).toEqual(warm);
+    // Where more than the batch is open nobody knows what comes; compileSync waits for no run.
+    const cold = [await compile(block, { inputs: { x: ['N', 3, 'H', 'W'] } }), compileSync(block, { inputs: image })];
+    expect(cold.map((other) => other.memory().arenaBytes)).toEqual([0, 0]);
+  });
+
+  it('gives that run up after 20 ms, wherever it is, and the session is whole', async () => {
+    const block = settled(new ConvBlock(3, 5));
+    const x = randn([1, 3, 9, 7]);
+    const { output: expected } = compileSync(block, { inputs: image }).runSync(x);
+    const soon = new AbortController();
+    // Before it begins, while it waits or computes, and never.
+    for (const signal of [AbortSignal.abort(), soon.signal, new AbortController().signal]) {
+      setImmediate(() => soon.abort());
+      const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(signal);
+      const session = await compile(block, { inputs: image });
+      expect(timeout.mock.calls).toEqual([[20]]);
+      timeout.mockRestore();
+      expect(isIdentical((await session.run(x)).output, expected)).toBe(true);
+    }
   });
 
   it('rejects, and does not throw, what it refuses', async () => {
