@@ -27,8 +27,8 @@ import { Session, type SessionParts } from './session.js';
 
 /**
  * Compiles a module (or anything that states its computation, or a graph) into a session that takes and returns float32 and computes in the precision asked
- * for. Weights are read now and packed; changing the model afterwards does not change the session. Where the inputs' shapes are known, or all but the batch, it
- * ends with a run over zeros (20 ms of it at most), so that the first one asked for finds its memory and its plan.
+ * for. Weights are read now and packed; changing the model afterwards does not change the session. Where all of the inputs' shapes but the batch
+ * is known, and small, it ends with a run over zeros, told to stop after 20 ms, so that the first one asked for finds its memory and its plan.
  * @throws ERR_TRAIN_MODE in training mode; ERR_SHAPE for shapes that do not go together; ERR_INPUT for options that none could be; ERR_UNSUPPORTED for a
  * precision this processor has no kernels for (the message says what it has), or an operator there is no native code for; ERR_OOM; ERR_NATIVE where the addon cannot be loaded
  */

@@ -19,7 +19,7 @@ export class InputShapes {
     return this.#withBatch(this.maxBatch);
   }
 
-  /** The same of a single image, or of the batch that was declared. */
+  /** {@link onlyOpenBatch} for a single image; where the batch was declared, for that. */
   get smallest(): readonly (readonly number[])[] | null {
     return this.#withBatch(1);
   }

@@ -14,8 +14,8 @@ export interface CompileOptions {
   /** Names of the outputs; default: those the model gives, or `output`. */
   readonly outputs?: readonly string[];
   /**
-   * What convolutions (of several groups: with at least 32 channels in each) may be computed in, and in `bfloat16` linear layers too; everything else is
-   * float32. What lies between two such convolutions is stored as they would round it, which changes no bit.
+   * What convolutions may be computed in (of several groups: with an even number of channels in each, at least 32), and what `bfloat16` computes linear
+   * layers in; everything else is float32. What only such convolutions read is stored as they would round it, which changes no bit.
    *
    * | precision    | products                                            | error over RepVGG-A0 (relative, root mean square) |
    * |--------------|-----------------------------------------------------|---------------------------------------------------|
@@ -24,7 +24,7 @@ export interface CompileOptions {
    * | `bfloat16`   | rounded to bfloat16, 8 bits, summed in float32       | below 2e-2                                        |
    * | `fastest`    | `bfloat16` where the processor has it, else `float32` |                                                   |
    *
-   * Per layer the estimate chooses the fastest algorithm that is at least as exact, so a layer may stay float32; {@link Session.describe} names each,
+   * Per convolution the estimate chooses the fastest algorithm that is at least as exact, so one may stay float32; {@link Session.describe} names each,
    * {@link Session.settings} the precision. In both bfloat16 precisions numbers below 2⁻¹²⁶ count as zero, and an infinite input may give NaN. They
    * need AMX (Intel, Linux) or AVX512_BF16 (AMD).
    */

@@ -17,7 +17,7 @@ import { knownPeak, type WorkRates, workRates } from '../engine/peak.js';
 import { type BuilderValue, channelsLast } from '../engine/programBuilder.js';
 import { RepconvError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
-import type { Shape } from '../tensor/shape.js';
+import { type Shape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { onAbort } from './abort.js';
 import {
@@ -33,8 +33,12 @@ import { InputShapes } from './inputShapes.js';
 import { checkRunOptions, type RunOptions, type RunSyncOptions } from './options.js';
 import { type Plan, Plans } from './plans.js';
 
-/** How long compiling may wait for its run over zeros. Where runs take longer, what the first meets is a small part of it. */
-const warmUpMs = 20;
+/**
+ * When compiling runs over zeros: where inputs and outputs have at most so many bytes, which are copied on the JavaScript thread, and no step so many
+ * multiply-adds that waiting for its end would be felt; and after how many milliseconds the run is told to stop, which it does between two steps. Where runs
+ * take longer, what the first one meets is a small part of it.
+ */
+const warmUp = { bytes: 4 << 20, macs: 5e8, milliseconds: 20 };
 
 /** One line of {@link Session.profile}. */
 export interface StepProfile extends StepDescription, WorkRates {
@@ -98,8 +102,8 @@ export class Session {
   }
 
   /**
-   * {@link openSync} with the packing on the pool: the constants are copied as they are now, and those that were packed are let go of in the end. Then runs
-   * are made warm.
+   * {@link openSync} with the packing on the pool: the constants are copied as they are now, and those that were packed are let go of in the end. Then the
+   * session is warmed up.
    */
   static async open(parts: SessionParts): Promise<Session> {
     const session = new Session(parts);
@@ -109,9 +113,10 @@ export class Session {
       if (known === null) return session;
       const plan = session.#planFor(known);
       await session.#plans.makeAsync(plan);
+      const steps = callNative(() => parts.native.describe(plan.id as number));
       session.#plans.release(plan);
       callNative(() => parts.native.keepConstants('used'));
-      await session.#warmUp();
+      await session.#warmUp(known, steps);
       return session;
     } catch (error) {
       session[Symbol.dispose]();
@@ -241,19 +246,22 @@ export class Session {
   }
 
   /**
-   * Runs over zeros, for a while at most: what a first run meets (its plan, untouched memory, code that was never called) is met now, by nobody who waits.
-   * Without it the first run of RepVGG-A0 took 4.1 times the median of the next, that of MobileOne-s0 3.5 times; with it 1.05 and 2.0, which is what any run of
-   * MobileOne-s0 takes after a rest (`bench/compile.mjs`, a process each time; EPYC, Zen 5, two virtual processors).
+   * Runs over zeros, of one image where the batch is open: what a first run meets (its plan, untouched memory, code that was never called) is met now, by
+   * nobody who waits. Without it the first run of RepVGG-A0 took 4.1 times the median of the next, that of MobileOne-s0 3.5 times; with it 1.05 and 2.0, which
+   * is what any run of MobileOne-s0 takes after a rest (`bench/compile.mjs`, a process each time; EPYC, Zen 5, two virtual processors). `known` and `steps` are
+   * of the largest batch.
    */
-  async #warmUp(): Promise<void> {
-    const shapes = this.#shapes.smallest;
-    if (shapes === null) return;
-    const zeros = Object.fromEntries(this.#declared.map(({ name, dtype }, i) => [name, new Tensor(dtype, shapes[i])]));
-    const signal = AbortSignal.timeout(warmUpMs);
+  async #warmUp(known: readonly Shape[], steps: readonly StepDescription[]): Promise<void> {
     try {
-      await this.run(zeros, { signal });
-    } catch (error) {
-      if (!signal.aborted) throw error;
+      const shapes = this.#shapes.smallest as readonly (readonly number[])[];
+      const images = sizeOf(known[0] as readonly number[]) / sizeOf(shapes[0]);
+      if (steps.some(({ macs }) => macs > images * warmUp.macs)) return;
+      const made = this.#planFor(shapes).outputs.map(([, shape]) => shape);
+      if ([...shapes, ...made].reduce((bytes, shape) => bytes + 4 * sizeOf(shape), 0) > warmUp.bytes) return;
+      const zeros = Object.fromEntries(this.#declared.map(({ name, dtype }, i) => [name, new Tensor(dtype, shapes[i])]));
+      await this.run(zeros, { signal: AbortSignal.timeout(warmUp.milliseconds) });
+    } catch {
+      // Nobody asked for this run. What is wrong with one image, or zeros, or memory, the first one that somebody asks for says.
     }
   }
 

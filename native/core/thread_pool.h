@@ -12,7 +12,7 @@
 // So one request alone uses all threads, and as many requests as threads run on one thread each: helpers leave for a waiting job after the
 // item they are in.
 //
-// Waiting spins for kSpinMicroseconds at most, then sleeps: two processes that spin on each other's processors were measured 15 times slower
+// Waiting spins for kSpinMicroseconds at most, then sleeps, or where a team stands yields and comes back: two processes that spin on each other's processors were measured 15 times slower
 // (1.0 → 15.4 ms for one inference, two processes of two threads on two processors).
 #pragma once
 

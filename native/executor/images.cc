@@ -28,12 +28,12 @@ Result<std::vector<Image>> layOutImages(const Program& program, const std::vecto
     PlanContext context = choices;
     context.types = &stepTypes;
     context.largest = &largestTypes;
+    // Before its readers, which come later in the program.
     for (int output : step.outputs) {
       Wish& wish = wishes[static_cast<size_t>(output)];
       wish.isTight = step.operation->producesTight();
       wish.canBeRounded = step.operation->storesRounded(context);
     }
-    // Values are made before they are read.
     for (size_t i = 0; i < step.inputs.size(); i++) {
       if (step.inputs[i] == kNoValue) continue;
       Wish& wish = wishes[static_cast<size_t>(step.inputs[i])];

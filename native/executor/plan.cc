@@ -28,7 +28,11 @@ Result<std::vector<ValueType>> typesOf(const Program& program, const std::vector
 
 // What a session has chosen, for steps to be planned with.
 PlanContext choicesOf(const PlanRequest& request) {
-  return {request.kernels, request.threads, nullptr, nullptr, {}, {}, {}, request.forcedConv, {}, request.precision, request.bfloat16};
+  PlanContext context{request.kernels, request.threads};
+  context.forcedConv = request.forcedConv;
+  context.precision = request.precision;
+  context.bfloat16 = request.bfloat16;
+  return context;
 }
 
 }  // namespace

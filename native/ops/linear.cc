@@ -99,23 +99,23 @@ class Linear : public Operation {
   }
 
  private:
-  // As a 1×1 convolution over one row of pixels, each a row's features.
+  // As a 1×1 convolution over one column of pixels, each a row's features: rows of an image can be cut into blocks.
   Result<std::unique_ptr<Task>> planBfloat16(const PlanContext& context, int64_t rows, int64_t features, int64_t outputs) const {
     ConvGeometry geometry{};
     geometry.attributes.epilogue = epilogue_;
-    geometry.N = geometry.H = geometry.K = geometry.L = geometry.outH = 1;
+    geometry.N = geometry.W = geometry.K = geometry.L = geometry.outW = 1;
     geometry.C = features;
     geometry.O = outputs;
-    geometry.W = geometry.outW = rows;
-    const auto rowOf = [rows](int64_t channels) {
+    geometry.H = geometry.outH = rows;
+    const auto columnOf = [rows](int64_t channels) {
       Image image;
-      image.N = image.H = 1;
-      image.C = image.pixel = channels;
-      image.W = rows;
-      image.row = image.image = rows * channels;
+      image.N = image.W = 1;
+      image.H = rows;
+      image.C = image.pixel = image.row = channels;
+      image.image = rows * channels;
       return image;
     };
-    Result<std::unique_ptr<Task>> task = kBfloat16Conv.plan({context, geometry, rowOf(features), rowOf(outputs), nullptr, context.constant(1), context.constant(2)});
+    Result<std::unique_ptr<Task>> task = kBfloat16Conv.plan({context, geometry, columnOf(features), columnOf(outputs), nullptr, context.constant(1), context.constant(2)});
     if (task.isOk()) {
       task.value()->algorithm = kBfloat16Conv.name;
       task.value()->macs = geometry.macs();

@@ -80,14 +80,14 @@ struct PlanContext {
   const StepTypes* types = nullptr;
   const StepTypes* largest = nullptr;
   // Where the images lie; meaningful for nhwc values only.
-  std::vector<const Image*> inputImages;
-  std::vector<const Image*> outputImages;
+  std::vector<const Image*> inputImages = {};
+  std::vector<const Image*> outputImages = {};
   // Data of inputs that are constants, else null.
-  std::vector<const void*> constants;
+  std::vector<const void*> constants = {};
   // A convolution algorithm to use wherever it fits.
-  std::string forcedConv;
+  std::string forcedConv = {};
   // Memory that belongs to the session, made by the first plan that asks for `key` and shared by all later ones.
-  std::function<Result<const void*>(const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)> packed;
+  std::function<Result<const void*>(const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)> packed = {};
   // The kernels of a precision other than float32; null: none.
   Precision precision = Precision::float32;
   const Bfloat16Kernels* bfloat16 = nullptr;

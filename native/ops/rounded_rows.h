@@ -9,7 +9,7 @@ namespace repconv {
 
 // Of each member of a team.
 inline size_t rowScratchBytes(const Image& image) {
-  return image.format == Format::float32 ? 0 : static_cast<size_t>(image.W * image.pixel) * sizeof(float);
+  return image.format == Format::float32 ? 0 : roundUp(static_cast<size_t>(image.W * image.pixel) * sizeof(float), kCacheLineBytes);
 }
 
 // make(row) writes the channels of row y of image n as float32. `bfloat16` may be null where the image is float32.

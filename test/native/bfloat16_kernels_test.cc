@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "bfloat16_ways.h"
+#include "core/memory.h"
 #include "kernel_test.h"
 
 namespace repconv::test {
@@ -19,6 +20,8 @@ uint16_t rounded(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
+
+constexpr uint16_t kUntouchedRounded = 0x4b3c;
 
 // Numbers in one or two parts.
 struct Parts {
@@ -39,6 +42,9 @@ Parts drawn(size_t size, bool isSplit, const Draw& draw) {
 struct Case {
   int vectors, lastLanes, pixels[2], runs, length;
   bool isSplit, hasResidual, isClamped, isInteger;
+  // Of a rounded output, which has so many channels and then zeros.
+  Format format;
+  int lastChannels;
 };
 
 // One tile over exactly the memory that it may touch; `tolerance`: of the sum of magnitudes.
@@ -61,7 +67,10 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
   std::vector<Parts> inputs;
   std::vector<Guarded<uint16_t>> ins;
   std::vector<Guarded<float>> outs, residuals;
+  // Rounded: a plane of high parts, then one of low parts, as far apart for both strips.
+  std::vector<Guarded<uint16_t>> roundedOuts;
   const ptrdiff_t outStride = stored + random.between(0, 3), residualStride = width + random.between(0, 3);
+  const size_t planeOut = static_cast<size_t>((std::max({c.pixels[0], c.pixels[1], 1}) - 1) * outStride + stored);
   for (int pixels : c.pixels) {
     inputs.push_back(drawn(planeSize, c.isSplit, draw));
     const Parts& input = inputs.back();
@@ -69,6 +78,7 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
                      [&](size_t i) { return rounded(i < planeSize ? input.high[i] : input.low[i - planeSize]); });
     const ptrdiff_t last = std::max(pixels, 1) - 1;
     outs.emplace_back(static_cast<size_t>(last * outStride + stored), side, [](size_t) { return kUntouched; });
+    roundedOuts.emplace_back(planeOut * static_cast<size_t>(planesOf(c.format)), side, [](size_t) { return kUntouchedRounded; });
     residuals.emplace_back(static_cast<size_t>(last * residualStride + width), side, [&](size_t) { return smallInteger(random); });
   }
   const Parts weights = drawn(static_cast<size_t>(c.runs * c.length * width), c.isSplit, draw);
@@ -89,8 +99,10 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
 
   Bfloat16Tile tile{};
   for (int s = 0; s < 2; s++)
-    tile.strips[s] = {ins[static_cast<size_t>(s)].data() - least, outs[static_cast<size_t>(s)].data(),
-                      c.hasResidual ? residuals[static_cast<size_t>(s)].data() : nullptr, c.pixels[s]};
+    tile.strips[s] = {
+        ins[static_cast<size_t>(s)].data() - least,
+        c.format == Format::float32 ? static_cast<void*>(outs[static_cast<size_t>(s)].data()) : roundedOuts[static_cast<size_t>(s)].data(),
+        c.hasResidual ? residuals[static_cast<size_t>(s)].data() : nullptr, c.pixels[s]};
   tile.pixelStride = pixelStride;
   tile.lowPlane = static_cast<ptrdiff_t>(planeSize);
   tile.runOffsets = offsets.data();
@@ -99,9 +111,12 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
   tile.vectors = c.vectors;
   tile.weights = packed.data();
   tile.bias = bias.data();
+  tile.outFormat = c.format;
   tile.outPixelStride = outStride;
+  tile.outLowPlane = static_cast<ptrdiff_t>(planeOut);
   tile.residualPixelStride = residualStride;
   tile.lastLanes = c.lastLanes;
+  tile.lastChannels = c.lastChannels;
   tile.low = c.isClamped ? -20.0f : -std::numeric_limits<float>::infinity();
   tile.high = c.isClamped ? 35.0f : std::numeric_limits<float>::infinity();
   tile.prefetch = packed.data();
@@ -134,7 +149,21 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
           expected[at] = outs[s][at];
       }
     }
-    if (Difference difference = compareFloats("out", outs[s].data(), expected.data(), expected.size()); !difference.empty()) return difference;
+    if (c.format == Format::float32) {
+      if (Difference difference = compareFloats("out", outs[s].data(), expected.data(), expected.size()); !difference.empty()) return difference;
+      continue;
+    }
+    std::vector<float> got, wanted(roundedOuts[s].size(), floatOf(kUntouchedRounded));
+    for (size_t i = 0; i < roundedOuts[s].size(); i++) got.push_back(floatOf(roundedOuts[s][i]));
+    for (int p = 0; p < c.pixels[s]; p++) {
+      for (int o = 0; o < stored; o++) {
+        const size_t at = static_cast<size_t>(p * outStride + o);
+        const float value = o < width - kLanes + c.lastChannels ? expected[at] : 0.0f;
+        wanted[at] = floatOf(rounded(value));
+        if (c.format == Format::bfloat16x2) wanted[planeOut + at] = floatOf(rounded(value - wanted[at]));
+      }
+    }
+    if (Difference difference = compareFloats("rounded out", got.data(), wanted.data(), wanted.size()); !difference.empty()) return difference;
   }
   return {};
 }
@@ -153,6 +182,8 @@ Difference compareTiles(const Bfloat16Kernels& kernels, int vectors, bool isSpli
     c.pixels[1] = kernels.strips > 1 && random.chance(60) ? random.between(1, most) : 0;
     c.runs = random.between(1, 3);
     c.length = kernels.stepLength + random.between(0, 40);
+    c.lastChannels = random.between(1, c.lastLanes);
+    c.format = isInteger ? random.of<Format>({Format::float32, Format::bfloat16, Format::bfloat16x2}) : Format::float32;
     c.hasResidual = random.chance(50);
     c.isClamped = isInteger && random.chance(50);
     // Whole numbers are exact; other sums differ by their rounding only.
@@ -191,6 +222,38 @@ TEST("a bfloat16 tile that does nothing is noticed") {
       Bfloat16Kernels broken = *kernels;
       broken.multiply[isSplit] = [](Bfloat16Work&, const Bfloat16Tile&) {};
       CHECK(!compareTiles(broken, 1, isSplit, true, 1).empty(), "%s, split %d", kernels->name, isSplit);
+    }
+  }
+}
+
+TEST("gathered patches are their stretches, then zeros, and nothing is read beside them") {
+  const Bfloat16Ways ways = bfloat16Ways();
+  Random random(9);
+  for (const Bfloat16Kernels* kernels : ways.kernels) {
+    for (int repetition = 0; repetition < repetitions(300); repetition++) {
+      const Side side = repetition % 2 ? Side::begin : Side::end;
+      const int64_t count = random.between(1, 5), pixels = random.between(1, 6),
+                    size = random.chance(50) ? random.between(1, 12) : random.between(1, 80);
+      const ptrdiff_t inPixel = random.between(0, 40);
+      std::vector<ptrdiff_t> offsets;
+      for (int64_t i = 0; i < count; i++) offsets.push_back(random.between(0, 60));
+      const ptrdiff_t most = *std::max_element(offsets.begin(), offsets.end());
+      const ptrdiff_t least = *std::min_element(offsets.begin(), offsets.end());
+      const Guarded<uint16_t> in(static_cast<size_t>((pixels - 1) * inPixel + most - least + size), side,
+                                 [&](size_t) { return static_cast<uint16_t>(random.next() | 1); });
+      const int64_t outPixel = roundUp(count * size, kernels->stepLength);
+      const Guarded<uint16_t> out(static_cast<size_t>(pixels * outPixel + 31), side, [](size_t) { return kUntouchedRounded; });
+      note("%s: %lld stretches of %lld, %lld pixels", kernels->name, static_cast<long long>(count), static_cast<long long>(size),
+           static_cast<long long>(pixels));
+      kernels->gather({in.data() - least, inPixel, offsets.data(), count, size, out.data(), outPixel, pixels});
+      for (int64_t p = 0; p < pixels; p++) {
+        for (int64_t k = 0; k < outPixel; k++) {
+          const uint16_t expected =
+              k < count * size ? in[static_cast<size_t>(p * inPixel + offsets[static_cast<size_t>(k / size)] - least + k % size)] : uint16_t{0};
+          CHECK(out[static_cast<size_t>(p * outPixel + k)] == expected, "element %lld of pixel %lld", static_cast<long long>(k),
+                static_cast<long long>(p));
+        }
+      }
     }
   }
 }

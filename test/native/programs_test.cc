@@ -1,6 +1,7 @@
 // Whole programs at random: the arena, the guard pages around every value, the instruction sets and thread counts, all against each other.
 #include <cstring>
 
+#include "bfloat16_ways.h"
 #include "programs.h"
 
 namespace repconv::test {
@@ -65,6 +66,32 @@ TEST("a batch in parts computes the same bits as the whole batch, and as each va
     }
   }
   CHECK(cut > 0, "no program was cut into parts");
+}
+
+TEST("in bfloat16, too, neither parts nor threads nor the arena change a bit") {
+  const Bfloat16Ways kernels = bfloat16Ways();
+  for (const Bfloat16Kernels* one : kernels.kernels) {
+    const bool isEmulated = one == bfloat16AmxKernels() && kernels.emulator != nullptr;
+    for (int seed = 1; seed <= repetitions(isEmulated ? 60 : 300); seed++) {
+      Random random(static_cast<uint64_t>(seed) + 900000);
+      const Description program = randomProgram(random, random.between(1, 10));
+      const std::vector<std::vector<float>> inputs = randomInputs(program, random);
+      const auto [conv, precision] = random.of<std::pair<const char*, Precision>>(
+          {{"bfloat16", Precision::bfloat16}, {"bfloat16x3", Precision::bfloat16x3}, {"", Precision::bfloat16}});
+      Way way{Isa::avx512, random.between(1, 3), conv, precision, one, ~size_t{0}};
+      note("seed %d, %s, conv %s, %d threads: %.3000s", seed, one->name, conv, way.threads, program.show().c_str());
+      const Result<Outputs> guarded = runGuarded(program, way, inputs, seed % 2 == 0), whole = runSession(program, way, inputs);
+      way.partBytes = 0;
+      const Result<Outputs> parts = runSession(program, way, inputs);
+      way.threads = 4 - way.threads;
+      const Result<Outputs> others = runSession(program, way, inputs);
+      CHECK(guarded.isOk() && whole.isOk() && parts.isOk() && others.isOk(), "%s", whole.status().message().c_str());
+      if (!guarded.isOk() || !whole.isOk() || !parts.isOk() || !others.isOk()) continue;
+      CHECK(isSame(guarded.value(), whole.value()), "the arena changes the result");
+      CHECK(isSame(parts.value(), whole.value()), "parts change the result");
+      CHECK(isSame(others.value(), whole.value()), "threads change the result");
+    }
+  }
 }
 
 }  // namespace repconv::test

@@ -73,7 +73,11 @@ class GuardedRun {
 
  private:
   PlanContext choices() const {
-    return {kernelTable(way_.isa), way_.threads, nullptr, nullptr, {}, {}, {}, way_.conv, {}, way_.precision, way_.bfloat16};
+    PlanContext context{kernelTable(way_.isa), way_.threads};
+    context.forcedConv = way_.conv;
+    context.precision = way_.precision;
+    context.bfloat16 = way_.bfloat16;
+    return context;
   }
 
   void* place(size_t bytes) {

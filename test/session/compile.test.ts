@@ -59,20 +59,44 @@ describe('compile', () => {
     expect(cold.map((other) => other.memory().arenaBytes)).toEqual([0, 0]);
   });
 
-  it('gives that run up after 20 ms, wherever it is, and the session is whole', async () => {
+  it('tells that run to stop after 20 ms, wherever it is, and the session is whole', async () => {
     const block = settled(new ConvBlock(3, 5));
     const x = randn([1, 3, 9, 7]);
     const { output: expected } = compileSync(block, { inputs: image }).runSync(x);
-    const soon = new AbortController();
-    // Before it begins, while it waits or computes, and never.
-    for (const signal of [AbortSignal.abort(), soon.signal, new AbortController().signal]) {
-      setImmediate(() => soon.abort());
-      const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(signal);
-      const session = await compile(block, { inputs: image });
-      expect(timeout.mock.calls).toEqual([[20]]);
-      timeout.mockRestore();
-      expect(isIdentical((await session.run(x)).output, expected)).toBe(true);
+    const begun = vi.spyOn(AbortSignal, 'timeout');
+    try {
+      for (const when of ['before it begins', 'while it is under way', 'never']) {
+        const controller = new AbortController();
+        if (when === 'before it begins') controller.abort();
+        begun.mockImplementation((milliseconds) => {
+          expect(milliseconds).toBe(20);
+          expect(controller.signal.aborted).toBe(when === 'before it begins');
+          // As soon as the run has begun.
+          if (when === 'while it is under way') queueMicrotask(() => controller.abort());
+          return controller.signal;
+        });
+        const session = await compile(block, { inputs: image });
+        expect(isIdentical((await session.run(x)).output, expected), when).toBe(true);
+      }
+      expect(begun).toHaveBeenCalledTimes(3);
+    } finally {
+      begun.mockRestore();
     }
+  });
+
+  it('has no such run where it would be large, and no fault of it is a fault of compile', async () => {
+    const large = [
+      // Images, what becomes of them, a single step.
+      await compile(new ReLU(), { inputs: { x: ['N', 3, 600, 600] } }),
+      await compile(new Conv2d(1, 80, 1), { inputs: { x: [1, 1, 120, 120] } }),
+      await compile(new Conv2d(256, 256, 5, { padding: 2 }), { inputs: { x: ['N', 256, 20, 20] }, maxBatch: 2 }),
+    ];
+    expect(large.map((session) => session.memory().arenaBytes)).toEqual([0, 0, 0]);
+    // Right for 4 rows and refused for one.
+    const pairs: Traceable = { compute: <X>(f: Ops<X>, x: X) => f.reshape(f.relu(x), { shape: [4, -1] }) };
+    const session = await compile(pairs, { inputs: { x: ['N', 2] }, maxBatch: 8 });
+    expect((await session.run(ones([4, 2]))).output.shape).toEqual([4, 2]);
+    await expect(session.run(ones([1, 2]))).rejects.toMatchObject({ code: 'ERR_SHAPE' });
   });
 
   it('rejects, and does not throw, what it refuses', async () => {

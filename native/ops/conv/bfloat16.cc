@@ -22,8 +22,21 @@ namespace {
 // What the register tiles of a block read takes at most this share of the second-level cache; a panel of weights lies beside it.
 constexpr double kCacheShare = 0.4;
 constexpr int64_t kMinGroupChannels = 32;
+// Register tiles read pixels beyond the last one, as far apart as those before.
+constexpr int kMostStride = 64;
 // Of a vector of sums that comes from an AMX tile, in multiply-adds: 2.4 ns of 0.12 (EPYC, Zen 5, with instructions of no effect for the tiles').
 constexpr double kStoreCost = 20;
+
+bool isUnit(const ConvGeometry& geometry) {
+  const ConvAttributes& attributes = geometry.attributes;
+  return geometry.taps() == 1 && attributes.stride[0] == 1 && attributes.stride[1] == 1 && geometry.border().isNone() && geometry.outW == geometry.W;
+}
+
+// Whether rows fill their strips so badly that the taps of all pixels are better gathered, as rows of one matrix (7×7 pixels are four strips, not seven).
+bool isRagged(const ConvGeometry& geometry, const Bfloat16Kernels& kernels) {
+  const int64_t step = kernels.pixelStep;
+  return !isUnit(geometry) && 4 * roundUp(geometry.outH * geometry.outW, step) < 3 * geometry.outH * roundUp(geometry.outW, step);
+}
 
 // The runs of an output pixel, as weights are packed for them.
 struct Runs {
@@ -59,24 +72,20 @@ class Bfloat16Task : public Task {
     if (plan.residual != nullptr) residual_ = *plan.residual;
     const ConvAttributes& attributes = geometry_.attributes;
     const Border border = geometry_.border();
-    const bool isUnit =
-        geometry_.taps() == 1 && attributes.stride[0] == 1 && attributes.stride[1] == 1 && border.isNone() && geometry_.outW == geometry_.W;
     if (isCopied_) {
       copyColumns_ = border.left + geometry_.W + border.right;
       rounded_.pixel = attributes.groups == 1 ? runs_.channels : roundUp(geometry_.C, kChannelBlock);
       rounded_.row = copyColumns_ * rounded_.pixel;
       // Rows a multiple of 4 KB apart fall into the same cache sets.
-      if (!isUnit && rounded_.row % 2048 == 0) rounded_.row += 32;
+      if (!isUnit(geometry_) && rounded_.row % 2048 == 0) rounded_.row += 32;
     } else {
       rounded_ = {in_.pixel, in_.row, in_.low};
     }
     const bool isDense = out_.isDense() && (plan.residual == nullptr || residual_.isDense());
     // Few channels may come with room beside them, which their runs have not.
     const bool isTight = attributes.groups > 1 || rounded_.pixel == runs_.channels;
-    // Rows that fill their strips badly are gathered, too: the taps of a block's pixels as rows of one matrix (7×7 pixels are four strips, not seven).
-    const int64_t pixels = geometry_.outH * geometry_.outW, step = kernels_.pixelStep;
-    isGathered_ = runs_.isPatch || !isTight || (isDense && !isUnit && 4 * roundUp(pixels, step) < 3 * geometry_.outH * roundUp(geometry_.outW, step));
-    isOneRow_ = isDense && (isGathered_ || (isUnit && (isCopied_ || in_.isDense())));
+    isGathered_ = runs_.isPatch || !isTight || (isDense && isRagged(geometry_, kernels_));
+    isOneRow_ = isDense && (isGathered_ || (isUnit(geometry_) && (isCopied_ || in_.isDense())));
     const bool isRow = runs_.isMerged && isTight;
     for (int64_t u = 0; u < geometry_.K; u++) {
       for (int64_t v = 0; v < (isRow ? 1 : geometry_.L); v++)
@@ -102,6 +111,7 @@ class Bfloat16Task : public Task {
         for (int64_t n = 0; n < geometry_.N; n++)
           computeBlock(context, n, 0, geometry_.outH, panels * item / blocks, panels * (item + 1) / blocks, member);
       });
+      if (geometry_.attributes.epilogue.isClamp() && out_.border.isNone()) return;
       context.team.parallelFor(static_cast<size_t>(geometry_.N), [&](size_t n, int) { finish(context, static_cast<int64_t>(n), 0, geometry_.outH); });
       return;
     }
@@ -345,7 +355,8 @@ Result<std::unique_ptr<Task>> planBfloat16(const ConvPlan& plan) {
 }
 
 // A group's channels are runs of their own: at least a step, and pairs must not cross groups.
-bool isDense(const ConvGeometry& geometry) {
+bool isBfloat16(const ConvGeometry& geometry) {
+  if (geometry.attributes.stride[1] > kMostStride) return false;
   return geometry.attributes.groups == 1 || (geometry.channelsPerGroup() >= kMinGroupChannels && geometry.channelsPerGroup() % 2 == 0);
 }
 
@@ -356,7 +367,7 @@ double bfloat16Cost(const ConvGeometry& geometry, const PlanContext& context) {
   const Runs runs(geometry, kernels);
   const int64_t vectors = (geometry.outputsPerGroup() + kBfloat16Lanes - 1) / kBfloat16Lanes;
   const int64_t panelVectors = std::min<int64_t>(vectors, kernels.maxVectors), most = kernels.tilePixels[panelVectors];
-  const bool isOneRow = geometry.taps() == 1 && attributes.stride[0] == 1 && attributes.stride[1] == 1;
+  const bool isOneRow = isUnit(geometry) || isRagged(geometry, kernels);
   const int64_t columns = isOneRow ? geometry.outH * geometry.outW : geometry.outW, rows = isOneRow ? geometry.N : geometry.N * geometry.outH;
   const int64_t strips = (columns + most - 1) / most;
   // As in tileRowCost: fewer than eight sums at a time leave the unit waiting. A strip of less than a step takes as long as a step.
@@ -377,7 +388,7 @@ double bfloat16Cost(const ConvGeometry& geometry, const PlanContext& context) {
 
 }  // namespace
 
-const ConvAlgorithm kBfloat16Conv = {"bfloat16", isDense, bfloat16Cost<false>, planBfloat16, Precision::bfloat16, Format::bfloat16};
-const ConvAlgorithm kBfloat16x3Conv = {"bfloat16x3", isDense, bfloat16Cost<true>, planBfloat16, Precision::bfloat16x3, Format::bfloat16x2};
+const ConvAlgorithm kBfloat16Conv = {"bfloat16", isBfloat16, bfloat16Cost<false>, planBfloat16, Precision::bfloat16, Format::bfloat16};
+const ConvAlgorithm kBfloat16x3Conv = {"bfloat16x3", isBfloat16, bfloat16Cost<true>, planBfloat16, Precision::bfloat16x3, Format::bfloat16x2};
 
 }  // namespace repconv

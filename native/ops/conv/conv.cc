@@ -42,12 +42,13 @@ class Conv2d : public Operation {
     if (index != kImage) return {};
     Border border = geometry(*context.types).border();
     // A register tile of bfloat16 reads all its pixels, however many there are to be computed.
-    if (readsAs(context, index) != Format::float32) border.tail = (context.bfloat16->pixelStep - 1) * attributes_.stride[1];
+    if (readsAs(context, index) != Format::float32 && context.bfloat16->pixelStep > 1) border.tail = (context.bfloat16->pixelStep - 1) * attributes_.stride[1];
     return border;
   }
 
   Format readsAs(const PlanContext& context, size_t index) const override {
-    return index == kImage ? chooseConv(geometry(*context.largest), context, nullptr).format : Format::float32;
+    if (index != kImage || context.precision == Precision::float32) return Format::float32;
+    return chooseConv(geometry(*context.largest), context, nullptr).format;
   }
   // Activations that are no clamp are a second pass, over float32; and of several groups' vectors none may end where the pixel does.
   bool storesRounded(const PlanContext& context) const override {

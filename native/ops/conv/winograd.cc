@@ -125,8 +125,8 @@ class WinogradTask : public Task {
     const int64_t panels = static_cast<int64_t>(packed_.plan.panels.size());
     context.team.parallelFor(static_cast<size_t>(blocks_ * panelBlocks_), [&](size_t item, int member) {
       const int64_t block = static_cast<int64_t>(item) / panelBlocks_, part = static_cast<int64_t>(item) % panelBlocks_;
-      computeBlock(context, tiles_.count() * block / blocks_, tiles_.count() * (block + 1) / blocks_, panels * part / panelBlocks_, panels * (part + 1) / panelBlocks_,
-                   context.scratch<float>(member));
+      const int64_t begin = tiles_.count() * block / blocks_, end = tiles_.count() * (block + 1) / blocks_;
+      computeBlock(context, begin, end, panels * part / panelBlocks_, panels * (part + 1) / panelBlocks_, context.scratch<float>(member));
     });
     if (out_.border.isNone()) return;
     context.team.parallelFor(static_cast<size_t>(geometry_.N), [&](size_t n, int) {
@@ -210,7 +210,8 @@ class WinogradTask : public Task {
       grid.out = products + point * productStride_ + (tiles.begin - tileBegin) * width;
       grid.residual = stretch == 0 ? nullptr : grid.out;
       const float* next = (following != nullptr ? following : untransformed + floats) + floats * point / points();
-      computePanel(kernels, grid, patterns_[static_cast<size_t>(stretch)], {weights + point * weightStride_, zeros, panel.vectors, kernels.vectorLength, next, floats / points()}, Epilogue{});
+      const PanelWeights transformed{weights + point * weightStride_, zeros, panel.vectors, kernels.vectorLength, next, floats / points()};
+      computePanel(kernels, grid, patterns_[static_cast<size_t>(stretch)], transformed, Epilogue{});
     }
   }
 
@@ -285,6 +286,8 @@ double winogradCost(const ConvGeometry& geometry, const PlanContext& context) {
   double perBlock = 0, transformed = 0;
   for (int point = 0; point < points; point++) {
     const Tiles::Range having = tiles.having(point / (kOutputs + 2), point % (kOutputs + 2), 0, tiles.count());
+    // (Maps of one or two rows or columns have no tile with some points.)
+    if (having.end == having.begin) continue;
     perBlock += tileRowCost(kernels, (having.end - having.begin + blocks - 1) / blocks, geometry.outputsPerGroup());
     transformed += static_cast<double>(having.end - having.begin);
   }
