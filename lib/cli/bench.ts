@@ -17,6 +17,7 @@ import { onnxRuntime, type PeerEngine } from './onnxRuntime.js';
 import { print, printJson, remark } from './output.js';
 import { type Page, pageFile } from './page.js';
 import { type Progress, ProgressDisplay } from './progress.js';
+import { outliveReader } from './reader.js';
 import { comparisonPage, formsPage, type Measurement } from './report.js';
 import type { Times } from './turns.js';
 
@@ -104,6 +105,7 @@ async function measureAndShow<R extends CaseResult>(
   const page = html === undefined ? null : pageFile(html, force);
   const cases = casesOf({ batch, precision, threads, seconds, rounds, layers });
   checkCases(cases);
+  if (page !== null) outliveReader();
 
   if (!json) print(environmentLine(place));
   const mostLayers = networks.length * cases.length > 1 ? slowestLayers : Infinity;

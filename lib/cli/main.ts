@@ -10,6 +10,7 @@ import { printable, RepconvError } from '../errors.js';
 import { precisions } from '../session/options.js';
 import { packageVersion } from './environment.js';
 import { CommandFailure, exitCodes } from './failure.js';
+import { endWithReader } from './reader.js';
 
 const exitCodesHelp = `
 Exit codes:
@@ -183,10 +184,7 @@ function positiveNumber(max: number): (text: string) => number {
   };
 }
 
-// Whoever reads our output may stop before its end (`| head`): that is no fault.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed);
-});
+endWithReader(({ code }) => process.exit(code === 'EPIPE' ? exitCodes.ok : exitCodes.failed));
 void run(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });

@@ -223,6 +223,15 @@ describe('what cannot be measured', () => {
     expect(readFileSync(file, 'utf8')).toMatch(/^<!doctype html>/);
   }, 120_000);
 
+  it('is a page that is written to its end, whoever stops to read the table', async () => {
+    const file = path('unread.html');
+    const { code, stderr } = await repconvUntilOutput(['bench', 'mobileone-s0', ...little, '--html', file], (child) =>
+      child.stdout?.destroy(),
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringContaining('error') });
+    expect(readFileSync(file, 'utf8')).toMatch(/^<!doctype html>[\s\S]*<\/html>\s*$/);
+  }, 120_000);
+
   it('leaves what was measured before it: returned with the failure, and shown', async () => {
     const cases = casesOf({ precision: ['float32'], batch: [1, 2, 3], threads: [1], seconds: 1, rounds: 1, layers: false });
     const shown: number[][] = [];
