@@ -35,7 +35,7 @@ Status Environment::open() {
   return failure(Code::native, "repconv: the end of the environment cannot be watched");
 }
 
-Result<Environment::Started> Environment::start(std::unique_ptr<AsyncRun> run) {
+Result<Environment::Started> Environment::start(std::unique_ptr<AsyncRun> run, int threads) {
   AsyncRun* job = run.get();
   job->environment_ = this;
   job->id_ = nextId_++;
@@ -50,7 +50,7 @@ Result<Environment::Started> Environment::start(std::unique_ptr<AsyncRun> run) {
   if (runs_.size() == 1) delivery_.Ref(env_);
   counter_->running.fetch_add(1, std::memory_order_relaxed);
   // From here on the run may end at any time, though it is not settled before this thread returns to its event loop.
-  pool_->submit(job);
+  pool_->submit(job, threads);
   return Started{Napi::Value(env_, promise), job->id_};
 }
 

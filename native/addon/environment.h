@@ -55,8 +55,8 @@ class Environment {
     Napi::Value promise;
     uint32_t id = 0;  // identifies the run for cancel
   };
-  // Queues a run. Where that fails there is no promise, and no run.
-  Result<Started> start(std::unique_ptr<AsyncRun> run);
+  // Queues a run of up to so many threads. Where that fails there is no promise, and no run.
+  Result<Started> start(std::unique_ptr<AsyncRun> run, int threads);
   // A run that has not begun ends at once, one that computes ends after the layer it is in; both reject with an abort.
   void cancel(uint32_t id);
 

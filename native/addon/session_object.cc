@@ -154,7 +154,7 @@ Result<Napi::Value> SessionObject::prepareAsync(const Napi::CallbackInfo& info) 
   if (Status status = readShapes(info[0], &shapes); !status.isOk()) return status;
   if (Status status = readShapes(info[1], &largest); !status.isOk()) return status;
   auto preparation = std::make_unique<Preparation>(info.This().As<Napi::Object>(), this, std::move(shapes), std::move(largest));
-  Result<Environment::Started> started = Environment::of(env_).start(std::move(preparation));
+  Result<Environment::Started> started = Environment::of(env_).start(std::move(preparation), session_->options().threads);
   if (!started.isOk()) return started.status();
   return started.value().promise;
 }
@@ -243,7 +243,7 @@ Result<Napi::Value> SessionObject::run(const Napi::CallbackInfo& info) {
   if (Status status = run->take(info[1], info[2].As<Napi::Array>()); !status.isOk()) return status;
   account();
   Napi::Object result = Napi::Object::New(env_);
-  Result<Environment::Started> started = Environment::of(env_).start(std::move(run));
+  Result<Environment::Started> started = Environment::of(env_).start(std::move(run), session_->options().threads);
   if (!started.isOk()) return started.status();
   result.Set("promise", started.value().promise);
   result.Set("id", Napi::Number::New(env_, started.value().id));

@@ -99,7 +99,10 @@ class ThreadPool {
   Status ensureThreads(int threads);
   int threadCount() const { return threadCount_.load(std::memory_order_relaxed); }
 
-  void submit(Job* job);
+  // Wakes as many threads as the job's team will have: the others wait for it as the first one does for the job. Woken one by the other, two threads come
+  // to share a processor for a time slice (MobileOne-s0 with 3 ms between its runs, two threads on two processors: median 2.19 → 1.56 ms, three quarters
+  // within 1.63 ms, before 2.81; RepVGG-A0 3.76, before 6.88).
+  void submit(Job* job, int threads = 1);
   // Takes a job back that no thread has begun. False if it runs or has run.
   bool withdraw(Job* job);
 
