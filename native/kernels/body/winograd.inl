@@ -159,11 +159,16 @@ static void winogradOutputTile(const WinogradOutput& tile) {
     const vf bias = load(tile.bias + c);
 #pragma GCC unroll 4
     for (int y = 0; y < rows - 2; y++) winogradOutputLine<kOutputs, kShortColumns>(d + y * t, 1);
-    for (int y = 0; y < tile.rows; y++) {
-      for (int x = 0; x < tile.columns; x++) {
+    // Copies: whatever is stored might change the tile, as far as the compiler knows.
+    float* out = tile.out + c;
+    const float* residual = tile.residual == nullptr ? nullptr : tile.residual + c;
+    const ptrdiff_t outRow = tile.outRow, outPixel = tile.outPixel, residualRow = tile.residualRow, residualPixel = tile.residualPixel;
+    const int outRows = tile.rows, outColumns = tile.columns;
+    for (int y = 0; y < outRows; y++) {
+      for (int x = 0; x < outColumns; x++) {
         vf value = d[y * t + x] + bias;
-        if (tile.residual != nullptr) value += load(tile.residual + y * tile.residualRow + x * tile.residualPixel + c);
-        store(tile.out + y * tile.outRow + x * tile.outPixel + c, clamp(value, low, high));
+        if (residual != nullptr) value += load(residual + y * residualRow + x * residualPixel);
+        store(out + y * outRow + x * outPixel, clamp(value, low, high));
       }
     }
   }
