@@ -166,7 +166,7 @@ describe('while a session computes', () => {
     const ending = await run(
       program(`
         const fs = require('node:fs/promises'), dns = require('node:dns/promises');
-        const { session, x } = make(400, 64);
+        const { session, x } = make(1600, 64);
         let settled = 0;
         const controller = new AbortController();
         const runs = Array.from({ length: 16 }, () => session.run(x, { signal: controller.signal }).finally(() => settled++).catch(() => {}));
