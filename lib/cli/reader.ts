@@ -5,7 +5,7 @@ let isOutlived = false;
 /** Calls `exit` with what happened to stdout. */
 export function endWithReader(exit: (error: NodeJS.ErrnoException) => void): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (!isOutlived) exit(error);
+    if (!isOutlived || error.code !== 'EPIPE') exit(error);
   });
 }
 

@@ -248,8 +248,7 @@ export class Session {
   /**
    * Runs over zeros, of one image where the batch is open: what a first run meets (its plan, untouched memory, code that was never called) is met now, by
    * nobody who waits. Without it the first run of RepVGG-A0 took 4.1 times the median of the next, that of MobileOne-s0 3.5 times; with it 1.1 and 1.2
-   * (`bench/compile.mjs`, a process each time; EPYC, Zen 5, two virtual processors). `known` and `steps` are
-   * of the largest batch.
+   * (`bench/compile.mjs`, a process each time; EPYC, Zen 5, two virtual processors). `known` and `steps` are of the largest batch.
    */
   async #warmUp(known: readonly Shape[], steps: readonly StepDescription[]): Promise<void> {
     try {

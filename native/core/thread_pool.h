@@ -12,8 +12,8 @@
 // So one request alone uses all threads, and as many requests as threads run on one thread each: helpers leave for a waiting job after the
 // item they are in.
 //
-// Waiting spins for kSpinMicroseconds at most, then sleeps, or where a team stands yields and comes back: two processes that spin on each other's processors were measured 15 times slower
-// (1.0 → 15.4 ms for one inference, two processes of two threads on two processors).
+// Waiting spins for kSpinMicroseconds at most, then sleeps, or where a team stands yields and comes back: two processes that spin on each other's
+// processors were measured 15 times slower (1.0 → 15.4 ms for one inference, two processes of two threads on two processors).
 #pragma once
 
 #include <atomic>
@@ -101,7 +101,7 @@ class ThreadPool {
 
   // Wakes as many threads as the job's team will have: the others wait for it as the first one does for the job. Woken one by the other, two threads come
   // to share a processor for a time slice (MobileOne-s0 with 3 ms between its runs, two threads on two processors: median 2.19 → 1.56 ms, three quarters
-  // within 1.63 ms, before 2.81; RepVGG-A0 3.76, before 6.88).
+  // within 1.63 ms, before 2.81; RepVGG-A0 3.76, before 6.88; `node bench/pause.mjs`).
   void submit(Job* job, int threads = 1);
   // Takes a job back that no thread has begun. False if it runs or has run.
   bool withdraw(Job* job);

@@ -44,6 +44,20 @@ const normal = (shape: readonly number[], scale = 1): Tensor =>
 const compute = (c: OperatorCase, inputs: readonly (Tensor | null)[], precision: Precision): Tensor =>
   nativeReading({ threads: 2, precision, conv: precision }).apply(conv2d, inputs, attributesOf(c) as never)[0];
 
+/** Element by element within what rounding the factors can do, and within a network's bound as a whole. */
+function expectWithinRounding(c: OperatorCase, inputs: readonly (Tensor | null)[], result: Tensor, precision: Precision): void {
+  const [expected] = referenceOf(c, inputs);
+  const [magnitude] = referenceOf(
+    c,
+    inputs.map((input) => input && new Tensor('float32', input.shape, input.data.map(Math.abs))),
+  );
+  const products = (inputs[1] as Tensor).shape.slice(1).reduce((a, b) => a * b, 1);
+  const bound = bfloat16Bound(precision, products);
+  const beyond = result.data.findIndex((y, i) => !(Math.abs(y - expected.data[i]) <= bound * magnitude.data[i]));
+  expect(beyond, `${caseLine(c)}: ${result.data[beyond]} for ${expected.data[beyond]}`).toBe(-1);
+  expect(relativeRms(result, expected)).toBeLessThan(networkError[precision]);
+}
+
 describe.runIf(kernel !== '').each(precisions)('%s', (precision) => {
   it('has enough cases', () => {
     expect(cases.length).toBeGreaterThan(15);
@@ -57,17 +71,7 @@ describe.runIf(kernel !== '').each(precisions)('%s', (precision) => {
 
   it.each(cases.map((c) => [c.name, c] as const))('is within its rounding, element by element: %s', (_, c) => {
     const inputs = inputsOf(c, 'normal');
-    const [expected] = referenceOf(c, inputs);
-    const [magnitude] = referenceOf(
-      c,
-      inputs.map((input) => input && new Tensor('float32', input.shape, input.data.map(Math.abs))),
-    );
-    const result = compute(c, inputs, precision);
-    const products = (inputs[1] as Tensor).shape.slice(1).reduce((a, b) => a * b, 1);
-    const bound = bfloat16Bound(precision, products);
-    const beyond = result.data.findIndex((y, i) => !(Math.abs(y - expected.data[i]) <= bound * magnitude.data[i]));
-    expect(beyond, `${caseLine(c)}: ${result.data[beyond]} for ${expected.data[beyond]}`).toBe(-1);
-    expect(relativeRms(result, expected)).toBeLessThan(networkError[precision]);
+    expectWithinRounding(c, inputs, compute(c, inputs, precision), precision);
   });
 
   it('is less exact than float32, as it must be if it is what ran', () => {
@@ -140,16 +144,7 @@ describe.runIf(kernel !== '')('linear layers', () => {
       const whole = inputsOf(c, 'integers');
       expect(isIdentical(compute(c, whole), referenceOf(c, whole)[0].to('float32')), caseLine(c)).toBe(true);
       const inputs = inputsOf(c, 'normal');
-      const [expected] = referenceOf(c, inputs);
-      const [magnitude] = referenceOf(
-        c,
-        inputs.map((input) => input && new Tensor('float32', input.shape, input.data.map(Math.abs))),
-      );
-      const result = compute(c, inputs);
-      const bound = bfloat16Bound('bfloat16', (inputs[1] as Tensor).shape[1]);
-      const beyond = result.data.findIndex((y, i) => !(Math.abs(y - expected.data[i]) <= bound * magnitude.data[i]));
-      expect(beyond, `${caseLine(c)}: ${result.data[beyond]} for ${expected.data[beyond]}`).toBe(-1);
-      expect(relativeRms(result, expected)).toBeLessThan(networkError.bfloat16);
+      expectWithinRounding(c, inputs, compute(c, inputs), 'bfloat16');
     },
   );
 

@@ -13,6 +13,11 @@ namespace repconv::test {
 struct Bfloat16Ways {
   std::vector<const Bfloat16Kernels*> kernels;
   std::unique_ptr<AmxEmulator> emulator;  // while it lives
+
+  // Repetitions for kernels that run themselves, fewer for those that are emulated.
+  int repetitionsOf(const Bfloat16Kernels* one, int ordinary, int emulated) const {
+    return repetitions(one == bfloat16AmxKernels() && emulator != nullptr ? emulated : ordinary);
+  }
 };
 
 inline Bfloat16Ways bfloat16Ways() {

@@ -104,6 +104,12 @@ std::vector<float> naive(const Geometry& g, const Parts& parts, float low, float
   return out;
 }
 
+std::vector<Attribute> attributesOf(const Geometry& g, const char* activation) {
+  return {numbers("stride", {double(g.stride[0]), double(g.stride[1])}), numbers("dilation", {double(g.dilation[0]), double(g.dilation[1])}),
+          numbers("padding", {double(g.padding[0]), double(g.padding[1]), double(g.padding[2]), double(g.padding[3])}),
+          numbers("groups", {double(g.groups)}), word("activation", activation)};
+}
+
 // The first difference between what plain loops and each way give, or an empty text. Image and weight are whole numbers up to the ones given.
 std::string compare(const Geometry& g, int seed, Random& random, const std::vector<Way>& ways, int mostImage = 8, int mostWeight = 8) {
   const int outH = g.extent(0), outW = g.extent(1), perGroup = g.C / g.groups;
@@ -124,11 +130,7 @@ std::string compare(const Geometry& g, int seed, Random& random, const std::vect
   const int weight = d.constant({g.O, perGroup, g.K, g.L}, parts.weight);
   const int bias = parts.hasBias ? d.constant({g.O}, parts.bias) : kNoValue;
   const int residual = parts.hasResidual ? d.as(Layout::nhwc, d.input(outShape)) : kNoValue;
-  std::vector<Attribute> attributes = {numbers("stride", {double(g.stride[0]), double(g.stride[1])}),
-                                       numbers("dilation", {double(g.dilation[0]), double(g.dilation[1])}),
-                                       numbers("padding", {double(g.padding[0]), double(g.padding[1]), double(g.padding[2]), double(g.padding[3])}),
-                                       numbers("groups", {double(g.groups)})};
-  if (isClamped) attributes.push_back(word("activation", "relu6"));
+  const std::vector<Attribute> attributes = attributesOf(g, isClamped ? "relu6" : "none");
   d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, bias, residual}, outShape, Layout::nhwc, attributes))};
   if (isShared) d.outputs.push_back(d.step("toPlain", {image}, {g.N, g.C, g.H, g.W}, Layout::plain));
   std::vector<std::vector<float>> inputs = {parts.image};
@@ -171,8 +173,7 @@ TEST("every convolution algorithm is exact on whole numbers and reads nothing be
 TEST("bfloat16 convolutions are exact on whole numbers of 8 bits, of 16 in two parts, and read nothing beside their arrays") {
   const Bfloat16Ways kernels = bfloat16Ways();
   for (const Bfloat16Kernels* one : kernels.kernels) {
-    const bool isEmulated = one == bfloat16AmxKernels() && kernels.emulator != nullptr;
-    for (int seed = 1; seed <= repetitions(isEmulated ? 60 : 400); seed++) {
+    for (int seed = 1; seed <= kernels.repetitionsOf(one, 400, 60); seed++) {
       Random random(static_cast<uint64_t>(seed) + 300000);
       const Geometry g = denseGeometry(random);
       const Way single{Isa::avx512, g.threads, "bfloat16", Precision::bfloat16, one},
@@ -195,22 +196,17 @@ TEST("bfloat16 convolutions are exact on whole numbers of 8 bits, of 16 in two p
   }
 }
 
-// A convolution of `image`, an nhwc value, with weights drawn anew.
+// A convolution of `image`, an nhwc value.
 int appendConv(Description& d, int image, const Geometry& g, int residual, const char* activation, std::vector<float> weight,
                std::vector<float> bias) {
-  std::vector<Attribute> attributes = {numbers("stride", {double(g.stride[0]), double(g.stride[1])}),
-                                       numbers("dilation", {double(g.dilation[0]), double(g.dilation[1])}),
-                                       numbers("padding", {double(g.padding[0]), double(g.padding[1]), double(g.padding[2]), double(g.padding[3])}),
-                                       numbers("groups", {double(g.groups)}), word("activation", activation)};
   const int weights = d.constant({g.O, g.C / g.groups, g.K, g.L}, std::move(weight)), biases = d.constant({g.O}, std::move(bias));
-  return d.step("conv2d", {image, weights, biases, residual}, {g.N, g.O, g.extent(0), g.extent(1)}, Layout::nhwc, attributes);
+  return d.step("conv2d", {image, weights, biases, residual}, {g.N, g.O, g.extent(0), g.extent(1)}, Layout::nhwc, attributesOf(g, activation));
 }
 
 TEST("what a bfloat16 convolution leaves rounded for the next one is what the next one would have rounded") {
   const Bfloat16Ways kernels = bfloat16Ways();
   for (const Bfloat16Kernels* one : kernels.kernels) {
-    const bool isEmulated = one == bfloat16AmxKernels() && kernels.emulator != nullptr;
-    for (int seed = 1; seed <= repetitions(isEmulated ? 40 : 200); seed++) {
+    for (int seed = 1; seed <= kernels.repetitionsOf(one, 200, 40); seed++) {
       Random random(static_cast<uint64_t>(seed) + 500000);
       const Geometry first = denseGeometry(random);
       Geometry second = denseGeometry(random);

@@ -71,8 +71,7 @@ TEST("a batch in parts computes the same bits as the whole batch, and as each va
 TEST("in bfloat16, too, neither parts nor threads nor the arena change a bit") {
   const Bfloat16Ways kernels = bfloat16Ways();
   for (const Bfloat16Kernels* one : kernels.kernels) {
-    const bool isEmulated = one == bfloat16AmxKernels() && kernels.emulator != nullptr;
-    for (int seed = 1; seed <= repetitions(isEmulated ? 60 : 300); seed++) {
+    for (int seed = 1; seed <= kernels.repetitionsOf(one, 300, 60); seed++) {
       Random random(static_cast<uint64_t>(seed) + 900000);
       const Description program = randomProgram(random, random.between(1, 10));
       const std::vector<std::vector<float>> inputs = randomInputs(program, random);

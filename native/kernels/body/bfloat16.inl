@@ -1,6 +1,6 @@
 // What both bfloat16 kernels do with a finished vector of sums, inside their target regions.
 
-// A store under a mask of 16-bit lanes costs as much as ten without one (EPYC, Zen 5).
+// Without a mask where none is needed: stores under masks of 16-bit lanes are slow (first layer of RepVGG-A0 0.185 → 0.16 ms; EPYC, Zen 5).
 static inline __attribute__((always_inline)) void storeHalves(uint16_t* to, __m256i value, __mmask16 lanes) {
   if (lanes == 0xffff) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value);

@@ -173,7 +173,6 @@ static void poolMean(float* out, const float* in, const ptrdiff_t* taps, int64_t
   for (int64_t c = 0; c < channels; c += VL) store(out + c, sumOfTaps(in + c, taps, tapCount) / divisor);
 }
 
-// Eight planes at a time: each cache line of a pixel is written while it is in L1.
 // Three planes, pixels side by side: what the compiler makes vectors of, when it is told so.
 static void interleaveColours(float* __restrict out, const float* __restrict in, ptrdiff_t plane, int64_t pixels) {
   for (int64_t x = 0; x < pixels; x++) {
@@ -183,6 +182,7 @@ static void interleaveColours(float* __restrict out, const float* __restrict in,
   }
 }
 
+// Eight planes at a time: each cache line of a pixel is written while it is in L1.
 static void interleave(float* out, ptrdiff_t pixel, const float* in, ptrdiff_t plane, int64_t channels, int64_t pixels) {
   if (channels == 3 && pixel == 3) return interleaveColours(out, in, plane, pixels);
   int64_t c = 0;
