@@ -1,4 +1,5 @@
-// Makes a checkout ready to run: dependencies, addon, TypeScript; each step only where its inputs changed. `npm start` and `npm test` begin with it.
+// Makes a checkout ready to run: dependencies, addon, TypeScript; each step only where its inputs changed. `npm start`
+// and `npm test` begin with it.
 //
 //   --peers      also installs what the comparisons measure against (bench/)
 //   --prebuild   also copies the addon to where the package carries it (prebuilds/)
@@ -12,7 +13,8 @@ const root = dirname(fileURLToPath(import.meta.url));
 const wanted = new Set(process.argv.slice(2));
 
 const [major, minor] = process.versions.node.split('.').map(Number);
-if (major < 20 || (major === 20 && minor < 19)) stop(`Node ${process.versions.node} is too old: repconv needs 20.19 or newer.`);
+if (major < 20 || (major === 20 && minor < 19))
+  stop(`Node ${process.versions.node} is too old: repconv needs 20.19 or newer.`);
 
 await step('dependencies', ['package.json', 'package-lock.json'], 'node_modules/.setup', () => npmInstall(root));
 await step('native addon', ['native', 'binding.gyp', 'package-lock.json'], 'build/Release/.setup', async () => {
@@ -21,11 +23,17 @@ await step('native addon', ['native', 'binding.gyp', 'package-lock.json'], 'buil
 });
 await step('TypeScript', ['lib', 'tsconfig.json', 'package-lock.json'], 'dist/.setup', () => {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
-  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], { cwd: root, stdio: 'pipe' });
+  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], {
+    cwd: root,
+    stdio: 'pipe',
+  });
 });
 if (wanted.has('--peers')) {
-  await step('peers to compare with', ['bench/package.json', 'bench/package-lock.json'], 'bench/node_modules/.setup', () =>
-    npmInstall(join(root, 'bench')),
+  await step(
+    'peers to compare with',
+    ['bench/package.json', 'bench/package-lock.json'],
+    'bench/node_modules/.setup',
+    () => npmInstall(join(root, 'bench')),
   );
 }
 if (wanted.has('--prebuild')) {
@@ -63,12 +71,17 @@ async function step(name, inputs, stamp, act) {
 function npmInstall(folder) {
   const npm = process.env.npm_execpath;
   const command = npm === undefined ? ['npm', []] : [process.execPath, [npm]];
-  // Nothing the project needs has an install script of its own. Not `npm ci`: it refuses a lock file made where the registry lacks packages for
-  // other platforms; `install --no-save` takes the locked versions and leaves the file alone.
-  execFileSync(command[0], [...command[1], 'install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: folder,
-    stdio: 'pipe',
-  });
+  // Nothing the project needs has an install script of its own. Not `npm ci`: it refuses a lock file made where the
+  // registry lacks packages for other platforms; `install --no-save` takes the locked versions and leaves the file
+  // alone.
+  execFileSync(
+    command[0],
+    [...command[1], 'install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
+    {
+      cwd: folder,
+      stdio: 'pipe',
+    },
+  );
 }
 
 function filesBelow(path) {

@@ -1,10 +1,12 @@
-// What does compiling cost, and how long does it keep the event loop waiting? Networks at 224×224 as they are trained (branches and batch norms, which are
-// folded) and as they are deployed: the first compile of a process, which meets cold code and untouched memory, and the median of those that follow.
-// Beside it the first run of a session and the median of the next.
+// What does compiling cost, and how long does it keep the event loop waiting? Networks at 224×224 as they are trained
+// (branches and batch norms, which are folded) and as they are deployed: the first compile of a process, which meets
+// cold code and untouched memory, and the median of those that follow. Beside it the first run of a session and the
+// median of the next.
 //
 //   node bench/compile.mjs [network ...] [--compiles 15]      default: repvgg-a0 repvgg-b1g4 mobileone-s0
 //
-// Delays are the longest of monitorEventLoopDelay({ resolution: 1 }): the timer's own millisecond is in them. Each row has a process of its own.
+// Delays are the longest of monitorEventLoopDelay({ resolution: 1 }): the timer's own millisecond is in them. Each row
+// has a process of its own.
 import { execFileSync } from 'node:child_process';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { setTimeout as rest } from 'node:timers/promises';
@@ -13,7 +15,16 @@ import { parseArgs } from 'node:util';
 import { environment, environmentLine } from '../dist/cli/environment.js';
 import { print, rounded, table } from '../dist/cli/output.js';
 import { quantile } from '../dist/cli/turns.js';
-import { compile, createMobileOne, createRepVGG, difference, manualSeed, Random, randn, repconv } from '../dist/index.mjs';
+import {
+  compile,
+  createMobileOne,
+  createRepVGG,
+  difference,
+  manualSeed,
+  Random,
+  randn,
+  repconv,
+} from '../dist/index.mjs';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -36,7 +47,10 @@ function showRows() {
     ['trained', 'deployed'].map((form) => {
       const arguments_ = [fileURLToPath(import.meta.url), name, '--row', form, '--compiles', options.compiles];
       const row = JSON.parse(execFileSync(process.execPath, arguments_, { encoding: 'utf8' }));
-      const milliseconds = [row.compile, row.loop, row.run].flatMap(([first, ...others]) => [first, quantile(others, 0.5)]);
+      const milliseconds = [row.compile, row.loop, row.run].flatMap(([first, ...others]) => [
+        first,
+        quantile(others, 0.5),
+      ]);
       return [name, form, ...milliseconds.map((value) => `${rounded(value)} ms`)];
     }),
   );
@@ -66,7 +80,8 @@ async function measure(name, form) {
     if (i === 0) {
       const { output } = await timed(() => session.run(x), found.run);
       const { relative } = difference(output, model.forward(x));
-      if (!(relative <= limit)) throw new Error(`${name}, ${form}: differs from eager layers by ${relative}, more than ${limit}`);
+      if (!(relative <= limit))
+        throw new Error(`${name}, ${form}: differs from eager layers by ${relative}, more than ${limit}`);
       for (let run = 0; run < runs; run++) await timed(() => session.run(x), found.run);
     }
     await session.dispose();

@@ -1,9 +1,11 @@
-// Does inference leave the JavaScript thread alone? Event-loop delay, and the latency of fs and dns, while 8 callers saturate the pool: beside the same
-// figures of an idle process, and of one whose processors are kept busy by as many Workers that only count.
+// Does inference leave the JavaScript thread alone? Event-loop delay, and the latency of fs and dns, while 8 callers
+// saturate the pool: beside the same figures of an idle process, and of one whose processors are kept busy by as many
+// Workers that only count.
 //
 //     node bench/eventLoop.mjs [seconds per row: 10]
 //
-// Delays are those of monitorEventLoopDelay({ resolution: 1 }): the timer's own millisecond is in them. Target: p99 ≤ 5 ms.
+// Delays are those of monitorEventLoopDelay({ resolution: 1 }): the timer's own millisecond is in them. Target: p99 ≤ 5
+// ms.
 import dns from 'node:dns/promises';
 import fs from 'node:fs/promises';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
@@ -58,7 +60,10 @@ async function measured(work, seconds) {
   await pause(500);
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
-  const [files, names] = await Promise.all([latencies(() => fs.stat('.'), isOver), latencies(() => dns.lookup('localhost'), isOver)]);
+  const [files, names] = await Promise.all([
+    latencies(() => fs.stat('.'), isOver),
+    latencies(() => dns.lookup('localhost'), isOver),
+  ]);
   delay.disable();
   const done = await working;
   return {

@@ -1,5 +1,6 @@
-// How near does a kernel come to what the processor can do? The 3×3 layer with 192 → 192 channels on 14×14 pixels, of which RepVGG-A0 has thirteen, on one
-// thread: its time on each instruction set, beside the peak of float32 multiply-adds in registers, measured in the same rounds.
+// How near does a kernel come to what the processor can do? The 3×3 layer with 192 → 192 channels on 14×14 pixels, of
+// which RepVGG-A0 has thirteen, on one thread: its time on each instruction set, beside the peak of float32
+// multiply-adds in registers, measured in the same rounds.
 //
 //   node bench/layer.mjs [algorithm ...]      default: direct; also im2col, winograd2, winograd4
 //
@@ -31,7 +32,13 @@ export async function measureLayer(algorithms, isas = ['avx512', 'avx2']) {
   const rows = [];
   for (const algorithm of algorithms) {
     for (const isa of isas) {
-      const session = await compile(layer, { inputs: { images: images.shape }, threads: 1, maxBatch: 1, isa, conv: algorithm });
+      const session = await compile(layer, {
+        inputs: { images: images.shape },
+        threads: 1,
+        maxBatch: 1,
+        isa,
+        conv: algorithm,
+      });
       const step = session.profile(images).findIndex(({ operation }) => operation === 'conv2d');
       const chosen = session.describe()[step];
       if (session.settings.isa !== isa || chosen.algorithm !== algorithm) {
@@ -40,8 +47,14 @@ export async function measureLayer(algorithms, isas = ['avx512', 'avx2']) {
       }
       const { relative } = difference(session.runSync(images).output, expected);
       if (!(relative <= limit))
-        throw new Error(`${algorithm}, ${isa}: differs from the reference by ${relative}, more than ${limit}; not measured`);
-      rows.push({ ...{ algorithm, isa, session, step, difference: relative, macs: chosen.macs }, times: [], peaks: [] });
+        throw new Error(
+          `${algorithm}, ${isa}: differs from the reference by ${relative}, more than ${limit}; not measured`,
+        );
+      rows.push({
+        ...{ algorithm, isa, session, step, difference: relative, macs: chosen.macs },
+        times: [],
+        peaks: [],
+      });
     }
   }
   for (let round = 0; round < rounds; round++) {
@@ -59,7 +72,16 @@ export async function measureLayer(algorithms, isas = ['avx512', 'avx2']) {
       const gigaflopsPerSecond = (2 * macs) / (1e6 * medianMs);
       const peak = quantile(peaks, 0.5);
       const spread = (quantile(times, 0.75) - quantile(times, 0.25)) / medianMs;
-      return { algorithm, isa, difference: found, medianMs, spread, gigaflopsPerSecond, peak, shareOfPeak: gigaflopsPerSecond / peak };
+      return {
+        algorithm,
+        isa,
+        difference: found,
+        medianMs,
+        spread,
+        gigaflopsPerSecond,
+        peak,
+        shareOfPeak: gigaflopsPerSecond / peak,
+      };
     }),
   );
 }
@@ -68,12 +90,18 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const algorithms = process.argv.slice(2);
   const rows = await measureLayer(algorithms.length > 0 ? algorithms : ['direct']);
   print(environmentLine(environment(1)));
-  print(`3×3 convolution, ${channels} → ${channels} channels, ${pixels}×${pixels} pixels; work counted as a direct convolution's`);
+  print(
+    `3×3 convolution, ${channels} → ${channels} channels, ${pixels}×${pixels} pixels; work counted as a direct convolution's`,
+  );
   print();
   const right = (title) => ({ title, align: 'right' });
   print(
     table(
-      [{ title: 'algorithm' }, { title: 'ISA' }, ...['median', 'spread', 'GFLOP/s', 'peak', 'share', 'difference'].map(right)],
+      [
+        { title: 'algorithm' },
+        { title: 'ISA' },
+        ...['median', 'spread', 'GFLOP/s', 'peak', 'share', 'difference'].map(right),
+      ],
       rows.map((row) => [
         ...[
           row.algorithm,

@@ -1,11 +1,14 @@
-// Is anybody else at work here? The load average remembers minutes that are over; this looks at what the processors do now.
+// Is anybody else at work here? The load average remembers minutes that are over; this looks at what the processors do
+// now.
 import { cpus } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** Of all processors' time: when others use more, two threads do not have two processors. */
 export const quietShare = 0.05;
 
-/** Begins to watch; the function it returns tells which share of all processors' time other processes have used since. */
+/**
+ * Begins to watch; the function it returns tells which share of all processors' time other processes have used since.
+ */
 export function watchOthers() {
   const before = processorTimes();
   const own = process.cpuUsage();
@@ -29,7 +32,9 @@ export async function waitUntilQuiet(mostSeconds, tell) {
     const share = others();
     const waitedSeconds = (performance.now() - start) / 1000;
     if (share <= quietShare || waitedSeconds >= mostSeconds) return { waitedSeconds, share };
-    tell(`other processes use ${(100 * share).toFixed(0)} % of the processors: waiting until they use less than ${100 * quietShare} %`);
+    tell(
+      `other processes use ${(100 * share).toFixed(0)} % of the processors: waiting until they use less than ${100 * quietShare} %`,
+    );
   }
 }
 

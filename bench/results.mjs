@@ -67,7 +67,9 @@ tell('one layer');
 const layerRows = await measureLayer(['direct', 'winograd4']);
 
 const scaling =
-  Number(options.scaling) > 0 ? await measureScaling({ seconds: Number(options.scaling), tell: (at) => tell(`scaling: ${at}`) }) : null;
+  Number(options.scaling) > 0
+    ? await measureScaling({ seconds: Number(options.scaling), tell: (at) => tell(`scaling: ${at}`) })
+    : null;
 const othersShare = others();
 if (Number(options['event-loop']) > 0) tell('event loop');
 const loopRows = Number(options['event-loop']) > 0 ? await measureEventLoop(Number(options['event-loop'])) : [];
@@ -98,11 +100,17 @@ write(
         `used ${percent(quiet.share)} of the processors in the 5 s before (after ${quiet.waitedSeconds.toFixed(0)} s of waiting), ${percent(othersShare)} while this was ` +
           `measured; load average ${loadBefore.toFixed(2)} before, which remembers minutes`,
       ],
-      ['spread', `quartiles more than ${100 * noisySpread} % of the median apart in ${noisy} of ${spreads.length} series of times`],
+      [
+        'spread',
+        `quartiles more than ${100 * noisySpread} % of the median apart in ${noisy} of ${spreads.length} series of times`,
+      ],
     ],
   ),
   ...(Math.max(quiet.share, othersShare) > quietShare
-    ? ['', '**Not a quiet machine.** Other processes took part of the processors: ratios tell the order of things, times are too long.']
+    ? [
+        '',
+        '**Not a quiet machine.** Other processes took part of the processors: ratios tell the order of things, times are too long.',
+      ]
     : []),
   '',
   `## Against ${engine.name} ${engine.version}`,
@@ -190,7 +198,15 @@ write(
   table(
     ['algorithm', 'ISA', 'median, ms', 'spread', 'GFLOP/s', 'peak', 'share of peak'],
     layerRows.map(({ algorithm, isa, medianMs, spread, gigaflopsPerSecond, peak, shareOfPeak }) => [
-      ...[algorithm, isa, medianMs.toFixed(3), percent(spread), rounded(gigaflopsPerSecond), rounded(peak), percent(shareOfPeak)],
+      ...[
+        algorithm,
+        isa,
+        medianMs.toFixed(3),
+        percent(spread),
+        rounded(gigaflopsPerSecond),
+        rounded(peak),
+        percent(shareOfPeak),
+      ],
     ]),
   ),
   '',
@@ -258,7 +274,12 @@ async function compared(forms, precision) {
       tell(`${forms.network}, ${precision}, batch ${batch}, threads ${threads}`);
       try {
         rows.push(
-          await compareEngines(forms, engine, { ...common, batch, threads, precision, layers: batch === 1 && threads === 1 }, silent),
+          await compareEngines(
+            forms,
+            engine,
+            { ...common, batch, threads, precision, layers: batch === 1 && threads === 1 },
+            silent,
+          ),
         );
       } catch (error) {
         if (error.code !== 'ERR_UNSUPPORTED') throw error;
@@ -288,10 +309,26 @@ function comparisonTable(title, rows, variables) {
     `### ${title}`,
     '',
     table(
-      ['batch', 'threads', 'repconv', 'p95', 'spread', engine.name, 'p95', 'spread', 'ratio', 'quartiles', 'difference'],
+      [
+        'batch',
+        'threads',
+        'repconv',
+        'p95',
+        'spread',
+        engine.name,
+        'p95',
+        'spread',
+        'ratio',
+        'quartiles',
+        'difference',
+      ],
       rows.map(({ input: [batch], threads, ours, theirs, ratio, ratioQuartiles, equality }) => [
         ...[batch, threads].map(String),
-        ...[ours, theirs].flatMap(({ medianMs, p95Ms, spread }) => [rounded(medianMs), rounded(p95Ms), percent(spread)]),
+        ...[ours, theirs].flatMap(({ medianMs, p95Ms, spread }) => [
+          rounded(medianMs),
+          rounded(p95Ms),
+          percent(spread),
+        ]),
         `**${ratio.toFixed(2)}**`,
         ratioQuartiles.map((quartile) => quartile.toFixed(2)).join('–'),
         `${equality.difference.toExponential(1)} (${equality.kind})`,
@@ -313,7 +350,11 @@ function losses() {
   const lines =
     slower.length === 0
       ? ['In none of the cases above is the other engine faster.']
-      : ['The other engine is faster here:', '', ...slower.map(([{ ratio }, what]) => `- ${what}: ${ratio.toFixed(2)}`)];
+      : [
+          'The other engine is faster here:',
+          '',
+          ...slower.map(([{ ratio }, what]) => `- ${what}: ${ratio.toFixed(2)}`),
+        ];
   const far = comparisons.flatMap(({ network, precision, layers }) =>
     (layers?.layers ?? [])
       .filter(({ shareOfPeak, shareOfTime }) => shareOfPeak < 0.5 && shareOfTime > 0.02)
@@ -324,7 +365,12 @@ function losses() {
   );
   if (far.length === 0) return lines;
   return [
-    ...[...lines, '', 'Steps that take more than 2 % of the time at less than half of the peak (batch 1, one thread):', ''],
+    ...[
+      ...lines,
+      '',
+      'Steps that take more than 2 % of the time at less than half of the peak (batch 1, one thread):',
+      '',
+    ],
     table(['network', 'precision', 'layer', 'algorithm', 'of time', 'of peak'], far),
   ];
 }
@@ -338,7 +384,14 @@ function algorithmRows({ network, precision, layers: { layers, peakGigaflopsPerS
       const ms = sum(({ medianMs }) => medianMs);
       const gigaflopsPerSecond = (2 * sum(({ macs }) => macs)) / (1e6 * ms);
       const shareOfTime = sum((layer) => layer.shareOfTime);
-      return { name, count: own.length, ms, shareOfTime, gigaflopsPerSecond, shareOfPeak: gigaflopsPerSecond / peakGigaflopsPerSecond };
+      return {
+        name,
+        count: own.length,
+        ms,
+        shareOfTime,
+        gigaflopsPerSecond,
+        shareOfPeak: gigaflopsPerSecond / peakGigaflopsPerSecond,
+      };
     })
     .filter(({ shareOfTime }) => shareOfTime >= 0.005)
     .map(({ name, count, ms, shareOfTime, gigaflopsPerSecond, shareOfPeak }) => [

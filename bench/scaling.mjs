@@ -1,9 +1,10 @@
-// How does the cost grow? Latency, images per second and share of the peak of deployed RepVGGs, against batch, resolution, threads and the size of the
-// network; drawn into one HTML page.
+// How does the cost grow? Latency, images per second and share of the peak of deployed RepVGGs, against batch,
+// resolution, threads and the size of the network; drawn into one HTML page.
 //
 //   node bench/scaling.mjs scaling.html [--force] [--seconds 1] [--sweep batch,resolution,threads,networks]
 //
-// Every session's output is first compared with that of the same network run layer by layer (other algorithms, nothing folded into anything).
+// Every session's output is first compared with that of the same network run layer by layer (other algorithms, nothing
+// folded into anything).
 import { freemem } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -18,7 +19,10 @@ import { compile, createRepVGG, difference, manualSeed, Random, randn } from '..
 
 /** Of float32 rounding over these networks, relative to the largest output. */
 const limit = 2e-5;
-/** The module's weights, copies while they are packed, two sessions and eager calls: less than eight times their four bytes. */
+/**
+ * The module's weights, copies while they are packed, two sessions and eager calls: less than eight times their four
+ * bytes.
+ */
 const bytesPerParameter = 32;
 /** Published, in millions, rounded up. */
 const parameters = { a0: 9, a1: 13, a2: 26, b0: 15, b1: 52, b2: 81, b3: 111 };
@@ -35,7 +39,13 @@ function sweepsOf(all) {
   const byThreads = { lines: oneAndAll, nameOf: threadName };
   return {
     batch: {
-      ...{ heading: 'Batch: RepVGG-A0, 224×224', x: 'images in a run', isLogarithmic: true, xs: [1, 2, 4, 8, 16, 32], ...byThreads },
+      ...{
+        heading: 'Batch: RepVGG-A0, 224×224',
+        x: 'images in a run',
+        isLogarithmic: true,
+        xs: [1, 2, 4, 8, 16, 32],
+        ...byThreads,
+      },
       caseOf: (batch, threads) => ({ network: 'a0', batch, resolution: 224, threads }),
     },
     resolution: {
@@ -55,7 +65,12 @@ function sweepsOf(all) {
       caseOf: (threads, batch) => ({ network: 'a0', batch, resolution: 224, threads }),
     },
     networks: {
-      ...{ heading: 'Networks: RepVGG-A0 to B3, one image, 224×224', x: 'network', xs: Object.keys(parameters), ...byThreads },
+      ...{
+        heading: 'Networks: RepVGG-A0 to B3, one image, 224×224',
+        x: 'network',
+        xs: Object.keys(parameters),
+        ...byThreads,
+      },
       caseOf: (network, threads) => ({ network, batch: 1, resolution: 224, threads }),
     },
   };
@@ -67,14 +82,20 @@ function sweepsOf(all) {
  * @param {readonly string[]} [options.names] of sweeps; default: all
  * @param {(text: string) => void} [options.tell] what is being measured
  */
-export async function measureScaling({ seconds, names = ['batch', 'resolution', 'threads', 'networks'], tell = () => {} }) {
+export async function measureScaling({
+  seconds,
+  names = ['batch', 'resolution', 'threads', 'networks'],
+  tell = () => {},
+}) {
   const place = environment();
   const sweeps = sweepsOf(place.threads);
   for (const name of names)
-    if (!Object.hasOwn(sweeps, name)) throw new Error(`--sweep: expects some of ${Object.keys(sweeps).join(', ')}, got ${name}`);
+    if (!Object.hasOwn(sweeps, name))
+      throw new Error(`--sweep: expects some of ${Object.keys(sweeps).join(', ')}, got ${name}`);
   const peak = Math.max(...Array.from({ length: 5 }, () => measuredPeak(place.isa)));
   const measured = [];
-  for (const name of names) measured.push(await measuredSweep(sweeps[name], peak, seconds, (at) => tell(`${name} ${at}`)));
+  for (const name of names)
+    measured.push(await measuredSweep(sweeps[name], peak, seconds, (at) => tell(`${name} ${at}`)));
   return { place, peakGigaflopsPerThread: peak, seconds, sweeps: measured };
 }
 
@@ -83,7 +104,11 @@ async function measuredSweep({ heading, x, isLogarithmic = false, xs, lines, nam
   const leftOut = [];
   let made = { network: '' };
   for (const at of xs) {
-    const cases = lines.map((line) => ({ at: typeof at === 'string' ? at.toUpperCase() : at, line, ...caseOf(at, line) }));
+    const cases = lines.map((line) => ({
+      at: typeof at === 'string' ? at.toUpperCase() : at,
+      line,
+      ...caseOf(at, line),
+    }));
     const [{ network }] = cases;
     if (1e6 * parameters[network] * bytesPerParameter > freemem()) {
       leftOut.push(network.toUpperCase());
@@ -104,7 +129,8 @@ async function measuredPoints(model, cases, peak, seconds) {
     const session = await compile(model, { inputs: { images: shape }, maxBatch: batch, threads });
     const images = randn(shape, { generator: new Random(2) });
     const { relative } = difference(session.runSync(images).output, model.forward(images));
-    if (!(relative <= limit)) throw new Error(`${shape.join('×')}: outputs differ by ${relative}, more than ${limit}; not measured`);
+    if (!(relative <= limit))
+      throw new Error(`${shape.join('×')}: outputs differ by ${relative}, more than ${limit}; not measured`);
     const macs = session.describe().reduce((sum, step) => sum + step.macs, 0);
     contenders.push({ session, run: () => session.runSync(images), macs });
   }
@@ -123,7 +149,10 @@ async function measuredPoints(model, cases, peak, seconds) {
   return points;
 }
 
-/** A deployed network whose weights keep the size of what passes through (He et al. 2015, arXiv:1502.01852), so that outputs are no matter of biases alone. */
+/**
+ * A deployed network whose weights keep the size of what passes through (He et al. 2015, arXiv:1502.01852), so that
+ * outputs are no matter of biases alone.
+ */
 function deployed(name) {
   manualSeed(1);
   const model = createRepVGG(name, { deploy: true }).eval();
@@ -155,16 +184,28 @@ function sectionOf({ heading, x, isLogarithmic, lines, points, leftOut }) {
         };
   return {
     heading,
-    ...(leftOut.length === 0 ? {} : { text: `Left out, as this machine has too little memory free: ${leftOut.join(', ')}.` }),
+    ...(leftOut.length === 0
+      ? {}
+      : { text: `Left out, as this machine has too little memory free: ${leftOut.join(', ')}.` }),
     charts: [
       chart('Latency', 'ms', ({ medianMs }) => medianMs),
       chart('Throughput', 'images/s', ({ imagesPerSecond }) => imagesPerSecond),
       chart('Share of peak', '%', ({ shareOfPeak }) => 100 * shareOfPeak),
     ],
     table: {
-      columns: [...numberColumns(x), { title: 'case' }, ...numberColumns('median, ms', 'p95', 'spread', 'images/s', 'of peak', 'GMAC')],
+      columns: [
+        ...numberColumns(x),
+        { title: 'case' },
+        ...numberColumns('median, ms', 'p95', 'spread', 'images/s', 'of peak', 'GMAC'),
+      ],
       rows: points.map(({ at, line, medianMs, p95Ms, spread, imagesPerSecond, shareOfPeak, macs }) => [
-        ...[String(at), lines.find((one) => one.line === line).name, rounded(medianMs), rounded(p95Ms), percent(spread)],
+        ...[
+          String(at),
+          lines.find((one) => one.line === line).name,
+          rounded(medianMs),
+          rounded(p95Ms),
+          percent(spread),
+        ],
         ...[rounded(imagesPerSecond), percent(shareOfPeak), (macs / 1e9).toFixed(2)],
       ]),
     },
@@ -174,10 +215,16 @@ function sectionOf({ heading, x, isLogarithmic, lines, points, leftOut }) {
 async function main() {
   const { values: options, positionals } = parseArgs({
     allowPositionals: true,
-    options: { seconds: { type: 'string', default: '1' }, sweep: { type: 'string' }, force: { type: 'boolean', default: false } },
+    options: {
+      seconds: { type: 'string', default: '1' },
+      sweep: { type: 'string' },
+      force: { type: 'boolean', default: false },
+    },
   });
   if (positionals.length !== 1)
-    throw new Error('usage: node bench/scaling.mjs page.html [--force] [--seconds 1] [--sweep batch,resolution,threads,networks]');
+    throw new Error(
+      'usage: node bench/scaling.mjs page.html [--force] [--seconds 1] [--sweep batch,resolution,threads,networks]',
+    );
   const page = pageFile(positionals[0], options.force);
   const tell = (text) => process.stderr.write(`${text}\n`);
   const scaling = await measureScaling({ seconds: Number(options.seconds), names: options.sweep?.split(','), tell });

@@ -11,7 +11,9 @@
  */
 import { RepconvError } from './errors.js';
 
-/** The instruction sets there are kernels for; a processor that has one has those before it (native/core/cpu_info.h). */
+/**
+ * The instruction sets there are kernels for; a processor that has one has those before it (native/core/cpu_info.h).
+ */
 export const isas: readonly string[] = ['scalar', 'avx2', 'avx512'];
 
 /** The most threads a run may use, wherever somebody says how many: the largest team of native/core/thread_pool.h. */
@@ -49,7 +51,10 @@ export function colorWish({ NO_COLOR, FORCE_COLOR, TERM }: NodeJS.ProcessEnv = p
 
 function isaNamed(text: string): string {
   if (text !== '' && !isas.includes(text))
-    throw new RepconvError('ERR_INPUT', `REPCONV_ISA: expected one of ${isas.join(', ')}, got ${JSON.stringify(text.slice(0, 40))}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `REPCONV_ISA: expected one of ${isas.join(', ')}, got ${JSON.stringify(text.slice(0, 40))}`,
+    );
   return text;
 }
 
@@ -58,7 +63,10 @@ function wholeNumber(environment: NodeJS.ProcessEnv, name: string, max: number):
   if (text === undefined || text === '') return 0;
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RepconvError('ERR_INPUT', `${name}: expected a whole number from 0 to ${max}, got ${JSON.stringify(text.slice(0, 40))}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${name}: expected a whole number from 0 to ${max}, got ${JSON.stringify(text.slice(0, 40))}`,
+    );
   }
   return value;
 }

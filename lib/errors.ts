@@ -1,8 +1,9 @@
 /**
  * The one error class of the project and the table of its codes.
  *
- * A code is stable and says what kind of thing went wrong; the message says which operation, what it expected and what it received.
- * Reasons for *not fusing* are no errors: they are in `reparam/reason.ts`. `ERR_UNSAFE` waits for the reader of PyTorch's pickled files.
+ * A code is stable and says what kind of thing went wrong; the message says which operation, what it expected and what
+ * it received. Reasons for *not fusing* are no errors: they are in `reparam/reason.ts`. `ERR_UNSAFE` waits for the
+ * reader of PyTorch's pickled files.
  */
 
 import { inspect } from 'node:util';
@@ -30,7 +31,9 @@ export const errorCodes = {
 /** One of the keys of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes;
 
-/** The error of every refusal: `code` from {@link errorCodes}, a message that names operation, expected and received. */
+/**
+ * The error of every refusal: `code` from {@link errorCodes}, a message that names operation, expected and received.
+ */
 export class RepconvError extends Error {
   override readonly name = 'RepconvError';
 
@@ -43,7 +46,10 @@ export class RepconvError extends Error {
   }
 }
 
-/** Text from outside (a file, a user) as it may stand in a message: control and formatting characters escaped, at most `maxLength` long. */
+/**
+ * Text from outside (a file, a user) as it may stand in a message: control and formatting characters escaped, at most
+ * `maxLength` long.
+ */
 export function printable(text: string, maxLength = 200): string {
   const escaped = text
     .slice(0, maxLength)
@@ -56,7 +62,10 @@ export function printable(text: string, maxLength = 200): string {
 
 /** A value from a user as it may stand in a message: on one line, cut. */
 export function shown(value: unknown, { depth = 1, maxLength = 100 } = {}): string {
-  return printable(inspect(value, { depth, compact: true, breakLength: Infinity, maxArrayLength: 5, maxStringLength: 200 }), maxLength);
+  return printable(
+    inspect(value, { depth, compact: true, breakLength: Infinity, maxArrayLength: 5, maxStringLength: 200 }),
+    maxLength,
+  );
 }
 
 /** Names from outside as they may stand in a message: the first few, each cut. */

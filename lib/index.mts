@@ -1,8 +1,9 @@
 /**
- * The public names for `import`: the same objects that `require` gives, so that there is one `Tensor`, one `RepconvError` and one addon in a process.
+ * The public names for `import`: the same objects that `require` gives, so that there is one `Tensor`, one
+ * `RepconvError` and one addon in a process.
  *
- * They are listed, not starred: bundlers can drop what is not used, and Node sees them without guessing. test/package/exports.test.ts holds this list
- * against index.ts.
+ * They are listed, not starred: bundlers can drop what is not used, and Node sees them without guessing.
+ * test/package/exports.test.ts holds this list against index.ts.
  */
 export {
   AdaptiveAvgPool2d,

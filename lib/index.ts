@@ -10,7 +10,13 @@ export { type BlockReport, type RepconvOptions, type Report, repconv } from './r
 
 export type { SessionInput, SessionInputs, SessionOutputs } from './session/arguments.js';
 export { compile, compileSync } from './session/compile.js';
-export type { CompileOptions, PreprocessOptions, PreprocessSpec, RunOptions, RunSyncOptions } from './session/options.js';
+export type {
+  CompileOptions,
+  PreprocessOptions,
+  PreprocessSpec,
+  RunOptions,
+  RunSyncOptions,
+} from './session/options.js';
 // Sessions come from `compile` alone.
 export type { Session, SessionSettings, StepProfile } from './session/session.js';
 
@@ -22,7 +28,13 @@ export { MobileOneBlock, type MobileOneBlockOptions } from './nn/blocks/mobileOn
 export { ReparamBlock } from './nn/blocks/reparamBlock.js';
 export { RepVGGBlock, type RepVGGBlockOptions } from './nn/blocks/repvggBlock.js';
 export { SqueezeExcite, type SqueezeExciteOptions } from './nn/blocks/squeezeExcite.js';
-export { createMobileOne, MobileOne, type MobileOneConfig, type MobileOneOptions, mobileOneConfigs } from './nn/models/mobileone.js';
+export {
+  createMobileOne,
+  MobileOne,
+  type MobileOneConfig,
+  type MobileOneOptions,
+  mobileOneConfigs,
+} from './nn/models/mobileone.js';
 export { createRepVGG, RepVGG, type RepVGGConfig, type RepVGGOptions, repvggConfigs } from './nn/models/repvgg.js';
 
 // Modules
@@ -46,7 +58,14 @@ export { ModuleList, Sequential } from './nn/layers/containers.js';
 export { Conv2d, type Conv2dLayerOptions } from './nn/layers/conv2d.js';
 export { ConvTranspose2d } from './nn/layers/convTranspose2d.js';
 export { Linear } from './nn/layers/linear.js';
-export { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Flatten, MaxPool2d, type Pool2dOptions } from './nn/layers/pooling.js';
+export {
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
+  AvgPool2d,
+  Flatten,
+  MaxPool2d,
+  type Pool2dOptions,
+} from './nn/layers/pooling.js';
 export { type LoadResult, Module, referenceForward } from './nn/module.js';
 
 // Graphs
@@ -60,7 +79,13 @@ export type { Ops } from './ops/vocabulary.js';
 
 // Files
 
-export { loadSafetensors, loadStateDict, type StateDict, saveStateDict, saveStateDictSync } from './formats/stateDict.js';
+export {
+  loadSafetensors,
+  loadStateDict,
+  type StateDict,
+  saveStateDict,
+  saveStateDictSync,
+} from './formats/stateDict.js';
 
 // Numbers
 

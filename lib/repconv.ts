@@ -1,5 +1,6 @@
 /**
- * `repconv`: puts one convolution in place of the branches of every re-parameterizable block of a model, each with a certificate.
+ * `repconv`: puts one convolution in place of the branches of every re-parameterizable block of a model, each with a
+ * certificate.
  */
 import { inspect } from 'node:util';
 import { printable, RepconvError } from './errors.js';
@@ -17,7 +18,10 @@ import { isConcrete } from './tensor/shape.js';
 export interface RepconvOptions {
   /** Default true: the model stays as it is, its copy is put into evaluation mode and fused. */
   readonly copy?: boolean;
-  /** Where to save the fused state dict: a `.safetensors` file, written at once and atomically. If that fails, the model stays as it is. */
+  /**
+   * Where to save the fused state dict: a `.safetensors` file, written at once and atomically. If that fails, the model
+   * stays as it is.
+   */
   readonly savePath?: string;
   /** What the model reads, for counting multiply-accumulates: `{ images: [1, 3, 224, 224] }`. */
   readonly inputs?: InputSpec;
@@ -57,20 +61,24 @@ export interface Report {
 }
 
 /**
- * Fuses every {@link ReparamBlock} of `model`. Blocks that cannot be fused are left as they are, with the reason in the report; running it again finds
- * nothing to do. A module used twice is fused once.
+ * Fuses every {@link ReparamBlock} of `model`. Blocks that cannot be fused are left as they are, with the reason in the
+ * report; running it again finds nothing to do. A module used twice is fused once.
  *
- * Work is done on a copy always; with `copy: false` the copy is one of the tree alone, and its convolutions are put into `model` when all else,
- * saving included, has gone well. An error therefore changes nothing.
+ * Work is done on a copy always; with `copy: false` the copy is one of the tree alone, and its convolutions are put
+ * into `model` when all else, saving included, has gone well. An error therefore changes nothing.
  * @returns the fused model (`model` itself with `copy: false`) and the report
- * @throws ERR_TRAIN_MODE with `copy: false` when a block is in training mode; ERR_PATH, ERR_IO for a `savePath` that cannot be written; ERR_INPUT
+ * @throws ERR_TRAIN_MODE with `copy: false` when a block is in training mode; ERR_PATH, ERR_IO for a `savePath` that
+ * cannot be written; ERR_INPUT
  */
 export function repconv<M extends Module>(
   model: M,
   { copy = true, savePath, inputs, certificateBudget }: RepconvOptions = {},
 ): { model: M; report: Report } {
   if (!(model instanceof Module))
-    throw new RepconvError('ERR_INPUT', `repconv: expects a Module, got ${printable(inspect(model, { depth: 0 }), 80)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `repconv: expects a Module, got ${printable(inspect(model, { depth: 0 }), 80)}`,
+    );
   if (savePath !== undefined) checkSavePath(savePath, 'repconv');
   if (!copy) refuseTraining(model);
   const switchedToEval = copy && [...model.namedModules()].some(([, module]) => module.training);
@@ -87,10 +95,15 @@ export function repconv<M extends Module>(
   const report = { blocks, fused: count('fused'), left: count('left'), switchedToEval };
   if (savePath !== undefined) saveStateDictSync(savePath, fused.stateDict());
   if (!copy) deployAs(blocksOf(model), copies);
-  return { model: copy ? fused : model, report: { ...report, ...(savePath === undefined ? {} : { savedTo: savePath }) } };
+  return {
+    model: copy ? fused : model,
+    report: { ...report, ...(savePath === undefined ? {} : { savedTo: savePath }) },
+  };
 }
 
-/** Fuses one block after the other. A block inside a block that has been fused is gone, unless it is used elsewhere too. */
+/**
+ * Fuses one block after the other. A block inside a block that has been fused is gone, unless it is used elsewhere too.
+ */
 function fuseBlocks(model: Module, budget: number | undefined): BlockReport[] {
   const outcomes: BlockReport[] = [];
   const seen = new Set<ReparamBlock>();
@@ -117,7 +130,8 @@ function fuseBlock(path: string, block: ReparamBlock, budget: number | undefined
   if (isReason(folded)) return { ...about, status: 'left', reason: folded };
   const conv = block.convolutionOf(folded.map);
   const certificate = block.certify(conv, folded.map, budget);
-  // Each weight is rounded once, so nothing differs by more than a few units of its format; anything else (float16 that overflows) is not the same network.
+  // Each weight is rounded once, so nothing differs by more than a few units of its format; anything else (float16 that
+  // overflows) is not the same network.
   const limit = 64 * roundingUnit[conv.weight.dtype as keyof typeof roundingUnit];
   if (!(certificate.relative <= limit))
     return {
@@ -162,11 +176,16 @@ function countMacs(model: Module, inputs: InputSpec): (path: string) => number {
   const { nodes } = trace(
     model,
     Object.fromEntries(
-      Object.entries(inputs).map(([name, shape]) => [name, isConcrete(shape) ? shape : shape.map((e) => (typeof e === 'number' ? e : 1))]),
+      Object.entries(inputs).map(([name, shape]) => [
+        name,
+        isConcrete(shape) ? shape : shape.map((e) => (typeof e === 'number' ? e : 1)),
+      ]),
     ),
   );
   return (path) =>
-    nodes.filter(({ label }) => path === '' || label === path || label.startsWith(`${path}.`)).reduce((sum, node) => sum + macsOf(node), 0);
+    nodes
+      .filter(({ label }) => path === '' || label === path || label.startsWith(`${path}.`))
+      .reduce((sum, node) => sum + macsOf(node), 0);
 }
 
 /** `3×3`, `identity`, `5×5 depthwise`, `transposed 4×4`. */

@@ -1,4 +1,5 @@
-// Builds the addon with node-gyp, without a download: the headers are those of the package node-api-headers, laid out as node-gyp expects them.
+// Builds the addon with node-gyp, without a download: the headers are those of the package node-api-headers, laid out
+// as node-gyp expects them.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -15,7 +16,8 @@ export function buildAddon(stdio = 'inherit') {
   cpSync(join(root, 'native', 'headers', 'common.gypi'), join(headers, 'common.gypi'));
   const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js');
   // Windows links against node.lib, which only a download has.
-  const local = process.platform === 'win32' ? [] : [`--nodedir=${join(root, 'build', 'headers')}`, '--force-process-config'];
+  const local =
+    process.platform === 'win32' ? [] : [`--nodedir=${join(root, 'build', 'headers')}`, '--force-process-config'];
   const jobs = ['--jobs', 'max'];
   for (const command of ['configure', 'build'])
     execFileSync(process.execPath, [nodeGyp, command, '--release', ...local, ...jobs], { cwd: root, stdio });

@@ -1,4 +1,5 @@
-// `npm run check:native`: the native code under what finds its mistakes. In order, each stopping everything at the first failure:
+// `npm run check:native`: the native code under what finds its mistakes. In order, each stopping everything at the
+// first failure:
 //
 //   plain              the unit tests of test/native as the addon is compiled: guard pages, exactness, threads, failing allocations
 //   address,undefined  the same under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
@@ -10,8 +11,8 @@
 //
 // An argument picks some: `node native/check.mjs thread addon`. Builds stay in build/check and are continued.
 //
-// The library loads an addon from two places only, and no variable can name a third (lib/engine/addon.ts): so the instrumented one is put where
-// it belongs in a copy of the checkout, which is removed afterwards.
+// The library loads an addon from two places only, and no variable can name a third (lib/engine/addon.ts): so the
+// instrumented one is put where it belongs in a copy of the checkout, which is removed afterwards.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -29,7 +30,8 @@ const environment = {
   TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1',
 };
 
-// Tests that reach native code through the library; not the one that weighs the process, for a sanitizer keeps what was freed.
+// Tests that reach native code through the library; not the one that weighs the process, for a sanitizer keeps what was
+// freed.
 const addonTests = ['test/engine', 'test/session', 'test/repconv.test.ts'];
 const withoutMemory = '^(?!.*memory comes back)';
 
@@ -49,12 +51,22 @@ const parts = {
       const options = { ...env, ASAN_OPTIONS: env.ASAN_OPTIONS.replace('detect_leaks=1', 'detect_leaks=0') };
       run(
         process.execPath,
-        [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--testTimeout=300000', '--testNamePattern', withoutMemory, ...tests],
+        [
+          join(root, 'node_modules', 'vitest', 'vitest.mjs'),
+          'run',
+          '--testTimeout=300000',
+          '--testNamePattern',
+          withoutMemory,
+          ...tests,
+        ],
         copy,
         options,
       );
     }),
-  leaks: () => inCopyWithAddon((copy, env) => run(process.execPath, ['--expose-gc', join(copy, 'test/native/leaks.cjs')], copy, env)),
+  leaks: () =>
+    inCopyWithAddon((copy, env) =>
+      run(process.execPath, ['--expose-gc', join(copy, 'test/native/leaks.cjs')], copy, env),
+    ),
 };
 
 const chosen = process.argv.slice(2);
@@ -96,7 +108,8 @@ function build(sanitize, { withAddon = false } = {}) {
     { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 },
   );
   const warnings = stdout.split('\n').filter((line) => line.includes(' warning: '));
-  if (status !== 0) stop(`the build with sanitizers ${sanitize} failed:\n${stdout.split('\n').slice(-60).join('\n')}\n${stderr}`);
+  if (status !== 0)
+    stop(`the build with sanitizers ${sanitize} failed:\n${stdout.split('\n').slice(-60).join('\n')}\n${stderr}`);
   if (warnings.length > 0) stop(`the compiler warns:\n${warnings.join('\n')}`);
   return folder;
 }
@@ -105,7 +118,9 @@ function runUnitTests(folder) {
   run(join(folder, 'native_tests'), [], folder, environment);
 }
 
-/** Calls `act` with a copy of the checkout whose addon is instrumented, and the environment in which Node can load it. */
+/**
+ * Calls `act` with a copy of the checkout whose addon is instrumented, and the environment in which Node can load it.
+ */
 function inCopyWithAddon(act) {
   const runtime = execFileSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
   if (!isAbsolute(runtime)) {

@@ -1,7 +1,7 @@
 // Formats the C++ sources as .clang-format says; with --check, only tells which differ and how.
 //
-// clang-format is the one of the npm package (linux-x64 and macOS have a binary there), else the system's. Another version formats a few things
-// otherwise, so what a system's version finds is told but fails nothing.
+// clang-format is the one of the npm package (linux-x64 and macOS have a binary there), else the system's. Another
+// version formats a few things otherwise, so what a system's version finds is told but fails nothing.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const isCheck = process.argv.includes('--check');
 
-// Folders whose files are as clang-format makes them; the others of native/ follow when they are next rewritten.
-const formatted = ['native/addon', 'test/native'];
+// Folders whose files are as clang-format makes them.
+const formatted = ['native', 'test/native'];
 
 const found = findFormatter();
 if (found === undefined) {
@@ -22,7 +22,9 @@ if (found === undefined) {
 } else {
   const different = formatted.flatMap(sourcesBelow).filter((path) => formatOne(found, path));
   if (isCheck && different.length > 0) {
-    console.log(`${different.length} file(s) are not as ${found.name} formats them: ${different.join(', ')}\nnpm run format mends them.`);
+    console.log(
+      `${different.length} file(s) are not as ${found.name} formats them: ${different.join(', ')}\nnpm run format mends them.`,
+    );
     process.exitCode = found.isOurs ? 1 : 0;
   }
 }
@@ -53,7 +55,9 @@ function sourcesBelow(path) {
 
 function findFormatter() {
   const folder = join(dirname(createRequire(import.meta.url).resolve('clang-format/package.json')), 'bin');
-  const ours = [`${process.platform}_${process.arch}`, process.platform].map((name) => join(folder, name, 'clang-format')).find(works);
+  const ours = [`${process.platform}_${process.arch}`, process.platform]
+    .map((name) => join(folder, name, 'clang-format'))
+    .find(works);
   if (ours !== undefined) return { path: ours, name: 'clang-format of the npm package', isOurs: true };
   return works('clang-format') ? { path: 'clang-format', name: "the system's clang-format", isOurs: false } : undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * The house rules that no compiler checks: imports go down, never sideways or up; Node-API and intrinsics stay in their rooms; the environment is read
- * in one place.
+ * The house rules that no compiler checks: imports go down, never sideways or up; Node-API and intrinsics stay in their
+ * rooms; the environment is read in one place.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -52,7 +52,9 @@ describe('in lib/', () => {
 
   it('the environment is read in debug.ts only', () => {
     expect(
-      files.filter((file) => file !== 'debug.ts' && /process\s*(\.env|\[)|\benv\b.*from 'node:process'/.test(codeOf('lib', file))),
+      files.filter(
+        (file) => file !== 'debug.ts' && /process\s*(\.env|\[)|\benv\b.*from 'node:process'/.test(codeOf('lib', file)),
+      ),
     ).toEqual([]);
     expect(codeOf('lib', 'debug.ts')).toContain('process.env');
   });
@@ -64,7 +66,8 @@ describe('in lib/', () => {
 
 describe('in native/', () => {
   const files = filesBelow('native', ['.cc', '.h', '.inl', '.c', '.cpp']);
-  const including = (pattern: RegExp): string[] => files.filter((file) => includesOf(file).some((name) => pattern.test(name)));
+  const including = (pattern: RegExp): string[] =>
+    files.filter((file) => includesOf(file).some((name) => pattern.test(name)));
 
   it('includes only go down, or to the same room', () => {
     const dependencies = files.flatMap((file) =>
@@ -85,7 +88,9 @@ describe('in native/', () => {
 
   it('intrinsics are used in kernels/ only', () => {
     const headers = including(/immintrin|x86intrin|[ex]mmintrin|arm_neon|arm_sve/);
-    const calls = files.filter((file) => /\b(_mm\d*_|_tile_|__m(128|256|512)|v(ld|st|fma)\d?q_)/.test(codeOf('native', file)));
+    const calls = files.filter((file) =>
+      /\b(_mm\d*_|_tile_|__m(128|256|512)|v(ld|st|fma)\d?q_)/.test(codeOf('native', file)),
+    );
     expect([...headers, ...calls].filter((file) => roomOf(file) !== 'kernels')).toEqual([]);
   });
 

@@ -1,7 +1,16 @@
 /** `repconv` on whole models: what it fuses, what it leaves, what it reports, and that an error changes nothing. */
 
 /** `repconv` on whole models: what it fuses, what it leaves, what it reports, and that an error changes nothing. */
-import fs, { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import fs, {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
@@ -115,7 +124,8 @@ class Tree extends Module {
   }
 }
 
-const snapshot = (model: Module): [string, AnyTensor][] => [...model.stateDict()].map(([key, value]) => [key, value.clone()]);
+const snapshot = (model: Module): [string, AnyTensor][] =>
+  [...model.stateDict()].map(([key, value]) => [key, value.clone()]);
 
 function expectUntouched(model: Module, before: readonly (readonly [string, AnyTensor])[], text: string): void {
   expect(String(model)).toBe(text);
@@ -156,7 +166,9 @@ describe('on any tree, repconv', () => {
   });
 
   it('says what the branches were, what they became, and how many numbers and multiply-accumulates that saves', () => {
-    const model = trained(new Sequential(new ConvBlock(4, 4, { groups: 2 }), new MobileOneBlock(4, 6, 1, { branches: 2 })));
+    const model = trained(
+      new Sequential(new ConvBlock(4, 4, { groups: 2 }), new MobileOneBlock(4, 6, 1, { branches: 2 })),
+    );
     const { blocks } = repconv(model, { inputs: { images: ['N', 4, 7, 5] } }).report;
     expect(blocks.map(({ branches, into, parameters, macs }) => ({ branches, into, parameters, macs }))).toEqual([
       {
@@ -209,7 +221,12 @@ describe('on any tree, repconv', () => {
       ['0', 'fused'],
       ['1', 'fused'],
     ]);
-    expect([...fused.stateDict().keys()]).toEqual(['0.whole.weight', '0.whole.bias', '1.merged.weight', '1.merged.bias']);
+    expect([...fused.stateDict().keys()]).toEqual([
+      '0.whole.weight',
+      '0.whole.bias',
+      '1.merged.weight',
+      '1.merged.bias',
+    ]);
   });
 
   it('has nothing to do on a model without blocks', () => {
@@ -301,7 +318,12 @@ describe('a block that cannot be fused', () => {
     ['a NaN in a variance', 'list.1.rbr_1x1.bn.running_var', Number.NaN, 'NONFINITE'],
     ['an infinite mean', 'list.1.rbr_identity.running_mean', Infinity, 'NONFINITE'],
     ['a negative variance', 'list.1.rbr_identity.running_var', -1e-3, 'NEGATIVE_VARIANCE'],
-    ['a variance so little below zero that eps hides it', 'list.1.rbr_identity.running_var', -1e-7, 'NEGATIVE_VARIANCE'],
+    [
+      'a variance so little below zero that eps hides it',
+      'list.1.rbr_identity.running_var',
+      -1e-7,
+      'NEGATIVE_VARIANCE',
+    ],
   ])('is left alone with its reason: %s', (_, key, value, code) => {
     const model = trained(new Tree());
     poke(model, key, 1, value);
@@ -387,7 +409,10 @@ describe('savePath', () => {
     const path = save('fused.safetensors');
     const { model: fused, report } = repconv(model, { savePath: path });
     expect(report.savedTo).toBe(path);
-    const fresh = new Sequential(new ConvBlock(3, 4, { stride: 2, deploy: true }), new RepVGGBlock(4, 4, { deploy: true })).eval();
+    const fresh = new Sequential(
+      new ConvBlock(3, 4, { stride: 2, deploy: true }),
+      new RepVGGBlock(4, 4, { deploy: true }),
+    ).eval();
     fresh.loadStateDict(await loadStateDict(path));
     const x = randn([1, 3, 9, 7]);
     expect(isIdentical(fresh.forward(x), fused.forward(x))).toBe(true);
@@ -429,24 +454,27 @@ describe('savePath', () => {
     expect(fold).not.toHaveBeenCalled();
   });
 
-  it.each(['writeSync', 'fsyncSync', 'renameSync'] as const)('leaves model and file as they were when saving fails at %s', (name) => {
-    const [model, path] = [trained(new Tree()), save('kept.safetensors')];
-    writeFileSync(path, 'what was there');
-    const before = snapshot(model);
-    const text = String(model);
-    vi.spyOn(fs, name).mockImplementation(() => {
-      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
-    });
-    expectRefusal(
-      refusalOf(() => repconv(model, { copy: false, savePath: path })),
-      'ERR_IO',
-      'ENOSPC',
-    );
-    vi.restoreAllMocks();
-    expectUntouched(model, before, text);
-    expect(readFileSync(path, 'utf8')).toBe('what was there');
-    expect(repconv(model, { copy: false, savePath: path }).report.savedTo).toBe(path);
-  });
+  it.each(['writeSync', 'fsyncSync', 'renameSync'] as const)(
+    'leaves model and file as they were when saving fails at %s',
+    (name) => {
+      const [model, path] = [trained(new Tree()), save('kept.safetensors')];
+      writeFileSync(path, 'what was there');
+      const before = snapshot(model);
+      const text = String(model);
+      vi.spyOn(fs, name).mockImplementation(() => {
+        throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+      });
+      expectRefusal(
+        refusalOf(() => repconv(model, { copy: false, savePath: path })),
+        'ERR_IO',
+        'ENOSPC',
+      );
+      vi.restoreAllMocks();
+      expectUntouched(model, before, text);
+      expect(readFileSync(path, 'utf8')).toBe('what was there');
+      expect(repconv(model, { copy: false, savePath: path }).report.savedTo).toBe(path);
+    },
+  );
 });
 
 it('refuses what is no module', () => {

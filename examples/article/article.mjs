@@ -1,10 +1,11 @@
 /**
- * The script of "Implementing re-parameterized convolution by hand", line for line: print a block, export it, fuse it, export it again.
+ * The script of "Implementing re-parameterized convolution by hand", line for line: print a block, export it, fuse it,
+ * export it again.
  *
  *     node examples/article/article.mjs        writes model.onnx and rep_model.onnx into the current folder
  *
- * Two lines are not the article's: a few batches in training mode, since folding fresh batch norms proves nothing, and eval() before anything is
- * exported or folded. docs/article.md has the whole list of differences.
+ * Two lines are not the article's: a few batches in training mode, since folding fresh batch norms proves nothing, and
+ * eval() before anything is exported or folded. docs/article.md has the whole list of differences.
  */
 import { ConvBlock, exportOnnx, randn, repconv } from 'repconv';
 
@@ -15,11 +16,13 @@ console.log(model); //                                                   print(m
 
 const x = randn([1, 32, 24, 24]); //                                     x = torch.randn(1, 32, 24, 24)
 const options = { inputs: { images: x.shape }, outputs: ['output'], opset: 12 };
-await exportOnnx(model, 'model.onnx', options); //                       torch.onnx.export(model, x, 'model.onnx', opset_version=12, …)
+//                       torch.onnx.export(model, x, 'model.onnx', opset_version=12, …)
+await exportOnnx(model, 'model.onnx', options);
 
 const { model: repModel, report } = repconv(model); //                   rep_model = repconv(model)
 console.log(repModel); //                                                print(rep_model)
-await exportOnnx(repModel, 'rep_model.onnx', options); //                torch.onnx.export(rep_model, x, 'rep_model.onnx', opset_version=12, …)
+//                torch.onnx.export(rep_model, x, 'rep_model.onnx', opset_version=12, …)
+await exportOnnx(repModel, 'rep_model.onnx', options);
 
 // What the article shows in two pictures, in words, with the proof.
 for (const { branches, into, parameters, certificate } of report.blocks) {

@@ -37,7 +37,10 @@ export async function loadDigits(path = fileURLToPath(new URL('digits_train.safe
   return model.eval();
 }
 
-/** 500 images, prepared as for training: `images` [500, 1, 8, 8]; what they show: `labels`; what PyTorch computes for them: `logits` [500, 10]. */
+/**
+ * 500 images, prepared as for training: `images` [500, 1, 8, 8]; what they show: `labels`; what PyTorch computes for
+ * them: `logits` [500, 10].
+ */
 export async function loadTestSet() {
   const tensors = await loadStateDict(fileURLToPath(new URL('digits_test.safetensors', import.meta.url)));
   const { data, shape } = tensors.get('images');

@@ -28,7 +28,10 @@ export async function runDigits(weights) {
 
   console.log('\n2  Fuse it: one convolution in place of the branches of every block, each with a certificate');
   const { model: fused, report } = repconv(model, { inputs: { images: [1, ...images.shape.slice(1)] } });
-  check(report.left === 0, `${report.left} blocks were not fused: ${report.blocks.find(({ reason }) => reason)?.reason}`);
+  check(
+    report.left === 0,
+    `${report.left} blocks were not fused: ${report.blocks.find(({ reason }) => reason)?.reason}`,
+  );
   printBlocks(report.blocks);
 
   console.log('\n3  Classify the same images with the fused network');
@@ -36,7 +39,10 @@ export async function runDigits(weights) {
   const fromUnfused = difference(after, before).relative;
   const changed = predictions(after).filter((digit, i) => digit !== found[i]).length;
   check(changed === 0, `${changed} predictions changed`);
-  check(fromUnfused <= limit, `the logits changed by ${fromUnfused.toExponential(1)} of the largest; expected at most ${limit}`);
+  check(
+    fromUnfused <= limit,
+    `the logits changed by ${fromUnfused.toExponential(1)} of the largest; expected at most ${limit}`,
+  );
   console.log(
     `   the same ${found.length} predictions; logits against the unfused network's: largest difference ${fromUnfused.toExponential(1)}`,
   );
@@ -56,7 +62,9 @@ function printBlocks(blocks) {
   const titles = ['block', 'branches → one convolution', 'parameters', 'kMAC', 'max |Δ|'];
   const widths = titles.map((_, column) => Math.max(...[titles, ...lines].map((line) => line[column].length)));
   for (const line of [titles, ...lines])
-    console.log(`   ${line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  ')}`);
+    console.log(
+      `   ${line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  ')}`,
+    );
 }
 
 function check(isRight, message) {

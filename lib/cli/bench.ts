@@ -1,5 +1,6 @@
 /**
- * `repconv bench`: published networks, equality first, then speed. Unfused and fused on our engine, or (`--compare`) fused on ours and on another.
+ * `repconv bench`: published networks, equality first, then speed. Unfused and fused on our engine, or (`--compare`)
+ * fused on ours and on another.
  */
 import { chosenThreads } from '../engine/threads.js';
 import type { ArchitectureName } from '../nn/models/architecture.js';
@@ -45,8 +46,9 @@ const defaultNetworks: readonly ArchitectureName[] = ['mobileone-s0', 'repvgg-a0
 const slowestLayers = 10;
 
 /**
- * @throws CommandFailure for an unknown network, a page that is there already, or when forms or engines do not compute the same; RepconvError for a precision
- * or package that is not there, and for a page that cannot be written. What was measured before a case failed is shown first.
+ * @throws CommandFailure for an unknown network, a page that is there already, or when forms or engines do not compute
+ * the same; RepconvError for a precision or package that is not there, and for a page that cannot be written. What was
+ * measured before a case failed is shown first.
  */
 export async function bench(names: readonly string[], options: BenchOptions): Promise<void> {
   const networks = names.length === 0 ? defaultNetworks : names.map(checkedArchitecture);
@@ -100,7 +102,16 @@ async function measureAndShow<R extends CaseResult>(
   question: Question<R>,
 ): Promise<void> {
   // What is missing is missed before minutes are spent, and before anything is printed.
-  const { batch, precision, resolution, seed, seconds, rounds = 0, layers = false, threads = [chosenThreads().threads] } = options;
+  const {
+    batch,
+    precision,
+    resolution,
+    seed,
+    seconds,
+    rounds = 0,
+    layers = false,
+    threads = [chosenThreads().threads],
+  } = options;
   const place = environment(Math.max(...threads));
   const page = html === undefined ? null : pageFile(html, force);
   const cases = casesOf({ batch, precision, threads, seconds, rounds, layers });
@@ -112,12 +123,30 @@ async function measureAndShow<R extends CaseResult>(
   const show = (results: readonly R[]): void => {
     if (!json) printResults(results, question, mostLayers);
   };
-  const { results, failure } = await measureCases(networks, cases, { resolution, seed }, question.measure, display, show);
+  const { results, failure } = await measureCases(
+    networks,
+    cases,
+    { resolution, seed },
+    question.measure,
+    display,
+    show,
+  );
   if (results.length > 0) {
     const noise = noiseWarnings(results, question.timesOf, place);
     for (const warning of noise) remark(`warning: ${warning}`);
-    const warnings = [...(failure === undefined ? [] : [`not all cases were measured: ${messageOf(failure.error)}`]), ...noise];
-    const measured = { batch, threads, precision, resolution, seed, ...(rounds > 0 ? { rounds } : { seconds }), layers };
+    const warnings = [
+      ...(failure === undefined ? [] : [`not all cases were measured: ${messageOf(failure.error)}`]),
+      ...noise,
+    ];
+    const measured = {
+      batch,
+      threads,
+      precision,
+      resolution,
+      seed,
+      ...(rounds > 0 ? { rounds } : { seconds }),
+      layers,
+    };
     const document = { environment: place, options: measured, warnings, [question.key]: results };
     if (json) printJson(document);
     await page?.write({ ...question.page({ results, place, warnings, commandLine: commandLine() }), data: document });

@@ -15,9 +15,18 @@ export function printForms(results: readonly NetworkResult[]): void {
   const shape = results.length === 1 ? input : input.slice(1);
   print();
   print(`${colors.bold(network)}  ${shape.join('×')}${precision === 'float32' ? '' : `  ${precision}`}`);
-  print(`  ${blocksFused} blocks fused: ${inMillions('parameters', 1)} parameters, ${inMillions('macs', 0)} multiply-accumulates`);
-  const [folded, mergedEqually] = (['folded', 'merged'] as const).map((form) => worstOf(results.map(({ equality }) => equality[form])));
-  print(equalLine(`${differenceText(folded.difference)} folded, ${differenceText(mergedEqually.difference)} merged`, folded));
+  print(
+    `  ${blocksFused} blocks fused: ${inMillions('parameters', 1)} parameters, ${inMillions('macs', 0)} multiply-accumulates`,
+  );
+  const [folded, mergedEqually] = (['folded', 'merged'] as const).map((form) =>
+    worstOf(results.map(({ equality }) => equality[form])),
+  );
+  print(
+    equalLine(
+      `${differenceText(folded.difference)} folded, ${differenceText(mergedEqually.difference)} merged`,
+      folded,
+    ),
+  );
   print();
   if (results.length === 1) printOneCase(results[0]);
   else printCases(results);
@@ -67,7 +76,9 @@ export function printComparisons(results: readonly Comparison[]): void {
   const worst = worstOf(results.map(({ equality }) => equality));
   const fewestRounds = Math.min(...results.map(({ rounds }) => rounds));
   print();
-  print(`${colors.bold(network)}  ${input.slice(1).join('×')}  ${precision}, branches merged, against ${peer.name} ${peer.version}`);
+  print(
+    `${colors.bold(network)}  ${input.slice(1).join('×')}  ${precision}, branches merged, against ${peer.name} ${peer.version}`,
+  );
   print(equalLine(`at most ${differenceText(worst.difference)}`, worst));
   print();
   print(
@@ -75,7 +86,11 @@ export function printComparisons(results: readonly Comparison[]): void {
       numberColumns('batch', 'threads', 'ours', 'p95', 'spread', 'theirs', 'p95', 'spread', 'ratio'),
       results.map(({ input: [batch], threads, ours, theirs, ratio }) => [
         ...[batch, threads].map(String),
-        ...[ours, theirs].flatMap(({ medianMs, p95Ms, spread }) => [rounded(medianMs), rounded(p95Ms), percent(spread)]),
+        ...[ours, theirs].flatMap(({ medianMs, p95Ms, spread }) => [
+          rounded(medianMs),
+          rounded(p95Ms),
+          percent(spread),
+        ]),
         ratio >= 1 ? colors.green(`${ratio.toFixed(2)}×`) : `${ratio.toFixed(2)}×`,
       ]),
     ),

@@ -1,13 +1,17 @@
 /**
- * The table of a network's blocks, one line for each: what became of it, or why it was left. Numbers are short, so that the published networks fit into
- * 80 columns; `--json` has them whole.
+ * The table of a network's blocks, one line for each: what became of it, or why it was left. Numbers are short, so that
+ * the published networks fit into 80 columns; `--json` has them whole.
  */
 import type { BlockReport, Report } from '../repconv.js';
 import { colors, differenceText, numberColumns, short, table } from './output.js';
 
 /** The lines of all blocks, and below them what their abbreviations mean. */
 export function blockTable({ blocks }: Report): string {
-  const columns = [{ title: 'block' }, { title: 'branches → one convolution' }, ...numberColumns('parameters', 'MACs', '|Δ|')];
+  const columns = [
+    { title: 'block' },
+    { title: 'branches → one convolution' },
+    ...numberColumns('parameters', 'MACs', '|Δ|'),
+  ];
   const drawn = table(
     columns,
     blocks.map((block) => [block.path || '(model)', ...cells(block)]),

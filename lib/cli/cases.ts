@@ -1,8 +1,9 @@
 /**
- * The cases of a bench: every combination of the given precisions, batches and numbers of threads, for each network. The network is made once for all.
+ * The cases of a bench: every combination of the given precisions, batches and numbers of threads, for each network.
+ * The network is made once for all.
  *
- * A case that nobody could measure is missed before the first is measured, not when its turn comes; and should one fail all the same (outputs that differ,
- * memory that ends), what was measured before it is kept.
+ * A case that nobody could measure is missed before the first is measured, not when its turn comes; and should one fail
+ * all the same (outputs that differ, memory that ends), what was measured before it is kept.
  */
 import { Conv2d } from '../nn/layers/conv2d.js';
 import type { ArchitectureName } from '../nn/models/architecture.js';
@@ -30,11 +31,16 @@ export interface Measured<R> {
 /** In the order in which they are measured. */
 export function casesOf({ precision, batch, threads, ...rest }: CaseOptions): MeasureOptions[] {
   return precision.flatMap((ofPrecision) =>
-    batch.flatMap((ofBatch) => threads.map((ofThreads) => ({ ...rest, precision: ofPrecision, batch: ofBatch, threads: ofThreads }))),
+    batch.flatMap((ofBatch) =>
+      threads.map((ofThreads) => ({ ...rest, precision: ofPrecision, batch: ofBatch, threads: ofThreads })),
+    ),
   );
 }
 
-/** Compiles one small layer as each case will compile its network. @throws what that would throw: ERR_UNSUPPORTED for a precision without kernels, ERR_INPUT */
+/**
+ * Compiles one small layer as each case will compile its network. @throws what that would throw: ERR_UNSUPPORTED for a
+ * precision without kernels, ERR_INPUT
+ */
 export function checkCases(cases: readonly MeasureOptions[]): void {
   const layer = new Conv2d(3, 1, 1).eval();
   const pixel = randn([1, 3, 1, 1]);

@@ -1,9 +1,11 @@
 /**
- * A network with its branches merged, run by this package and by another engine, on the same number of threads, in one process.
+ * A network with its branches merged, run by this package and by another engine, on the same number of threads, in one
+ * process.
  *
- * The other engine gets the ONNX export of the very model. Equality comes first. Then the two take turns; after each turn nothing runs for a moment, so that
- * threads of the engine that has had its turn, which spin while they wait for work, are asleep before the other's clock starts. Ours is called by
- * `runSync`, as the other computes on the calling thread too.
+ * The other engine gets the ONNX export of the very model. Equality comes first. Then the two take turns; after each
+ * turn nothing runs for a moment, so that threads of the engine that has had its turn, which spin while they wait for
+ * work, are asleep before the other's clock starts. Ours is called by `runSync`, as the other computes on the calling
+ * thread too.
  */
 import { setTimeout as rest } from 'node:timers/promises';
 import { toOnnx } from '../onnx/toOnnx.js';
@@ -65,9 +67,18 @@ export async function compareEngines(
     try {
       const [ours, theirs] = [() => session.runSync(images), peerSession.runner(images)];
       const firstMs = [await timed(ours), await timed(theirs)];
-      const equality = checkEqual(`${network}, repconv against ${engine.name}`, ours().output, await theirs(), precision);
+      const equality = checkEqual(
+        `${network}, repconv against ${engine.name}`,
+        ours().output,
+        await theirs(),
+        precision,
+      );
       progress.stage('measuring');
-      const turns = await takeTurns([ours, theirs], { ...options, runsPerTurn: await runsPerTurn([ours, theirs]), restMs }, progress);
+      const turns = await takeTurns(
+        [ours, theirs],
+        { ...options, runsPerTurn: await runsPerTurn([ours, theirs]), restMs },
+        progress,
+      );
       const ratios = ratiosOf(turns[1], turns[0]);
       const result = (which: 0 | 1, compileMs: number): EngineResult => {
         const times = timesOf(turns[which]);

@@ -1,5 +1,6 @@
 /**
- * That two computations of one network gave the same, before anybody compares their times. How far rounding may set them apart depends on the precision:
+ * That two computations of one network gave the same, before anybody compares their times. How far rounding may set
+ * them apart depends on the precision:
  *
  * | precision    | bound                                                             |
  * |--------------|-------------------------------------------------------------------|
@@ -7,8 +8,9 @@
  * | `bfloat16x3` | 5e-5: root mean square of the differences over that of the outputs |
  * | `bfloat16`   | 2e-2: the same                                                    |
  *
- * The bounds of bfloat16 are for images of 224×224 pixels. Networks end with an average over their last maps, which smaller images leave less to average:
- * 64×64 pixels give MobileOne-s0 1.6e-2, where 224×224 give 7.5e-3, and 32×32 more than the bound.
+ * The bounds of bfloat16 are for images of 224×224 pixels. Networks end with an average over their last maps, which
+ * smaller images leave less to average: 64×64 pixels give MobileOne-s0 1.6e-2, where 224×224 give 7.5e-3, and 32×32
+ * more than the bound.
  */
 
 import type { Session } from '../session/session.js';
@@ -43,12 +45,17 @@ export function checkEqual(what: string, output: Tensor, expected: Tensor, preci
   const { limit, kind } = bounds[precision];
   const found = kind === 'largest' ? difference(output, expected).relative : rmsDifference(output, expected);
   if (!(found <= limit))
-    throw new CommandFailure(`${what}: outputs differ by ${found.toExponential(1)}, more than ${limit} (${kind}); not measured`);
+    throw new CommandFailure(
+      `${what}: outputs differ by ${found.toExponential(1)}, more than ${limit} (${kind}); not measured`,
+    );
   return { difference: found, limit, kind };
 }
 
 /** What an equality's number is. */
-const kinds = { largest: 'largest difference over largest output', rms: 'root mean squares of differences over outputs' };
+const kinds = {
+  largest: 'largest difference over largest output',
+  rms: 'root mean squares of differences over outputs',
+};
 
 /** The one that is nearest to its limit, of computations with one limit. */
 export function worstOf(equalities: readonly Equality[]): Equality {

@@ -1,7 +1,14 @@
 /** `repconv fuse`: a published network's state dict in training form becomes one in deployed form. */
 import { printable } from '../errors.js';
 import { checkSavePath, saveStateDict } from '../formats/stateDict.js';
-import { architecture, architectures, descriptionKeys, type ModelDescription, metadataOf, modelFrom } from '../nn/models/architecture.js';
+import {
+  architecture,
+  architectures,
+  descriptionKeys,
+  type ModelDescription,
+  metadataOf,
+  modelFrom,
+} from '../nn/models/architecture.js';
 import { type Report, repconv } from '../repconv.js';
 import { difference } from '../tensor/compare.js';
 import { Random, randn } from '../tensor/random.js';
@@ -18,15 +25,24 @@ export interface FuseOptions extends ModelOptions {
   readonly json?: boolean;
 }
 
-/** @throws CommandFailure when a block cannot be fused: nothing is written then; RepconvError for files that cannot be read or written */
-export async function fuse(path: string, { output, force = false, json = false, ...options }: FuseOptions): Promise<void> {
+/**
+ * @throws CommandFailure when a block cannot be fused: nothing is written then; RepconvError for files that cannot be
+ * read or written
+ */
+export async function fuse(
+  path: string,
+  { output, force = false, json = false, ...options }: FuseOptions,
+): Promise<void> {
   // What cannot be written is refused before the work begins.
   checkSavePath(output, 'fuse');
   checkMayWrite(output, force);
   const { tensors, metadata, description } = await readModelFile(path, options);
   if (description === null) {
     const known = [...architectures.keys()].join(', ');
-    throw new CommandFailure(`${printable(path)} does not say which network it holds; say it with --model (${known})`, exitCodes.usage);
+    throw new CommandFailure(
+      `${printable(path)} does not say which network it holds; say it with --model (${known})`,
+      exitCodes.usage,
+    );
   }
 
   const model = modelFrom(tensors, description);
@@ -44,9 +60,16 @@ export async function fuse(path: string, { output, force = false, json = false, 
     await saveStateDict(output, dict, { metadata: [...others, ...Object.entries(metadataOf(fused))] });
   }
 
-  if (json) printJson({ ...summaryOf(report), network: description.name, difference: outputs, written: blocked ? null : output });
+  if (json)
+    printJson({
+      ...summaryOf(report),
+      network: description.name,
+      difference: outputs,
+      written: blocked ? null : output,
+    });
   else printReport(report, { path, output, outputs, ...description });
-  if (blocked) throw new CommandFailure(`${report.left} of ${report.blocks.length} blocks cannot be fused; nothing was written`);
+  if (blocked)
+    throw new CommandFailure(`${report.left} of ${report.blocks.length} blocks cannot be fused; nothing was written`);
 }
 
 function summaryOf({ blocks, fused, left }: Report): object {
@@ -55,14 +78,24 @@ function summaryOf({ blocks, fused, left }: Report): object {
 
 function printReport(
   report: Report,
-  { path, output, outputs, name, form, from }: ModelDescription & { path: string; output: string; outputs: number; from: string },
+  {
+    path,
+    output,
+    outputs,
+    name,
+    form,
+    from,
+  }: ModelDescription & { path: string; output: string; outputs: number; from: string },
 ): void {
-  print(`${colors.bold(printable(path))}: ${name}, ${form} form (${from === 'metadata' ? 'as its metadata says' : 'as you say'})`);
+  print(
+    `${colors.bold(printable(path))}: ${name}, ${form} form (${from === 'metadata' ? 'as its metadata says' : 'as you say'})`,
+  );
   print();
   print(blockTable(report));
   print();
   if (report.left > 0) return;
-  const total = (side: 'before' | 'after'): number => report.blocks.reduce((sum, { parameters }) => sum + (parameters?.[side] ?? 0), 0);
+  const total = (side: 'before' | 'after'): number =>
+    report.blocks.reduce((sum, { parameters }) => sum + (parameters?.[side] ?? 0), 0);
   print(
     report.fused === 0
       ? 'Nothing was left to fuse.'

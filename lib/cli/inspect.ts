@@ -28,7 +28,10 @@ export async function inspect(path: string, { all = false, json = false, ...opti
   printFusion(file, report);
 }
 
-/** What `repconv` would do, or null where the network is not known. The certificates have a small budget: `fuse` makes them whole. */
+/**
+ * What `repconv` would do, or null where the network is not known. The certificates have a small budget: `fuse` makes
+ * them whole.
+ */
 function fusionOf({ tensors, description }: ModelFile): Report | null {
   if (description === null) return null;
   const { input } = architecture(description.name, 'inspect');
@@ -37,7 +40,10 @@ function fusionOf({ tensors, description }: ModelFile): Report | null {
 
 function printFile(path: string, { tensors, metadata, hasChecksum, description }: ModelFile): void {
   const rows: [string, string][] = [
-    ['file', `${sizeText(statSync(path).size)}, ${grouped(tensors.size)} tensors, ${grouped(numbersIn({ tensors }))} numbers`],
+    [
+      'file',
+      `${sizeText(statSync(path).size)}, ${grouped(tensors.size)} tensors, ${grouped(numbersIn({ tensors }))} numbers`,
+    ],
     ['formats', formatCounts({ tensors })],
     ['checksum', hasChecksum ? 'sha256, verified' : 'none'],
     [
@@ -48,7 +54,10 @@ function printFile(path: string, { tensors, metadata, hasChecksum, description }
     ],
     ...[...metadata]
       .filter(([key]) => !isShownAlready(key, description !== null))
-      .map(([key, value], i): [string, string] => [i === 0 ? 'metadata' : '', `${printable(key, 60)} = ${printable(value, 100)}`]),
+      .map(([key, value], i): [string, string] => [
+        i === 0 ? 'metadata' : '',
+        `${printable(key, 60)} = ${printable(value, 100)}`,
+      ]),
   ];
   print(colors.bold(printable(path)));
   print(
@@ -60,7 +69,9 @@ function printFile(path: string, { tensors, metadata, hasChecksum, description }
 }
 
 function printTensors({ tensors }: ModelFile, all: boolean): void {
-  const listed = all ? [...tensors] : [...tensors].sort(([, a], [, b]) => b.data.byteLength - a.data.byteLength).slice(0, listedTensors);
+  const listed = all
+    ? [...tensors]
+    : [...tensors].sort(([, a], [, b]) => b.data.byteLength - a.data.byteLength).slice(0, listedTensors);
   const isCut = listed.length < tensors.size;
   print();
   print(
@@ -75,14 +86,18 @@ function printTensors({ tensors }: ModelFile, all: boolean): void {
 function printFusion({ description }: ModelFile, report: Report | null): void {
   print();
   if (report === null || description === null) {
-    print('What can be fused depends on strides, groups and eps, which no state dict holds:\nname the network with --model.');
+    print(
+      'What can be fused depends on strides, groups and eps, which no state dict holds:\nname the network with --model.',
+    );
     return;
   }
   if (report.blocks.every(({ status }) => status === 'already deployed')) {
     print(`All ${report.blocks.length} blocks are one convolution already: nothing is left to fuse.`);
     return;
   }
-  print(`${report.fused} of ${report.blocks.length} blocks can be fused${report.left > 0 ? `; ${report.left} cannot` : ''}:`);
+  print(
+    `${report.fused} of ${report.blocks.length} blocks can be fused${report.left > 0 ? `; ${report.left} cannot` : ''}:`,
+  );
   print();
   print(blockTable(report));
 }
@@ -105,7 +120,9 @@ function numbersIn({ tensors }: Pick<ModelFile, 'tensors'>): number {
 }
 
 function isShownAlready(key: string, isDescribed: boolean): boolean {
-  return key === checksumKey || key === checksumKindKey || (isDescribed && Object.values(descriptionKeys).includes(key));
+  return (
+    key === checksumKey || key === checksumKindKey || (isDescribed && Object.values(descriptionKeys).includes(key))
+  );
 }
 
 /** `float32 ×309, int64 ×22` */

@@ -1,4 +1,7 @@
-/** What each layer of a session takes, over several profiles, beside the peak of this processor (engine/peak.ts), which is measured between them. */
+/**
+ * What each layer of a session takes, over several profiles, beside the peak of this processor (engine/peak.ts), which
+ * is measured between them.
+ */
 import type { StepDescription } from '../engine/addon.js';
 import { measuredPeak, type WorkRates, workRates } from '../engine/peak.js';
 import type { Session } from '../session/session.js';
@@ -55,7 +58,11 @@ export function measureLayers(session: Session, images: Tensor): LayerReport {
 }
 
 /** What {@link layerRow} has. */
-export const layerColumns = [{ title: 'layer' }, { title: 'algorithm' }, ...numberColumns('ms', 'of time', 'GFLOP/s', 'of peak')];
+export const layerColumns = [
+  { title: 'layer' },
+  { title: 'algorithm' },
+  ...numberColumns('ms', 'of time', 'GFLOP/s', 'of peak'),
+];
 
 /**
  * @param of which case these are of
@@ -65,7 +72,9 @@ export function printLayers(of: string, report: LayerReport, most: number): void
   const { peakGigaflopsPerSecond, profiles, layers } = report;
   const isCut = layers.length > most;
   const slowestFirst = layers.toSorted((a, b) => b.medianMs - a.medianMs);
-  const rows = isCut ? [...slowestFirst.slice(0, most).map(layerRow), restRow(slowestFirst.slice(most))] : layers.map(layerRow);
+  const rows = isCut
+    ? [...slowestFirst.slice(0, most).map(layerRow), restRow(slowestFirst.slice(most))]
+    : layers.map(layerRow);
   print();
   print(`  ${isCut ? `the ${most} slowest layers` : 'layers'}, ${of}`);
   print(`  kernels ${kernelNames(report)}; peak ${rounded(peakGigaflopsPerSecond)} GFLOP/s`);
@@ -76,7 +85,15 @@ export function printLayers(of: string, report: LayerReport, most: number): void
 }
 
 /** The cells of one layer, as text. */
-export function layerRow({ label, operation, algorithm, medianMs, shareOfTime, gigaflopsPerSecond, shareOfPeak }: LayerTime): string[] {
+export function layerRow({
+  label,
+  operation,
+  algorithm,
+  medianMs,
+  shareOfTime,
+  gigaflopsPerSecond,
+  shareOfPeak,
+}: LayerTime): string[] {
   const hasWork = gigaflopsPerSecond > 0;
   return [
     label || `(${operation})`,

@@ -18,7 +18,9 @@ Exit codes:
 
 function program(): Command {
   const repconv = new Command('repconv')
-    .description('Fuses the parallel branches of re-parameterizable networks into plain convolutions, and measures what that saves.')
+    .description(
+      'Fuses the parallel branches of re-parameterizable networks into plain convolutions, and measures what that saves.',
+    )
     .version(packageVersion(), '-V, --version', 'prints the version')
     .helpOption('-h, --help', 'prints this help')
     .helpCommand('help [command]', 'prints the help of a command')
@@ -49,7 +51,9 @@ ${exitCodesHelp}`,
       `threads of a run, at most ${maxThreads} (default: as many as this process may use)`,
       severalOf(wholeNumber(1, maxThreads)),
     )
-    .addOption(new Option('-b, --batch <n,...>', 'images in a run').argParser(severalOf(wholeNumber(1, 1024))).default([1], '1'))
+    .addOption(
+      new Option('-b, --batch <n,...>', 'images in a run').argParser(severalOf(wholeNumber(1, 1024))).default([1], '1'),
+    )
     .addOption(
       new Option('-p, --precision <name,...>', `what is computed in: ${precisions.join(', ')}`)
         .argParser(severalOf(precision))
@@ -60,11 +64,15 @@ ${exitCodesHelp}`,
     .option('--rounds <n>', 'so many rounds instead', wholeNumber(1, 100_000))
     .option('--seed <n>', 'seed of weights and images', wholeNumber(0, 2 ** 32), 1)
     .addOption(
-      new Option('-c, --compare <engine>', 'measures the merged form against another engine (npm install onnxruntime-node)').choices([
-        'onnxruntime',
-      ]),
+      new Option(
+        '-c, --compare <engine>',
+        'measures the merged form against another engine (npm install onnxruntime-node)',
+      ).choices(['onnxruntime']),
     )
-    .option('-l, --layers', "also each layer's algorithm, time and share of the peak (of several cases: the slowest ten)")
+    .option(
+      '-l, --layers',
+      "also each layer's algorithm, time and share of the peak (of several cases: the slowest ten)",
+    )
     .option('--json', 'prints one JSON document, with every time measured')
     .option('--html <file>', 'writes a page with charts (npm install chart.js)')
     .option('-f, --force', 'replaces the page if it is there')
@@ -84,7 +92,9 @@ ${exitCodesHelp}`,
     });
   repconv
     .command('fuse')
-    .description('puts one convolution in place of the branches of every block, certified, and writes the deployed state dict')
+    .description(
+      'puts one convolution in place of the branches of every block, certified, and writes the deployed state dict',
+    )
     .argument('<file>', 'state dict in training form (.safetensors)')
     .requiredOption('-o, --output <file>', 'where to write the deployed form (.safetensors)')
     .option('-m, --model <name>', 'the network in the file, where its metadata does not say')
@@ -141,7 +151,10 @@ async function run(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** `error: ERR_PATH loadStateDict: …`; with REPCONV_DEBUG the stack too. Anything but an error of ours is a fault of this program: the stack helps. */
+/**
+ * `error: ERR_PATH loadStateDict: …`; with REPCONV_DEBUG the stack too. Anything but an error of ours is a fault of
+ * this program: the stack helps.
+ */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return `error: ${printable(String(error))}`;
   const isExpected = error instanceof RepconvError || error instanceof CommandFailure;
@@ -161,7 +174,8 @@ function isDebugging(): boolean {
 function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`Expects a whole number from ${min} to ${max}.`);
+    if (!(value >= min && value <= max))
+      throw new InvalidArgumentError(`Expects a whole number from ${min} to ${max}.`);
     return value;
   };
 }
@@ -172,7 +186,8 @@ function severalOf<T>(parse: (text: string) => T): (text: string) => T[] {
 }
 
 function precision(text: string): string {
-  if (!(precisions as readonly string[]).includes(text)) throw new InvalidArgumentError(`Expects some of ${precisions.join(', ')}.`);
+  if (!(precisions as readonly string[]).includes(text))
+    throw new InvalidArgumentError(`Expects some of ${precisions.join(', ')}.`);
   return text;
 }
 

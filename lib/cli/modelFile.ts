@@ -1,4 +1,7 @@
-/** A `.safetensors` file as commands see it: its tensors, and the network in it as far as the file or the user says which. */
+/**
+ * A `.safetensors` file as commands see it: its tensors, and the network in it as far as the file or the user says
+ * which.
+ */
 
 import { printable } from '../errors.js';
 import { checksumKindKey } from '../formats/checksum.js';
@@ -33,10 +36,18 @@ export async function readModelFile(path: string, { model, eps }: ModelOptions):
   const { tensors, metadata } = await loadSafetensors(path);
   const stated = describedBy(metadata, printable(path));
   if (stated !== null && model !== undefined && model !== stated.name)
-    throw new CommandFailure(`--model ${printable(model, 60)}: the file's metadata says ${stated.name}`, exitCodes.usage);
+    throw new CommandFailure(
+      `--model ${printable(model, 60)}: the file's metadata says ${stated.name}`,
+      exitCodes.usage,
+    );
   if (stated !== null && eps !== undefined && stated.form === 'training' && eps !== stated.eps)
     throw new CommandFailure(`--eps ${eps}: the file's metadata says ${stated.eps}`, exitCodes.usage);
-  return { tensors, metadata, hasChecksum: metadata.has(checksumKindKey), description: stated ? { ...stated, from: 'metadata' } : named() };
+  return {
+    tensors,
+    metadata,
+    hasChecksum: metadata.has(checksumKindKey),
+    description: stated ? { ...stated, from: 'metadata' } : named(),
+  };
 
   function named(): ModelFile['description'] {
     if (model === undefined) return null;
@@ -48,5 +59,8 @@ export async function readModelFile(path: string, { model, eps }: ModelOptions):
 /** A network's name as somebody typed it. @throws CommandFailure */
 export function checkedArchitecture(name: string): ArchitectureName {
   if (architectures.has(name as ArchitectureName)) return name as ArchitectureName;
-  throw new CommandFailure(`unknown network "${printable(name, 60)}"; known: ${[...architectures.keys()].join(', ')}`, exitCodes.usage);
+  throw new CommandFailure(
+    `unknown network "${printable(name, 60)}"; known: ${[...architectures.keys()].join(', ')}`,
+    exitCodes.usage,
+  );
 }

@@ -29,6 +29,8 @@ export async function networkForms(
   // Whoever measures compares the outputs of the whole network: a small budget for the certificates of its blocks.
   const { model: merged, report } = repconv(written, { certificateBudget: 1e6 });
   if (report.left > 0)
-    throw new CommandFailure(`${network}: ${report.left} blocks were not fused: ${report.blocks.find(({ reason }) => reason)?.reason}`);
+    throw new CommandFailure(
+      `${network}: ${report.left} blocks were not fused: ${report.blocks.find(({ reason }) => reason)?.reason}`,
+    );
   return { network, resolution, seed, written, merged, blocksFused: report.fused };
 }

@@ -21,7 +21,11 @@ export function noiseWarnings<R extends CaseResult>(
   return results.flatMap((result) => {
     const noisiest = timesOf(result).reduce((a, b) => (b.spread > a.spread ? b : a));
     if (noisiest.spread <= noisySpread) return [];
-    const of = [result.network, ...(hasPrecisions ? [result.precision] : []), ...(results.length > 1 ? [caseName(result)] : [])].join(', ');
+    const of = [
+      result.network,
+      ...(hasPrecisions ? [result.precision] : []),
+      ...(results.length > 1 ? [caseName(result)] : []),
+    ].join(', ');
     const { spread, p95Ms, medianMs } = noisiest;
     return [
       `${of}: quartiles ${Math.round(100 * spread)} % of the median apart, p95 ${(p95Ms / medianMs).toFixed(1)} times it: not a quiet machine${busy}`,

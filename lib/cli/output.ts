@@ -1,8 +1,9 @@
 /**
- * What commands write: results to stdout, as text or as one JSON document; everything that only accompanies them to stderr.
+ * What commands write: results to stdout, as text or as one JSON document; everything that only accompanies them to
+ * stderr.
  *
- * Text is plain wherever it is not read on a terminal, or where NO_COLOR (https://no-color.org) asks for that. Names and texts from files go through
- * `printable` first, so that nothing in a file can steer a terminal.
+ * Text is plain wherever it is not read on a terminal, or where NO_COLOR (https://no-color.org) asks for that. Names
+ * and texts from files go through `printable` first, so that nothing in a file can steer a terminal.
  */
 import Table from 'cli-table3';
 import picocolors from 'picocolors';
@@ -16,7 +17,10 @@ export function print(line = ''): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Writes a value as the one JSON document of a command. Characters that JSON allows but terminals obey are escaped, as JSON allows too. */
+/**
+ * Writes a value as the one JSON document of a command. Characters that JSON allows but terminals obey are escaped, as
+ * JSON allows too.
+ */
 export function printJson(value: unknown): void {
   const text = JSON.stringify(value, null, 2).replace(
     /[\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
@@ -57,7 +61,16 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
 }
 
 const borderless = {
-  ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
+  ...{
+    top: '',
+    'top-mid': '',
+    'top-left': '',
+    'top-right': '',
+    bottom: '',
+    'bottom-mid': '',
+    'bottom-left': '',
+    'bottom-right': '',
+  },
   ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
 };
 

@@ -6,5 +6,7 @@ import { CommandFailure } from './failure.js';
 /** Asked before the work begins. @throws CommandFailure where a file is there and `force` is not given */
 export function checkMayWrite(path: string, force: boolean): void {
   if (!force && existsSync(path))
-    throw new CommandFailure(`${printable(path)} is there already; --force replaces it (at once and whole, or not at all)`);
+    throw new CommandFailure(
+      `${printable(path)} is there already; --force replaces it (at once and whole, or not at all)`,
+    );
 }

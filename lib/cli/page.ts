@@ -1,6 +1,7 @@
 /**
- * One HTML page with text, tables and charts in one file, which loads nothing: its policy forbids it to. Charts are drawn by Chart.js, whose source goes
- * into the page; colours follow the reader's light or dark scheme. The data behind everything is in the page as JSON too, in the element `data`.
+ * One HTML page with text, tables and charts in one file, which loads nothing: its policy forbids it to. Charts are
+ * drawn by Chart.js, whose source goes into the page; colours follow the reader's light or dark scheme. The data behind
+ * everything is in the page as JSON too, in the element `data`.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -60,7 +61,8 @@ export interface PageFile {
 
 /**
  * @param force replaces the file that is there
- * @throws ERR_UNSUPPORTED where the plotting library is not installed, ERR_PATH, ERR_IO; CommandFailure for a file that is there already
+ * @throws ERR_UNSUPPORTED where the plotting library is not installed, ERR_PATH, ERR_IO; CommandFailure for a file that
+ * is there already
  */
 export function pageFile(path: string, force: boolean): PageFile {
   const file = checkedPath(path, 'bench', { files: 'reports', extension: '.html' });
@@ -78,7 +80,10 @@ async function write({ absolute, source }: CheckedPath, text: string): Promise<v
 function plottingLibrary(): string {
   const { version, file } = findPeer('chart.js', '--html');
   if (!version.startsWith('4.'))
-    throw new RepconvError('ERR_UNSUPPORTED', `bench: --html expects version 4 of the package chart.js, got ${version} at ${file}`);
+    throw new RepconvError(
+      'ERR_UNSUPPORTED',
+      `bench: --html expects version 4 of the package chart.js, got ${version} at ${file}`,
+    );
   const source = readFileSync(join(dirname(file), 'chart.umd.js'), 'utf8');
   // The map is a file of its own, which the page does not have.
   return source.replace(/^\/\/# sourceMappingURL=.*$/m, '');
@@ -150,7 +155,8 @@ function jsonText(value: unknown): string {
   return JSON.stringify(value).replaceAll('<', '\\u003c');
 }
 
-// Series colours: Okabe and Ito's, which readers with any colour vision can tell apart, darkened or lightened for contrast with the background.
+// Series colours: Okabe and Ito's, which readers with any colour vision can tell apart, darkened or lightened for
+// contrast with the background.
 const style = `
 :root {
   --background: #ffffff; --text: #1c2024; --muted: #5c656e; --line: #dfe3e7; --warning: #9c3f00;
@@ -181,7 +187,10 @@ th { color: var(--muted); font-weight: 500; }
 .number { text-align: right; }
 `;
 
-/** Runs in the page: makes Chart.js's configuration of each chart, in the colours of the scheme, and again when the scheme changes. */
+/**
+ * Runs in the page: makes Chart.js's configuration of each chart, in the colours of the scheme, and again when the
+ * scheme changes.
+ */
 const drawing = `
 const specs = JSON.parse(document.getElementById('charts').textContent);
 const drawn = [];

@@ -1,8 +1,9 @@
 /**
- * Packages that only some options need, and that users bring along: they are no dependencies of this package, so that nobody installs 290 MB of another
- * engine, or a plotting library, who never asks for a comparison or a page.
+ * Packages that only some options need, and that users bring along: they are no dependencies of this package, so that
+ * nobody installs 290 MB of another engine, or a plotting library, who never asks for a comparison or a page.
  *
- * They are looked for from the user's working directory, then beside this package, then in the folder of the benches of a checkout.
+ * They are looked for from the user's working directory, then beside this package, then in the folder of the benches of
+ * a checkout.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -47,7 +48,9 @@ function loaded(requireFrom: NodeJS.Require, name: string, file: string): unknow
   try {
     return requireFrom(name);
   } catch (cause) {
-    throw new RepconvError('ERR_NATIVE', `bench: ${name} at ${file} could not be loaded: ${(cause as Error).message}`, { cause });
+    throw new RepconvError('ERR_NATIVE', `bench: ${name} at ${file} could not be loaded: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 
@@ -55,7 +58,10 @@ function loaded(requireFrom: NodeJS.Require, name: string, file: string): unknow
 function versionOf(name: string, file: string): string {
   for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
     try {
-      const found = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name?: string; version?: string };
+      const found = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+        name?: string;
+        version?: string;
+      };
       if (found.name === name && found.version !== undefined) return found.version;
     } catch {
       // Not every folder of a package has one.

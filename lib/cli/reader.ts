@@ -1,4 +1,7 @@
-/** Whoever reads stdout may stop before its end (`| head`): that is no fault, and the end of a command, unless it makes something else besides. */
+/**
+ * Whoever reads stdout may stop before its end (`| head`): that is no fault, and the end of a command, unless it makes
+ * something else besides.
+ */
 
 let isOutlived = false;
 

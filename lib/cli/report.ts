@@ -1,4 +1,7 @@
-/** What `repconv bench --html` shows of its results: per network, charts first, then the table; the layers of each case after that. */
+/**
+ * What `repconv bench --html` shows of its results: per network, charts first, then the table; the layers of each case
+ * after that.
+ */
 
 import { caseName, groupsOf } from './cases.js';
 import type { Comparison } from './compare.js';
@@ -75,17 +78,34 @@ function comparisonSection(results: readonly Comparison[]): Section {
         title: 'Ratio in each round',
         values: 'its time ÷ ours (above 1: repconv is faster)',
         x: 'round',
-        series: results.map(({ ratios }, i) => ({ name: cases[i], points: ratios.map((ratio, round) => [round + 1, ratio] as const) })),
+        series: results.map(({ ratios }, i) => ({
+          name: cases[i],
+          points: ratios.map((ratio, round) => [round + 1, ratio] as const),
+        })),
       },
     ],
     table: {
       columns: [
         { title: 'case' },
-        ...numberColumns('repconv, ms', 'p95', 'spread', `${peer.name}, ms`, 'p95', 'spread', 'ratio', 'quartiles', 'rounds'),
+        ...numberColumns(
+          'repconv, ms',
+          'p95',
+          'spread',
+          `${peer.name}, ms`,
+          'p95',
+          'spread',
+          'ratio',
+          'quartiles',
+          'rounds',
+        ),
       ],
       rows: results.map(({ ours, theirs, ratio, ratioQuartiles, rounds }, i) => [
         cases[i],
-        ...[ours, theirs].flatMap(({ medianMs, p95Ms, spread }) => [rounded(medianMs), rounded(p95Ms), percent(spread)]),
+        ...[ours, theirs].flatMap(({ medianMs, p95Ms, spread }) => [
+          rounded(medianMs),
+          rounded(p95Ms),
+          percent(spread),
+        ]),
         `${ratio.toFixed(2)}×`,
         ratioQuartiles.map((quartile) => quartile.toFixed(2)).join('–'),
         String(rounds),
@@ -106,7 +126,10 @@ function formsSection(results: readonly NetworkResult[]): Section {
         title: 'Images per second',
         values: 'images/s',
         categories: cases,
-        series: forms.map(({ form }, f) => ({ name: form, values: results.map((result) => result.forms[f].imagesPerSecond) })),
+        series: forms.map(({ form }, f) => ({
+          name: form,
+          values: results.map((result) => result.forms[f].imagesPerSecond),
+        })),
       },
     ],
     table: {
@@ -117,7 +140,15 @@ function formsSection(results: readonly NetworkResult[]): Section {
       ],
       rows: results.flatMap((result, i) =>
         result.forms.map(({ form, medianMs, p95Ms, spread, imagesPerSecond, speedup, memoryBytes }) => [
-          ...[cases[i], form, rounded(medianMs), rounded(p95Ms), percent(spread), rounded(imagesPerSecond), `${speedup.toFixed(2)}×`],
+          ...[
+            cases[i],
+            form,
+            rounded(medianMs),
+            rounded(p95Ms),
+            percent(spread),
+            rounded(imagesPerSecond),
+            `${speedup.toFixed(2)}×`,
+          ],
           rounded(memoryBytes / 1e6),
         ]),
       ),
@@ -127,7 +158,9 @@ function formsSection(results: readonly NetworkResult[]): Section {
 
 function layerSections(results: readonly CaseResult[]): Section[] {
   return results.flatMap((result) =>
-    result.layers === undefined ? [] : [layerSection(`Layers: ${result.network}, ${result.precision}, ${caseName(result)}`, result.layers)],
+    result.layers === undefined
+      ? []
+      : [layerSection(`Layers: ${result.network}, ${result.precision}, ${caseName(result)}`, result.layers)],
   );
 }
 

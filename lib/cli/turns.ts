@@ -1,7 +1,8 @@
 /**
- * How times are taken: contenders take turns in rounds, so that whatever else the machine does meets all of them, and each round begins with another. Of
- * each turn the first run is not counted: it brings the contender's weights back into the caches. Ratios are formed within a round and only then
- * summed up, so that what slows a whole round down leaves them alone.
+ * How times are taken: contenders take turns in rounds, so that whatever else the machine does meets all of them, and
+ * each round begins with another. Of each turn the first run is not counted: it brings the contender's weights back
+ * into the caches. Ratios are formed within a round and only then summed up, so that what slows a whole round down
+ * leaves them alone.
  */
 import { setTimeout as rest } from 'node:timers/promises';
 import { type Progress, pause } from './progress.js';
@@ -30,7 +31,11 @@ export interface Times {
 const fewestRounds = 5;
 
 /** Runs the contenders in turns; gives, for each of them, the milliseconds of the counted runs of each round. */
-export async function takeTurns(contenders: readonly (() => unknown)[], options: TurnOptions, progress: Progress): Promise<number[][][]> {
+export async function takeTurns(
+  contenders: readonly (() => unknown)[],
+  options: TurnOptions,
+  progress: Progress,
+): Promise<number[][][]> {
   const { seconds, rounds, runsPerTurn, restMs } = options;
   const turns: number[][][] = contenders.map(() => []);
   const start = performance.now();

@@ -1,8 +1,8 @@
 /**
  * The addon: its exports, typed, and how it is found and loaded.
  *
- * It is looked for in two places, a build in this checkout and the prebuilt binary in the package; nothing from the environment names a file to
- * load. The paths are literal, so that bundlers see them.
+ * It is looked for in two places, a build in this checkout and the prebuilt binary in the package; nothing from the
+ * environment names a file to load. The paths are literal, so that bundlers see them.
  */
 import { type ErrorCode, errorCodes, RepconvError } from '../errors.js';
 import type { Program } from './program.js';
@@ -37,7 +37,10 @@ export interface NativeSettings {
   readonly isa: string;
   /** Threads that one run may use. */
   readonly threads: number;
-  /** What convolutions may be computed in: `float32`, `bfloat16x3` or `bfloat16`. {@link StepDescription.algorithm} tells which of them are. */
+  /**
+   * What convolutions may be computed in: `float32`, `bfloat16x3` or `bfloat16`. {@link StepDescription.algorithm}
+   * tells which of them are.
+   */
   readonly precision: 'float32' | 'bfloat16x3' | 'bfloat16';
 }
 
@@ -54,12 +57,19 @@ type Shapes = readonly (readonly number[])[];
 /** native/addon/session_object.h */
 export interface NativeSession {
   prepare(shapes: Shapes, largest: Shapes): number;
-  /** {@link prepare} on the pool. Before: `keepConstants('shared')`; until it is settled `keepConstants` may not be called again. */
+  /**
+   * {@link prepare} on the pool. Before: `keepConstants('shared')`; until it is settled `keepConstants` may not be
+   * called again.
+   */
   prepareAsync(shapes: Shapes, largest: Shapes): Promise<number>;
   forget(plan: number): void;
   keepConstants(which: 'all' | 'shared' | 'used'): void;
   runSync(plan: number, inputs: readonly Numbers[], outputs: readonly Numbers[], nanoseconds?: Float64Array): void;
-  run(plan: number, inputs: readonly Numbers[], outputs: readonly Numbers[]): { id: number; promise: Promise<readonly Numbers[]> };
+  run(
+    plan: number,
+    inputs: readonly Numbers[],
+    outputs: readonly Numbers[],
+  ): { id: number; promise: Promise<readonly Numbers[]> };
   describe(plan: number): StepDescription[];
   /** Where the values that live only inside a run lie, and during which steps. */
   arena(plan: number): readonly { value: number; offset: number; bytes: number; from: number; to: number }[];
@@ -70,10 +80,27 @@ export interface NativeSession {
 
 export interface NativeAddon {
   Session: new (program: Program, options: NativeOptions) => NativeSession;
-  execute(program: Program, shapes: Shapes, inputs: readonly Numbers[], outputs: readonly Numbers[], options: NativeOptions): void;
+  execute(
+    program: Program,
+    shapes: Shapes,
+    inputs: readonly Numbers[],
+    outputs: readonly Numbers[],
+    options: NativeOptions,
+  ): void;
   cancel(id: number): void;
-  /** `bfloat16`: the kernels of that precision, `amx` or `avx512-bf16`; empty where the processor has none that are faster than float32. */
-  info(): { model: string; isa: string; bfloat16: string; l2Bytes: number; affinity: number; quota: number; threads: number };
+  /**
+   * `bfloat16`: the kernels of that precision, `amx` or `avx512-bf16`; empty where the processor has none that are
+   * faster than float32.
+   */
+  info(): {
+    model: string;
+    isa: string;
+    bfloat16: string;
+    l2Bytes: number;
+    affinity: number;
+    quota: number;
+    threads: number;
+  };
   /** Floating-point operations per second of multiply-adds in registers, one thread. */
   peak(isa: string): number;
 }
@@ -138,8 +165,12 @@ function adviceOn(codes: readonly (string | undefined)[]): string[] {
   const isMissing = codes.every((code) => code === 'MODULE_NOT_FOUND');
   return [
     ...(isMissing
-      ? ['node_modules made on another platform, or by a bundler: install again on this one; tell the bundler that repconv is external']
-      : ['a file that is there does not fit this system (another platform, older system libraries): install again here']),
+      ? [
+          'node_modules made on another platform, or by a bundler: install again on this one; tell the bundler that repconv is external',
+        ]
+      : [
+          'a file that is there does not fit this system (another platform, older system libraries): install again here',
+        ]),
     'no binary for this platform: build one from the sources in the package (needs a C++20 compiler, make, Python 3)\n' +
       '       npm install --no-save node-gyp node-addon-api node-api-headers\n' +
       '       npm explore repconv -- npm run build:native',

@@ -1,7 +1,8 @@
 /**
  * The native reading: every word computes at once, as a program of one operator that is run and thrown away.
  *
- * Weights are packed by each call (a user may write into `tensor.data` at any time); whoever runs a network often compiles it.
+ * Weights are packed by each call (a user may write into `tensor.data` at any time); whoever runs a network often
+ * compiles it.
  */
 import { debugSettings } from '../debug.js';
 import { RepconvError } from '../errors.js';
@@ -41,14 +42,24 @@ export function nativeOptions(options: Partial<Omit<NativeOptions, 'poolThreads'
   };
 }
 
-function applyNative(operator: Operator, inputs: readonly (Tensor | null)[], attributes: object, options: NativeOptions): Tensor[] {
+function applyNative(
+  operator: Operator,
+  inputs: readonly (Tensor | null)[],
+  attributes: object,
+  options: NativeOptions,
+): Tensor[] {
   for (const input of inputs) if (input !== null) checkReadable(input, operator);
   const types = operator.infer(inputs, attributes);
   if (operator === conv2d) {
     const { padding, paddingMode, ...rest } = attributes as { padding: readonly number[]; paddingMode: string };
     if (paddingMode !== 'zeros') {
       const [padded] = applyNative(pad, [inputs[0]], { padding, mode: paddingMode, value: 0 }, options);
-      return applyNative(conv2d, [padded, ...inputs.slice(1)], { ...rest, padding: [0, 0, 0, 0], paddingMode: 'zeros' }, options);
+      return applyNative(
+        conv2d,
+        [padded, ...inputs.slice(1)],
+        { ...rest, padding: [0, 0, 0, 0], paddingMode: 'zeros' },
+        options,
+      );
     }
   }
   const builder = new ProgramBuilder();
@@ -80,8 +91,14 @@ function applyNative(operator: Operator, inputs: readonly (Tensor | null)[], att
   return results;
 }
 
-/** Guard of every native call: float32, in memory that is still there and that no other thread writes. @throws ERR_INPUT, ERR_UNSUPPORTED */
-function checkReadable(tensor: { dtype: DType; shape: TensorType['shape']; data: { length: number } }, operator: { name: string }): void {
+/**
+ * Guard of every native call: float32, in memory that is still there and that no other thread writes. @throws
+ * ERR_INPUT, ERR_UNSUPPORTED
+ */
+function checkReadable(
+  tensor: { dtype: DType; shape: TensorType['shape']; data: { length: number } },
+  operator: { name: string },
+): void {
   if (tensor.dtype !== 'float32') {
     throw new RepconvError(
       'ERR_UNSUPPORTED',

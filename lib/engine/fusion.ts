@@ -21,12 +21,21 @@ export interface KernelStep<D extends KernelDType> {
 }
 
 /** One step, computed here and now. */
-export function foldKernels<D extends KernelDType>({ operation, inputs, shape, dtype, attributes, work }: KernelStep<D>): Tensor<D> {
+export function foldKernels<D extends KernelDType>({
+  operation,
+  inputs,
+  shape,
+  dtype,
+  attributes,
+  work,
+}: KernelStep<D>): Tensor<D> {
   const result = new Tensor(dtype, shape);
   const present = inputs.filter((input) => input !== null);
   const program: Program = {
     values: [
-      ...present.map((input) => ({ dtype: input.dtype, layout: 'plain', shape: input.shape, data: input.data }) as const),
+      ...present.map(
+        (input) => ({ dtype: input.dtype, layout: 'plain', shape: input.shape, data: input.data }) as const,
+      ),
       { dtype, layout: 'plain' },
     ],
     steps: [
@@ -42,12 +51,14 @@ export function foldKernels<D extends KernelDType>({ operation, inputs, shape, d
     outputs: [present.length],
   };
   const options = nativeOptions(work < alone ? { threads: 1 } : {});
-  callNative((addon) => addon.execute(program, [...present.map((input) => input.shape), shape], [], [result.data], options));
+  callNative((addon) =>
+    addon.execute(program, [...present.map((input) => input.shape), shape], [], [result.data], options),
+  );
   return result;
 }
 
 /**
- * Work that one thread does alone. Waking another takes 30 µs, in which one thread scales 100 000 numbers; what is as fast as memory gains little even above
- * a million (EPYC, Zen 5, two cores).
+ * Work that one thread does alone. Waking another takes 30 µs, in which one thread scales 100 000 numbers; what is as
+ * fast as memory gains little even above a million (EPYC, Zen 5, two cores).
  */
 const alone = 2 ** 20;

@@ -1,9 +1,10 @@
 /**
  * How fast this processor could be, and how near to that a piece of work came.
  *
- * The peak is that of float32 multiply-adds in registers, measured on the spot, on one thread; the best of all measurements in this process counts, since
- * others can only have been disturbed. Work is counted as that of a direct convolution, two operations per multiply-accumulate: Winograd's
- * algorithms do with fewer multiplications, and bfloat16 has faster ones, so both can exceed it.
+ * The peak is that of float32 multiply-adds in registers, measured on the spot, on one thread; the best of all
+ * measurements in this process counts, since others can only have been disturbed. Work is counted as that of a direct
+ * convolution, two operations per multiply-accumulate: Winograd's algorithms do with fewer multiplications, and
+ * bfloat16 has faster ones, so both can exceed it.
  */
 import { nativeAddon } from './addon.js';
 

@@ -1,10 +1,14 @@
 /**
- * A program: the one thing that crosses to native code. Plain data: values with dtype and layout, constants, and steps in order.
+ * A program: the one thing that crosses to native code. Plain data: values with dtype and layout, constants, and steps
+ * in order.
  *
- * Native code (native/addon/program_reader.cc) checks it once, chooses an algorithm for each step, packs the constants, and then runs it any
- * number of times.
+ * Native code (native/addon/program_reader.cc) checks it once, chooses an algorithm for each step, packs the constants,
+ * and then runs it any number of times.
  */
-/** `plain`: dense row-major. `nhwc`: an image stored pixel by pixel, with a border of zeros where its readers want one (native/ops/types.h). */
+/**
+ * `plain`: dense row-major. `nhwc`: an image stored pixel by pixel, with a border of zeros where its readers want one
+ * (native/ops/types.h).
+ */
 export type Layout = 'plain' | 'nhwc';
 
 export interface ProgramValue {

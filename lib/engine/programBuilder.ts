@@ -1,8 +1,8 @@
 /**
  * Builds programs: turns operators into native steps, each value in the layout its readers need.
  *
- * Images are nhwc around everything that slides a window over them, and plain where nothing does; element-by-element steps take what they find.
- * A value that is wanted in the other layout gets a conversion step, once.
+ * Images are nhwc around everything that slides a window over them, and plain where nothing does; element-by-element
+ * steps take what they find. A value that is wanted in the other layout gets a conversion step, once.
  */
 import { RepconvError } from '../errors.js';
 import type { Operator, TensorType } from '../ops/operator.js';
@@ -17,7 +17,9 @@ export interface BuilderValue {
   readonly constant?: AnyTensor | undefined;
   /** Whether nobody else has the constant's memory. */
   readonly isPrivate?: boolean | undefined;
-  /** Set for an input of bytes: the image [N, C, H, W] that becomes of them. Their own shape is its, with channels last. */
+  /**
+   * Set for an input of bytes: the image [N, C, H, W] that becomes of them. Their own shape is its, with channels last.
+   */
   readonly image?: BuilderValue | undefined;
 }
 
@@ -62,7 +64,10 @@ export class ProgramBuilder {
 
   /** Declares an input of bytes [N, H, W, C], of which the image `value` is made. */
   byteInput(value: BuilderValue, { mean, std }: Normalization, label: string): void {
-    const bytes = this.#declare({ type: { dtype: 'uint8', shape: channelsLast(value.type.shape) }, image: value }, 'plain');
+    const bytes = this.#declare(
+      { type: { dtype: 'uint8', shape: channelsLast(value.type.shape) }, image: value },
+      'plain',
+    );
     this.#inputs.push(bytes);
     const parameters = [mean, std].map((constant) => this.read({ type: constant, constant }, 'plain'));
     this.step('normalizeBytes', label, [bytes, ...parameters], [this.write(value, 'nhwc')]);
@@ -84,7 +89,8 @@ export class ProgramBuilder {
   /** Lowers one operator. @throws ERR_UNSUPPORTED for one that native code does not have */
   apply(application: Application): void {
     const emit = emitters[application.operator.name];
-    if (emit === undefined) throw new RepconvError('ERR_UNSUPPORTED', `${application.operator.name}: has no native implementation`);
+    if (emit === undefined)
+      throw new RepconvError('ERR_UNSUPPORTED', `${application.operator.name}: has no native implementation`);
     emit(this, application);
   }
 
@@ -125,7 +131,10 @@ export class ProgramBuilder {
 
   /** The program so far, and the value each of its values stands for. */
   build(): { program: Program; origins: readonly BuilderValue[] } {
-    return { program: { values: this.#values, steps: this.#steps, inputs: this.#inputs, outputs: this.#outputs }, origins: this.#origins };
+    return {
+      program: { values: this.#values, steps: this.#steps, inputs: this.#inputs, outputs: this.#outputs },
+      origins: this.#origins,
+    };
   }
 
   #declare(value: BuilderValue, layout: Layout): number {
@@ -174,8 +183,12 @@ export function isActivation(operator: Operator): boolean {
   return Object.hasOwn(activations, operator.name);
 }
 
-function epilogueAttributes(epilogue: Epilogue | undefined): ReturnType<(typeof activations)[string]> | Record<never, never> {
-  return epilogue?.activation === undefined ? {} : activations[epilogue.activation.operator.name](epilogue.activation.attributes as never);
+function epilogueAttributes(
+  epilogue: Epilogue | undefined,
+): ReturnType<(typeof activations)[string]> | Record<never, never> {
+  return epilogue?.activation === undefined
+    ? {}
+    : activations[epilogue.activation.operator.name](epilogue.activation.attributes as never);
 }
 
 /** Steps over images: the first input and the output nhwc, parameters plain, the residual nhwc behind them. */
@@ -214,7 +227,10 @@ const activation: Emitter = (builder, { operator, inputs, outputs, attributes, l
   );
 };
 
-/** Images of one shape, or an image and one value per channel, stay nhwc (and become so for an activation); everything else broadcasts plain. */
+/**
+ * Images of one shape, or an image and one value per channel, stay nhwc (and become so for an activation); everything
+ * else broadcasts plain.
+ */
 const binary: Emitter = (builder, { operator, inputs, outputs, label, epilogue }) => {
   const [a, b] = inputs as [BuilderValue, BuilderValue];
   const result = outputs[0];
@@ -229,7 +245,12 @@ const binary: Emitter = (builder, { operator, inputs, outputs, label, epilogue }
     builder.step(operator.name, label, reads, [builder.write(result, 'nhwc')], { ...epilogueAttributes(epilogue) });
     return;
   }
-  builder.step(operator.name, label, [builder.read(a, 'plain'), builder.read(b, 'plain')], [builder.write(result, 'plain')]);
+  builder.step(
+    operator.name,
+    label,
+    [builder.read(a, 'plain'), builder.read(b, 'plain')],
+    [builder.write(result, 'plain')],
+  );
 };
 
 /** Whether `small` is [N or 1, C, 1, 1] beside the image `big`. */
@@ -275,7 +296,8 @@ const emitters: { readonly [operator: string]: Emitter } = {
   concat: alongAxis('concat'),
   conv2d: (builder, application) => {
     const { paddingMode, ...attributes } = application.attributes as { paddingMode: string };
-    if (paddingMode !== 'zeros') throw new RepconvError('ERR_NATIVE', `conv2d: ${paddingMode} padding is a pad before the convolution`);
+    if (paddingMode !== 'zeros')
+      throw new RepconvError('ERR_NATIVE', `conv2d: ${paddingMode} padding is a pad before the convolution`);
     overImages('conv2d')(builder, { ...application, attributes });
   },
   convTranspose2d: overImages('convTranspose2d'),
@@ -293,11 +315,16 @@ const emitters: { readonly [operator: string]: Emitter } = {
 
 /** Attributes as native code takes them: flags as 0 and 1. */
 function numbersOf(attributes: object): ProgramStep['attributes'] {
-  return Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, typeof value === 'boolean' ? Number(value) : value]));
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [name, typeof value === 'boolean' ? Number(value) : value]),
+  );
 }
 
 /** Shapes of all values of a program, in their order, for a plan. @throws ERR_SHAPE when one is not known */
-export function concreteShapes(origins: readonly BuilderValue[], shapeOf: (value: BuilderValue) => TensorType['shape']): number[][] {
+export function concreteShapes(
+  origins: readonly BuilderValue[],
+  shapeOf: (value: BuilderValue) => TensorType['shape'],
+): number[][] {
   return origins.map((origin) => {
     const shape = origin.image === undefined ? shapeOf(origin) : channelsLast(shapeOf(origin.image));
     if (!isConcrete(shape)) throw new RepconvError('ERR_SHAPE', `program: shape [${shape.join(',')}] is not known`);

@@ -1,4 +1,7 @@
-/** How many threads one run may use: what the caller says, else what the environment says, else what the operating system allows. */
+/**
+ * How many threads one run may use: what the caller says, else what the environment says, else what the operating
+ * system allows.
+ */
 import { debugSettings, maxThreads } from '../debug.js';
 import { type NativeAddon, nativeAddon } from './addon.js';
 
@@ -14,9 +17,12 @@ export function chosenThreads(
   const { threads } = debugSettings();
   if (threads > 0) return { threads, because: 'REPCONV_THREADS' };
   const { affinity, quota, threads: allowed } = budget();
-  if (allowed > maxThreads) return { threads: maxThreads, because: `the limit of ${maxThreads} threads; this process may use ${allowed}` };
+  if (allowed > maxThreads)
+    return { threads: maxThreads, because: `the limit of ${maxThreads} threads; this process may use ${allowed}` };
   const processors = `${affinity} processor${affinity === 1 ? '' : 's'}`;
   const because =
-    allowed < affinity ? `the cgroup quota, rounded up to ${quota} of ${processors}` : `the affinity of this process: ${processors}`;
+    allowed < affinity
+      ? `the cgroup quota, rounded up to ${quota} of ${processors}`
+      : `the affinity of this process: ${processors}`;
   return { threads: allowed, because };
 }

@@ -1,13 +1,16 @@
 /**
  * Replacing a file's content so that, whatever happens, the file is the old one or the new one, whole.
  *
- *     open folder → write temporary beside it → its owner and mode → fsync → close → rename over the target → fsync folder
+ *     open folder → write temporary beside it → its owner and mode → fsync → close → rename over the target → fsync
+ *     folder
  *
- * A failure before the rename removes the temporary and leaves the old file as it was. A process that is killed leaves its temporary behind; the
- * next save of the same file sweeps it. Savers of one file do not wait for each other: each has a temporary of its own, the last rename stays.
+ * A failure before the rename removes the temporary and leaves the old file as it was. A process that is killed leaves
+ * its temporary behind; the next save of the same file sweeps it. Savers of one file do not wait for each other: each
+ * has a temporary of its own, the last rename stays.
  *
- * A target that is a symbolic link stays one: what it points to is replaced. The new file has the mode and, where the system allows it, the owner
- * of the old one, or what the umask makes of 0666; access lists and extended attributes are not carried over.
+ * A target that is a symbolic link stays one: what it points to is replaced. The new file has the mode and, where the
+ * system allows it, the owner of the old one, or what the umask makes of 0666; access lists and extended attributes are
+ * not carried over.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
@@ -33,8 +36,8 @@ export function writeAtomically(path: string, bytes: Uint8Array, source: string)
 }
 
 /**
- * What {@link writeAtomically} would refuse about the place, found before there is anything to write. A disk that fills up, or a folder that may be
- * read but not written, shows only then.
+ * What {@link writeAtomically} would refuse about the place, found before there is anything to write. A disk that fills
+ * up, or a folder that may be read but not written, shows only then.
  * @throws ERR_PATH, ERR_IO
  */
 export function checkReplaceable(path: string, source: string): Steps<void> {
@@ -52,9 +55,14 @@ function* replaceFile(path: string, bytes: Uint8Array, source: string): Steps<vo
   const mark = yield* temporaryMark(basename(target));
   yield* sweepAbandoned(folder, mark);
   // Opened before anything is written, so that after the rename only the flush itself can fail.
-  const folderDescriptor = canFlushFolders ? yield* call('open', folder, constants.O_RDONLY | constants.O_DIRECTORY, 0) : undefined;
+  const folderDescriptor = canFlushFolders
+    ? yield* call('open', folder, constants.O_RDONLY | constants.O_DIRECTORY, 0)
+    : undefined;
   try {
-    const temporary = join(folder, `${mark.target}${mark.machine}-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
+    const temporary = join(
+      folder,
+      `${mark.target}${mark.machine}-${process.pid}-${randomBytes(6).toString('hex')}.tmp`,
+    );
     try {
       yield* writeTemporary(temporary, bytes, previous);
       yield* call('rename', temporary, target);
@@ -92,8 +100,8 @@ function checkRegular(stats: Stats, source: string): Stats {
 }
 
 function* writeTemporary(temporary: string, bytes: Uint8Array, previous: Stats | undefined): Steps<void> {
-  // Nobody may read a file while it is made who may not read it afterwards. The system applies the umask by itself: asking for it would change
-  // it for a moment, in every thread.
+  // Nobody may read a file while it is made who may not read it afterwards. The system applies the umask by itself:
+  // asking for it would change it for a moment, in every thread.
   const mode = previous === undefined ? 0o666 : 0o600;
   const descriptor = yield* call('open', temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
   try {
@@ -111,9 +119,18 @@ function* writeTemporary(temporary: string, bytes: Uint8Array, previous: Stats |
 
 function* writeAll(descriptor: number, bytes: Uint8Array): Steps<void> {
   for (let written = 0; written < bytes.length; ) {
-    const count = yield* call('write', descriptor, bytes, written, Math.min(bytes.length - written, maxCallBytes), null);
+    const count = yield* call(
+      'write',
+      descriptor,
+      bytes,
+      written,
+      Math.min(bytes.length - written, maxCallBytes),
+      null,
+    );
     if (count === 0)
-      throw Object.assign(new Error(`EIO: nothing more was written after ${written} of ${bytes.length} bytes`), { code: 'EIO' });
+      throw Object.assign(new Error(`EIO: nothing more was written after ${written} of ${bytes.length} bytes`), {
+        code: 'EIO',
+      });
     written += count;
   }
 }
@@ -135,7 +152,10 @@ function* flushFolder(descriptor: number, source: string): Steps<void> {
   }
 }
 
-/** How names of temporaries begin, for one target and made on this machine: fixed in length, so that long names of targets stay possible. */
+/**
+ * How names of temporaries begin, for one target and made on this machine: fixed in length, so that long names of
+ * targets stay possible.
+ */
 interface TemporaryMark {
   readonly target: string;
   readonly machine: string;
@@ -151,7 +171,10 @@ function shortHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 12);
 }
 
-/** Removes what killed saves of this target left. Where it errs, the save it disturbs fails at its rename, with an error and nothing lost. */
+/**
+ * Removes what killed saves of this target left. Where it errs, the save it disturbs fails at its rename, with an error
+ * and nothing lost.
+ */
 function* sweepAbandoned(folder: string, mark: TemporaryMark): Steps<void> {
   for (const name of (yield* attempt(call('readdir', folder))) ?? []) {
     if (!name.startsWith(mark.target)) continue;

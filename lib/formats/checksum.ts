@@ -1,14 +1,15 @@
 /**
  * The checksum of a state dict, kept in the file's `__metadata__`.
  *
- * SHA-256 over an encoding that does not depend on where things lie in the file, in which nothing can be taken for anything else. Counts and lengths
- * are 64-bit little-endian; a text is its length in bytes and its UTF-8; entries are sorted by the UTF-8 of their names.
+ * SHA-256 over an encoding that does not depend on where things lie in the file, in which nothing can be taken for
+ * anything else. Counts and lengths are 64-bit little-endian; a text is its length in bytes and its UTF-8; entries are
+ * sorted by the UTF-8 of their names.
  *
  *     number of metadata entries   (key, value) …                                                    all but the checksum itself
  *     number of tensors            (name, dtype as in the file, rank, extents …, length in bytes, bytes) …
  *
- * Two keys carry it: one holds the digest, the other says that there is one, so that damage to either key is noticed too. It guards against damage,
- * not against forgery.
+ * Two keys carry it: one holds the digest, the other says that there is one, so that damage to either key is noticed
+ * too. It guards against damage, not against forgery.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { printable, RepconvError } from '../errors.js';
@@ -34,7 +35,10 @@ export interface ChecksummedTensor {
 }
 
 /** The digest in hexadecimal. */
-export function* checksumOf(tensors: readonly ChecksummedTensor[], metadata: ReadonlyMap<string, string>): Steps<string> {
+export function* checksumOf(
+  tensors: readonly ChecksummedTensor[],
+  metadata: ReadonlyMap<string, string>,
+): Steps<string> {
   const hash = createHash('sha256');
   const entries = [...metadata].filter(([key]) => key !== checksumKey);
   updateNumbers(hash, entries.length);
@@ -62,9 +66,14 @@ export function* checksumOf(tensors: readonly ChecksummedTensor[], metadata: Rea
 
 /**
  * Compares content with the checksum in its metadata, if there is one.
- * @throws ERR_CORRUPT when they differ or half of the checksum is missing, ERR_UNSUPPORTED for a kind this version does not know
+ * @throws ERR_CORRUPT when they differ or half of the checksum is missing, ERR_UNSUPPORTED for a kind this version does
+ * not know
  */
-export function* verifyChecksum(tensors: readonly ChecksummedTensor[], metadata: ReadonlyMap<string, string>, source: string): Steps<void> {
+export function* verifyChecksum(
+  tensors: readonly ChecksummedTensor[],
+  metadata: ReadonlyMap<string, string>,
+  source: string,
+): Steps<void> {
   const [kind, expected] = [metadata.get(checksumKindKey), metadata.get(checksumKey)];
   if (kind === undefined && expected === undefined) return;
   if (kind === undefined || expected === undefined) {
@@ -75,13 +84,22 @@ export function* verifyChecksum(tensors: readonly ChecksummedTensor[], metadata:
     );
   }
   if (kind !== checksumKind)
-    throw new RepconvError('ERR_UNSUPPORTED', `${source}: checksum expects the kind "${checksumKind}", got "${printable(kind)}"`);
+    throw new RepconvError(
+      'ERR_UNSUPPORTED',
+      `${source}: checksum expects the kind "${checksumKind}", got "${printable(kind)}"`,
+    );
   const actual = yield* checksumOf(tensors, metadata);
   if (actual !== expected)
-    throw new RepconvError('ERR_CORRUPT', `${source}: checksum expects ${printable(expected, 64)}, got ${actual}: the file is damaged`);
+    throw new RepconvError(
+      'ERR_CORRUPT',
+      `${source}: checksum expects ${printable(expected, 64)}, got ${actual}: the file is damaged`,
+    );
 }
 
-/** Order of two strings by their UTF-8, which is that of their code points: not JavaScript's own, which puts surrogates before U+E000. */
+/**
+ * Order of two strings by their UTF-8, which is that of their code points: not JavaScript's own, which puts surrogates
+ * before U+E000.
+ */
 export function compareUtf8(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {

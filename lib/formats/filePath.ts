@@ -12,16 +12,23 @@ export interface CheckedPath {
 
 /**
  * @param kind what the files are, and how their names end: `{ files: 'state dicts', extension: '.safetensors' }`
- * @throws ERR_INPUT for what is no text, ERR_PATH for what cannot be the path of such a file, ERR_IO where the working directory is gone
+ * @throws ERR_INPUT for what is no text, ERR_PATH for what cannot be the path of such a file, ERR_IO where the working
+ * directory is gone
  */
 export function checkedPath(path: string, operation: string, kind: { files: string; extension: string }): CheckedPath {
   if (typeof path !== 'string')
-    throw new RepconvError('ERR_INPUT', `${operation}: path expects a string, got ${printable(inspect(path, { depth: 0 }), 80)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: path expects a string, got ${printable(inspect(path, { depth: 0 }), 80)}`,
+    );
   const source = `${operation}: "${path.length > 200 ? '…' : ''}${printable(path.slice(-200))}"`;
   if (path.includes('\0') || !path.isWellFormed())
     throw new RepconvError('ERR_PATH', `${source}: expects a path, got characters that no path can have`);
   if (!path.endsWith(kind.extension))
-    throw new RepconvError('ERR_PATH', `${source}: ${kind.files} are ${kind.extension} files: expects a name that ends so`);
+    throw new RepconvError(
+      'ERR_PATH',
+      `${source}: ${kind.files} are ${kind.extension} files: expects a name that ends so`,
+    );
   try {
     return { absolute: resolve(path), source };
   } catch (cause) {

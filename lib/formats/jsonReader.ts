@@ -1,11 +1,12 @@
 /**
  * A strict reader of JSON that nobody vouches for.
  *
- * It is pulled: the caller asks for what its format wants next (an object, a list, a string, a whole number), and nothing is built that was not
- * asked for, so memory follows the caller's values and never the text. `JSON.parse` will not do: of two equal keys it keeps the last, it builds
- * whatever is there, and 1e999 becomes Infinity.
+ * It is pulled: the caller asks for what its format wants next (an object, a list, a string, a whole number), and
+ * nothing is built that was not asked for, so memory follows the caller's values and never the text. `JSON.parse` will
+ * not do: of two equal keys it keeps the last, it builds whatever is there, and 1e999 becomes Infinity.
  *
- * Refused beyond JSON's grammar: equal keys in one object, lone surrogates, numbers a double cannot hold, nesting and lengths beyond limits.
+ * Refused beyond JSON's grammar: equal keys in one object, lone surrogates, numbers a double cannot hold, nesting and
+ * lengths beyond limits.
  */
 import { type ErrorCode, printable, RepconvError } from '../errors.js';
 
@@ -33,7 +34,10 @@ export class JsonReader {
     this.#maxDepth = Math.min(maxDepth, deepestNesting);
   }
 
-  /** Reads an object. `readValue` is called after each key and must read its value. `limit` is the name a caller knows the maximum by. */
+  /**
+   * Reads an object. `readValue` is called after each key and must read its value. `limit` is the name a caller knows
+   * the maximum by.
+   */
   object(readValue: (key: string) => void, maxEntries = defaultMaxEntries, limit?: string): void {
     this.#open('{', 'an object');
     const keys = new Set<string>();
@@ -71,7 +75,8 @@ export class JsonReader {
       const code = this.#text.charCodeAt(this.#at++);
       if (code === 0x22) break;
       if (Number.isNaN(code)) throw this.#error('ERR_HEADER', 'ends inside a string');
-      if (code < 0x20) throw this.#error('ERR_HEADER', `has an unescaped control character in a string at character ${this.#at - 1}`);
+      if (code < 0x20)
+        throw this.#error('ERR_HEADER', `has an unescaped control character in a string at character ${this.#at - 1}`);
       if (code === 0x5c) {
         hasEscape = true;
         this.#at++;
@@ -87,7 +92,8 @@ export class JsonReader {
     let value = 0;
     for (let digit = this.#digit(); digit >= 0; digit = this.#digit()) {
       value = value * 10 + digit;
-      if (value > Number.MAX_SAFE_INTEGER) throw this.#error('ERR_LIMIT', 'expects a whole number below 2^53, got a larger one');
+      if (value > Number.MAX_SAFE_INTEGER)
+        throw this.#error('ERR_LIMIT', 'expects a whole number below 2^53, got a larger one');
       this.#at++;
     }
     if (this.#at === start) throw this.#unexpected('a whole number');
@@ -118,11 +124,15 @@ export class JsonReader {
     const word = /^[-+.\w]{1,400}/.exec(this.#text.slice(this.#at, this.#at + 401))?.[0] ?? '';
     const isNumber = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/.test(word);
     if (!isNumber && !/^(?:true|false|null)$/.test(word)) throw this.#unexpected('a value');
-    if (isNumber && !Number.isFinite(Number(word))) throw this.#error('ERR_HEADER', 'has a number beyond the range of float64');
+    if (isNumber && !Number.isFinite(Number(word)))
+      throw this.#error('ERR_HEADER', 'has a number beyond the range of float64');
     this.#at += word.length;
   }
 
-  /** The string that began at `quote`. Its escapes are left to `JSON.parse`, which can do no harm with one string and keeps no trail of pieces. */
+  /**
+   * The string that began at `quote`. Its escapes are left to `JSON.parse`, which can do no harm with one string and
+   * keeps no trail of pieces.
+   */
   #unescaped(quote: number): string {
     let value: string;
     try {
@@ -131,7 +141,8 @@ export class JsonReader {
       // Without the cause, which may show what is in the file.
       throw this.#error('ERR_HEADER', `has an invalid escape in the string at character ${quote}`);
     }
-    if (!value.isWellFormed()) throw this.#error('ERR_HEADER', `has a lone surrogate in the string at character ${quote}`);
+    if (!value.isWellFormed())
+      throw this.#error('ERR_HEADER', `has a lone surrogate in the string at character ${quote}`);
     return value;
   }
 
@@ -173,7 +184,10 @@ export class JsonReader {
   }
 
   #tooMany(things: string, most: number, limit: string | undefined): RepconvError {
-    return this.#error('ERR_LIMIT', `expects at most ${most} ${things}, got more${limit === undefined ? '' : ` (limit ${limit})`}`);
+    return this.#error(
+      'ERR_LIMIT',
+      `expects at most ${most} ${things}, got more${limit === undefined ? '' : ` (limit ${limit})`}`,
+    );
   }
 
   #unexpected(role: string): RepconvError {
@@ -196,7 +210,9 @@ export class JsonReader {
   }
 
   #error(code: ErrorCode, problem: string): RepconvError {
-    const shown = this.#path.slice(0, 4).map((step) => (typeof step === 'number' ? `[${step}]` : `"${printable(step)}"`));
+    const shown = this.#path
+      .slice(0, 4)
+      .map((step) => (typeof step === 'number' ? `[${step}]` : `"${printable(step)}"`));
     const where = shown.length === 0 ? '' : ` at ${shown.join(' ')}${this.#path.length > shown.length ? ' …' : ''}`;
     return new RepconvError(code, `${this.#source}${where}: ${problem}`);
   }

@@ -3,11 +3,14 @@ import { RepconvError } from '../errors.js';
 
 /**
  * The limits to work under: the defaults, and above them what the caller gave.
- * @throws ERR_INPUT for a limit nobody knows (a misspelt one would leave the door open) or one that is not a whole number
+ * @throws ERR_INPUT for a limit nobody knows (a misspelt one would leave the door open) or one that is not a whole
+ * number
  */
 export function resolvedLimits<L extends object>(defaults: L, given: Partial<L> | undefined, operation: string): L {
   const limits = { ...defaults };
-  for (const [name, value] of Object.entries(given === undefined ? {} : checkedOptions(given, `${operation}: limits`))) {
+  for (const [name, value] of Object.entries(
+    given === undefined ? {} : checkedOptions(given, `${operation}: limits`),
+  )) {
     if (!Object.hasOwn(defaults, name))
       throw new RepconvError(
         'ERR_INPUT',
@@ -27,6 +30,9 @@ export function resolvedLimits<L extends object>(defaults: L, given: Partial<L> 
 /** Guard for options that come from JavaScript. @throws ERR_INPUT */
 export function checkedOptions<O extends object>(options: O, operation: string): O {
   if (typeof options !== 'object' || options === null)
-    throw new RepconvError('ERR_INPUT', `${operation}: expects an object of options, got ${options === null ? 'null' : typeof options}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: expects an object of options, got ${options === null ? 'null' : typeof options}`,
+    );
   return options;
 }

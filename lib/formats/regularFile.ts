@@ -1,8 +1,8 @@
 /**
  * Reading a file that may be anything.
  *
- * Only regular files are read, links to them included: a named pipe would hang its reader, a device never ends. Files are not mapped into memory,
- * where a file cut short by another process is a SIGBUS.
+ * Only regular files are read, links to them included: a named pipe would hang its reader, a device never ends. Files
+ * are not mapped into memory, where a file cut short by another process is a SIGBUS.
  */
 import { constants, type Stats } from 'node:fs';
 import { RepconvError } from '../errors.js';
@@ -21,7 +21,8 @@ export const maxCallBytes = 2 ** 26;
 /**
  * Opens `path`, lets `read` read it, closes it.
  * @param source how messages begin: operation and file
- * @throws ERR_PATH for what is not a regular file, ERR_IO when the system refuses or the file changed meanwhile, ERR_TRUNCATED when it shrank
+ * @throws ERR_PATH for what is not a regular file, ERR_IO when the system refuses or the file changed meanwhile,
+ * ERR_TRUNCATED when it shrank
  */
 export function readRegularFile<T>(path: string, source: string, read: (file: RegularFile) => Steps<T>): Steps<T> {
   return withCodedErrors(source, readOpened(path, source, read));
@@ -35,7 +36,10 @@ function* readOpened<T>(path: string, source: string, read: (file: RegularFile) 
     const result = yield* read({ sizeBytes: before.size, next: (length) => readExactly(descriptor, length, source) });
     const after = yield* call('fstat', descriptor);
     if (after.size !== before.size || after.mtimeMs !== before.mtimeMs)
-      throw new RepconvError('ERR_IO', `${source}: the file was changed while it was read (${before.size} bytes, then ${after.size})`);
+      throw new RepconvError(
+        'ERR_IO',
+        `${source}: the file was changed while it was read (${before.size} bytes, then ${after.size})`,
+      );
     return result;
   } finally {
     yield* attempt(call('close', descriptor));
@@ -63,7 +67,10 @@ export function allocateBytes(length: number, source: string): Uint8Array<ArrayB
   }
 }
 
-/** Opening a named pipe waits for its writer unless it is opened O_NONBLOCK; regular files do not care (and Windows has no such flag). */
+/**
+ * Opening a named pipe waits for its writer unless it is opened O_NONBLOCK; regular files do not care (and Windows has
+ * no such flag).
+ */
 function* openWithoutWaiting(path: string, source: string): Steps<number> {
   try {
     return yield* call('open', path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0), 0);
@@ -80,7 +87,11 @@ function* readExactly(descriptor: number, length: number, source: string): Steps
   for (let filled = 0; filled < length; ) {
     const wanted = Math.min(length - filled, maxCallBytes);
     const got = yield* call('read', descriptor, bytes, filled, wanted, null);
-    if (got === 0) throw new RepconvError('ERR_TRUNCATED', `${source}: the file ended ${length - filled} bytes early while it was read`);
+    if (got === 0)
+      throw new RepconvError(
+        'ERR_TRUNCATED',
+        `${source}: the file ended ${length - filled} bytes early while it was read`,
+      );
     filled += got;
   }
   return bytes;

@@ -44,11 +44,17 @@ export interface SafetensorsReadOptions {
  * @param options.name the file's name, for messages
  * @throws ERR_TRUNCATED, ERR_HEADER, ERR_CORRUPT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_INPUT
  */
-export function parseSafetensors(bytes: Uint8Array, options: SafetensorsReadOptions & { name?: string } = {}): SafetensorsContent {
+export function parseSafetensors(
+  bytes: Uint8Array,
+  options: SafetensorsReadOptions & { name?: string } = {},
+): SafetensorsContent {
   const { name } = checkedOptions(options, 'parseSafetensors');
   const source = name === undefined ? 'parseSafetensors' : `parseSafetensors: "${printable(String(name))}"`;
   if (!(bytes instanceof Uint8Array))
-    throw new RepconvError('ERR_INPUT', `${source}: expects the bytes as a Uint8Array, got ${printable(inspect(bytes, { depth: 0 }), 80)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${source}: expects the bytes as a Uint8Array, got ${printable(inspect(bytes, { depth: 0 }), 80)}`,
+    );
   const context = parsingContext(options, source);
   const length = headerLength(bytes.subarray(0, prefixBytes), bytes.length, context);
   const headerEnd = prefixBytes + length;
@@ -57,7 +63,10 @@ export function parseSafetensors(bytes: Uint8Array, options: SafetensorsReadOpti
   return runSync(contentOf(header, data, source));
 }
 
-/** The same from an open file. Memory for the data is asked for only when the header has been found to agree with the size of the file. */
+/**
+ * The same from an open file. Memory for the data is asked for only when the header has been found to agree with the
+ * size of the file.
+ */
 export function* readSafetensors(file: RegularFile, context: ParsingContext): Steps<SafetensorsContent> {
   const prefix = yield* file.next(Math.min(prefixBytes, file.sizeBytes));
   const length = headerLength(prefix, file.sizeBytes, context);
@@ -66,7 +75,9 @@ export function* readSafetensors(file: RegularFile, context: ParsingContext): St
   return yield* contentOf(header, yield* file.next(dataBytes), context.source);
 }
 
-/** Limits, and how messages begin, for one run of the parser. @throws ERR_INPUT, ERR_UNSUPPORTED on a big-endian machine */
+/**
+ * Limits, and how messages begin, for one run of the parser. @throws ERR_INPUT, ERR_UNSUPPORTED on a big-endian machine
+ */
 export function parsingContext(options: SafetensorsReadOptions, source: string): ParsingContext {
   checkByteOrder(source);
   return { limits: resolvedLimits(defaultSafetensorsLimits, checkedOptions(options, source).limits, source), source };
@@ -79,8 +90,17 @@ export function checkByteOrder(source: string): void {
 }
 
 /** The tensors of a header over its data, once their checksum has been verified. */
-function* contentOf({ entries, metadata }: SafetensorsHeader, data: Uint8Array, source: string): Steps<SafetensorsContent> {
-  const checksummed = entries.map(({ name, dtype, shape, begin, end }) => ({ name, dtype, shape, bytes: data.subarray(begin, end) }));
+function* contentOf(
+  { entries, metadata }: SafetensorsHeader,
+  data: Uint8Array,
+  source: string,
+): Steps<SafetensorsContent> {
+  const checksummed = entries.map(({ name, dtype, shape, begin, end }) => ({
+    name,
+    dtype,
+    shape,
+    bytes: data.subarray(begin, end),
+  }));
   yield* verifyChecksum(checksummed, metadata, source);
   return { tensors: new Map(entries.map((entry) => [entry.name, tensorOf(entry, data)])), metadata };
 }
@@ -89,5 +109,9 @@ function tensorOf({ dtype, shape, begin, end }: TensorEntry, data: Uint8Array): 
   const { array } = dtypes[dtype];
   const isAligned = (data.byteOffset + begin) % array.BYTES_PER_ELEMENT === 0;
   const bytes = isAligned ? data.subarray(begin, end) : new Uint8Array(data.subarray(begin, end));
-  return new Tensor<DType>(dtype, shape, new array(bytes.buffer, bytes.byteOffset, bytes.byteLength / array.BYTES_PER_ELEMENT));
+  return new Tensor<DType>(
+    dtype,
+    shape,
+    new array(bytes.buffer, bytes.byteOffset, bytes.byteLength / array.BYTES_PER_ELEMENT),
+  );
 }

@@ -1,10 +1,11 @@
 /**
- * The header of a safetensors file: read strictly, and believed only where it agrees with itself and with the size of the file.
+ * The header of a safetensors file: read strictly, and believed only where it agrees with itself and with the size of
+ * the file.
  *
  *     {"__metadata__": {"key": "text", …}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}   and spaces
  *
- * Tensors cover the data exactly: no hole, no overlap, nothing behind the last. Fields that the format does not know are passed over, as the
- * reference implementation does.
+ * Tensors cover the data exactly: no hole, no overlap, nothing behind the last. Fields that the format does not know
+ * are passed over, as the reference implementation does.
  */
 import { printable, RepconvError } from '../errors.js';
 import { type DType, dtypes, isDType } from '../tensor/dtype.js';
@@ -74,13 +75,22 @@ export function headerLength(prefix: Uint8Array, fileBytes: number, { limits, so
       `${source}: the file expects at most ${limits.fileBytes} bytes, got ${fileBytes} (limit fileBytes)`,
     );
   if (fileBytes < prefixBytes)
-    throw new RepconvError('ERR_TRUNCATED', `${source}: the length of the header expects ${prefixBytes} bytes, got ${fileBytes}`);
+    throw new RepconvError(
+      'ERR_TRUNCATED',
+      `${source}: the length of the header expects ${prefixBytes} bytes, got ${fileBytes}`,
+    );
   // 64 bits: compared before they are narrowed.
   const length = new DataView(prefix.buffer, prefix.byteOffset, prefixBytes).getBigUint64(0, true);
   if (length > BigInt(limits.headerBytes))
-    throw new RepconvError('ERR_LIMIT', `${source}: header expects at most ${limits.headerBytes} bytes, got ${length} (limit headerBytes)`);
+    throw new RepconvError(
+      'ERR_LIMIT',
+      `${source}: header expects at most ${limits.headerBytes} bytes, got ${length} (limit headerBytes)`,
+    );
   if (Number(length) > fileBytes - prefixBytes)
-    throw new RepconvError('ERR_TRUNCATED', `${source}: header expects ${length} bytes, got ${fileBytes - prefixBytes}`);
+    throw new RepconvError(
+      'ERR_TRUNCATED',
+      `${source}: header expects ${length} bytes, got ${fileBytes - prefixBytes}`,
+    );
   return Number(length);
 }
 
@@ -94,9 +104,13 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, context: Parsi
   const entries: TensorEntry[] = [];
   const metadata = new Map<string, string>();
   reader.object((key) => {
-    if (key === metadataKey) return reader.object((name) => metadata.set(name, reader.string()), limits.metadataEntries, 'metadataEntries');
+    if (key === metadataKey)
+      return reader.object((name) => metadata.set(name, reader.string()), limits.metadataEntries, 'metadataEntries');
     if (entries.length === limits.tensors)
-      throw new RepconvError('ERR_LIMIT', `${source}: header expects at most ${limits.tensors} tensors, got more (limit tensors)`);
+      throw new RepconvError(
+        'ERR_LIMIT',
+        `${source}: header expects at most ${limits.tensors} tensors, got more (limit tensors)`,
+      );
     entries.push(readEntry(key, reader, context));
   }, limits.tensors + 2); // one for the metadata, one to be refused above
   reader.end();
@@ -138,7 +152,10 @@ function readEntry(name: string, reader: JsonReader, { limits, source }: Parsing
     );
   checkExtent(dtype, shape, end - begin, item);
   if (end - begin > limits.tensorBytes)
-    throw new RepconvError('ERR_LIMIT', `${item} expects at most ${limits.tensorBytes} bytes, got ${end - begin} (limit tensorBytes)`);
+    throw new RepconvError(
+      'ERR_LIMIT',
+      `${item} expects at most ${limits.tensorBytes} bytes, got ${end - begin} (limit tensorBytes)`,
+    );
   return { name, dtype, shape, begin, end };
 }
 
@@ -167,8 +184,10 @@ function dtypeOf(fileName: string, item: string): DType {
 /** dtype × shape = bytes, with nothing rounded. */
 function checkExtent(dtype: DType, shape: readonly number[], sizeBytes: number, item: string): void {
   const bits = checkedSize(shape, item) * dtypes[dtype].bits;
-  if (!Number.isSafeInteger(bits)) throw new RepconvError('ERR_LIMIT', `${item}: ${dtype} ${showShape(shape)} has more than 2^53 bits`);
-  if (bits % 8 !== 0) throw new RepconvError('ERR_HEADER', `${item}: ${dtype} ${showShape(shape)} expects whole bytes, got ${bits} bits`);
+  if (!Number.isSafeInteger(bits))
+    throw new RepconvError('ERR_LIMIT', `${item}: ${dtype} ${showShape(shape)} has more than 2^53 bits`);
+  if (bits % 8 !== 0)
+    throw new RepconvError('ERR_HEADER', `${item}: ${dtype} ${showShape(shape)} expects whole bytes, got ${bits} bits`);
   if (bits / 8 !== sizeBytes)
     throw new RepconvError(
       'ERR_HEADER',
@@ -182,11 +201,18 @@ function checkCoverage(entries: readonly TensorEntry[], dataBytes: number, sourc
   for (const { name, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin !== covered) {
       const kind = begin > covered ? 'a hole' : 'an overlap';
-      throw new RepconvError('ERR_HEADER', `${source}: tensor "${printable(name)}" expects to begin at ${covered}, got ${begin}: ${kind}`);
+      throw new RepconvError(
+        'ERR_HEADER',
+        `${source}: tensor "${printable(name)}" expects to begin at ${covered}, got ${begin}: ${kind}`,
+      );
     }
     covered = end;
   }
-  if (covered > dataBytes) throw new RepconvError('ERR_TRUNCATED', `${source}: data expects ${covered} bytes, got ${dataBytes}`);
+  if (covered > dataBytes)
+    throw new RepconvError('ERR_TRUNCATED', `${source}: data expects ${covered} bytes, got ${dataBytes}`);
   if (covered < dataBytes)
-    throw new RepconvError('ERR_HEADER', `${source}: data expects ${covered} bytes, got ${dataBytes}: bytes behind the last tensor`);
+    throw new RepconvError(
+      'ERR_HEADER',
+      `${source}: data expects ${covered} bytes, got ${dataBytes}: bytes behind the last tensor`,
+    );
 }

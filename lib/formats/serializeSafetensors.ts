@@ -1,8 +1,8 @@
 /**
  * Tensors to the bytes of a safetensors file (see safetensors.ts for the format).
  *
- * The bytes are, one by one, those that the reference implementation writes for the same tensors; with metadata its order is not defined, ours is
- * sorted. So equal content gives equal bytes, in whatever order it is handed over.
+ * The bytes are, one by one, those that the reference implementation writes for the same tensors; with metadata its
+ * order is not defined, ours is sorted. So equal content gives equal bytes, in whatever order it is handed over.
  */
 import { inspect } from 'node:util';
 import { printable, RepconvError } from '../errors.js';
@@ -26,7 +26,8 @@ export interface SafetensorsWriteOptions {
 
 /**
  * The bytes of a file that holds these tensors.
- * @throws ERR_INPUT for a name, tensor or text that cannot be written, ERR_UNSUPPORTED for elements that do not fill whole bytes, ERR_LIMIT, ERR_OOM
+ * @throws ERR_INPUT for a name, tensor or text that cannot be written, ERR_UNSUPPORTED for elements that do not fill
+ * whole bytes, ERR_LIMIT, ERR_OOM
  */
 export function serializeSafetensors(
   tensors: Iterable<readonly [string, AnyTensor]>,
@@ -35,7 +36,10 @@ export function serializeSafetensors(
   return runSync(serialized(tensors, options, 'serializeSafetensors'));
 }
 
-/** The same in steps. Everything is copied before the first of them: what is written is what the tensors held at the time of the call. */
+/**
+ * The same in steps. Everything is copied before the first of them: what is written is what the tensors held at the
+ * time of the call.
+ */
 export function* serialized(
   tensors: Iterable<readonly [string, AnyTensor]>,
   options: SafetensorsWriteOptions,
@@ -53,7 +57,12 @@ export function* serialized(
   for (const { tensor, begin } of placed) data.set(bytesOf(tensor), begin);
 
   if (hasChecksum) {
-    const copies = placed.map(({ name, dtype, shape, begin, end }) => ({ name, dtype, shape, bytes: data.subarray(begin, end) }));
+    const copies = placed.map(({ name, dtype, shape, begin, end }) => ({
+      name,
+      dtype,
+      shape,
+      bytes: data.subarray(begin, end),
+    }));
     metadata.set(checksumKey, yield* checksumOf(copies, metadata));
     header = encodeHeader(placed, metadata, source);
   }
@@ -62,12 +71,23 @@ export function* serialized(
   return bytes;
 }
 
-/** Formats in the order of the file, which is the reference implementation's: wide ones first, so that every tensor is aligned. */
+/**
+ * Formats in the order of the file, which is the reference implementation's: wide ones first, so that every tensor is
+ * aligned.
+ */
 const dtypeOrder: readonly DType[] = [
   ...(['uint64', 'int64', 'float64', 'complex64'] as const),
   ...(['float32', 'uint32', 'int32'] as const),
   ...(['bfloat16', 'float16', 'uint16', 'int16'] as const),
-  ...(['float8_e5m2fnuz', 'float8_e4m3fnuz', 'float8_e8m0fnu', 'float8_e4m3fn', 'float8_e5m2', 'int8', 'uint8'] as const),
+  ...([
+    'float8_e5m2fnuz',
+    'float8_e4m3fnuz',
+    'float8_e8m0fnu',
+    'float8_e4m3fn',
+    'float8_e5m2',
+    'int8',
+    'uint8',
+  ] as const),
   ...(['float6_e3m2fn', 'float6_e2m3fn', 'float4_e2m1fn', 'bool'] as const),
 ];
 
@@ -86,8 +106,15 @@ function placeTensors(tensors: ReadonlyMap<string, AnyTensor>): PlacedTensor[] {
   });
 }
 
-/** The header's text is JSON as `JSON.stringify` and the reference implementation both write it; spaces fill it up to the next 8 bytes. */
-function encodeHeader(placed: readonly PlacedTensor[], metadata: ReadonlyMap<string, string>, source: string): Uint8Array {
+/**
+ * The header's text is JSON as `JSON.stringify` and the reference implementation both write it; spaces fill it up to
+ * the next 8 bytes.
+ */
+function encodeHeader(
+  placed: readonly PlacedTensor[],
+  metadata: ReadonlyMap<string, string>,
+  source: string,
+): Uint8Array {
   const fields = placed.map(({ name, dtype, shape, begin, end }) => {
     const entry = { dtype: dtypes[dtype].file, shape, data_offsets: [begin, end] };
     return `${JSON.stringify(name)}:${JSON.stringify(entry)}`;
@@ -98,14 +125,20 @@ function encodeHeader(placed: readonly PlacedTensor[], metadata: ReadonlyMap<str
   const text = Buffer.from(`{${fields.join(',')}}`);
   const header = Buffer.alloc(Math.ceil(text.length / 8) * 8, ' ');
   if (header.length > limits.headerBytes)
-    throw new RepconvError('ERR_LIMIT', `${source}: header expects at most ${limits.headerBytes} bytes, got ${header.length}`);
+    throw new RepconvError(
+      'ERR_LIMIT',
+      `${source}: header expects at most ${limits.headerBytes} bytes, got ${header.length}`,
+    );
   header.set(text);
   return header;
 }
 
 function allocateFile(fileBytes: number, source: string): Uint8Array<ArrayBuffer> {
   if (fileBytes > limits.fileBytes)
-    throw new RepconvError('ERR_LIMIT', `${source}: the file expects at most ${limits.fileBytes} bytes, got ${fileBytes}`);
+    throw new RepconvError(
+      'ERR_LIMIT',
+      `${source}: the file expects at most ${limits.fileBytes} bytes, got ${fileBytes}`,
+    );
   return allocateBytes(fileBytes, source);
 }
 
@@ -123,7 +156,8 @@ function checkedTensors(tensors: Iterable<readonly [string, AnyTensor]>, source:
 }
 
 function checkedTensor(tensor: unknown, item: string): AnyTensor {
-  if (!(tensor instanceof Tensor)) throw new RepconvError('ERR_INPUT', `${item} expects a Tensor, got ${shown(tensor)}`);
+  if (!(tensor instanceof Tensor))
+    throw new RepconvError('ERR_INPUT', `${item} expects a Tensor, got ${shown(tensor)}`);
   const { dtype, shape, size, data } = tensor as AnyTensor;
   const length = storageLength(dtype, size);
   if (data.length !== length)
@@ -132,14 +166,24 @@ function checkedTensor(tensor: unknown, item: string): AnyTensor {
       `${item}: ${dtype} ${showShape(shape)} expects ${length} elements in memory, got ${data.length}: its buffer was transferred or resized`,
     );
   if ((size * dtypes[dtype].bits) % 8 !== 0)
-    throw new RepconvError('ERR_UNSUPPORTED', `${item}: ${dtype} ${showShape(shape)} does not fill whole bytes, which the format demands`);
+    throw new RepconvError(
+      'ERR_UNSUPPORTED',
+      `${item}: ${dtype} ${showShape(shape)} does not fill whole bytes, which the format demands`,
+    );
   return tensor;
 }
 
-function sortedMetadata(given: SafetensorsWriteOptions['metadata'], hasChecksum: boolean, source: string): Map<string, string> {
+function sortedMetadata(
+  given: SafetensorsWriteOptions['metadata'],
+  hasChecksum: boolean,
+  source: string,
+): Map<string, string> {
   const metadata = new Map<string, string>();
-  const pairs = given !== undefined && given !== null && !(Symbol.iterator in Object(given)) ? Object.entries(given) : given;
-  for (const [key, value] of pairs === undefined ? [] : pairsOf(pairs as Iterable<readonly [string, string]>, 'metadata', source)) {
+  const pairs =
+    given !== undefined && given !== null && !(Symbol.iterator in Object(given)) ? Object.entries(given) : given;
+  for (const [key, value] of pairs === undefined
+    ? []
+    : pairsOf(pairs as Iterable<readonly [string, string]>, 'metadata', source)) {
     const item = `metadata "${checkedText(key, 'a metadata key', source)}"`;
     if (metadata.has(key)) throw new RepconvError('ERR_INPUT', `${source}: ${item} is there twice`);
     checkedText(value, item, source);
@@ -149,24 +193,39 @@ function sortedMetadata(given: SafetensorsWriteOptions['metadata'], hasChecksum:
   metadata.delete(checksumKey);
   if (hasChecksum) metadata.set(checksumKindKey, checksumKind).set(checksumKey, '0'.repeat(64));
   if (metadata.size > limits.metadataEntries)
-    throw new RepconvError('ERR_LIMIT', `${source}: metadata expects at most ${limits.metadataEntries} entries, got ${metadata.size}`);
+    throw new RepconvError(
+      'ERR_LIMIT',
+      `${source}: metadata expects at most ${limits.metadataEntries} entries, got ${metadata.size}`,
+    );
   return new Map([...metadata].sort(([a], [b]) => compareUtf8(a, b)));
 }
 
-function* pairsOf<T>(pairs: Iterable<readonly [string, T]>, role: string, source: string): Generator<readonly [string, T]> {
+function* pairsOf<T>(
+  pairs: Iterable<readonly [string, T]>,
+  role: string,
+  source: string,
+): Generator<readonly [string, T]> {
   if (typeof pairs !== 'object' || pairs === null || !(Symbol.iterator in pairs))
-    throw new RepconvError('ERR_INPUT', `${source}: ${role} expects a Map or another iterable of pairs, got ${shown(pairs)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${source}: ${role} expects a Map or another iterable of pairs, got ${shown(pairs)}`,
+    );
   for (const pair of pairs) {
-    if (!Array.isArray(pair)) throw new RepconvError('ERR_INPUT', `${source}: ${role} expects pairs [name, value], got ${shown(pair)}`);
+    if (!Array.isArray(pair))
+      throw new RepconvError('ERR_INPUT', `${source}: ${role} expects pairs [name, value], got ${shown(pair)}`);
     yield pair as unknown as readonly [string, T];
   }
 }
 
 /** The text as a message may show it, if it is one that UTF-8 can hold. */
 function checkedText(text: unknown, role: string, source: string): string {
-  if (typeof text !== 'string') throw new RepconvError('ERR_INPUT', `${source}: ${role} expects a string, got ${shown(text)}`);
+  if (typeof text !== 'string')
+    throw new RepconvError('ERR_INPUT', `${source}: ${role} expects a string, got ${shown(text)}`);
   if (!text.isWellFormed())
-    throw new RepconvError('ERR_INPUT', `${source}: ${role} expects text, got a lone surrogate in "${printable(text)}"`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${source}: ${role} expects text, got a lone surrogate in "${printable(text)}"`,
+    );
   return printable(text);
 }
 

@@ -7,7 +7,12 @@ import type { AnyTensor } from '../tensor/tensor.js';
 import { checkReplaceable, writeAtomically } from './atomicWrite.js';
 import { checkedPath } from './filePath.js';
 import { readRegularFile } from './regularFile.js';
-import { parsingContext, readSafetensors, type SafetensorsContent, type SafetensorsReadOptions } from './safetensors.js';
+import {
+  parsingContext,
+  readSafetensors,
+  type SafetensorsContent,
+  type SafetensorsReadOptions,
+} from './safetensors.js';
 import { type SafetensorsWriteOptions, serialized } from './serializeSafetensors.js';
 import { runAsync, runSync, type Steps } from './steps.js';
 
@@ -42,7 +47,11 @@ export async function saveStateDict(
 }
 
 /** Saves by the same protocol, and returns when it is done. */
-export function saveStateDictSync(path: string, dict: Iterable<readonly [string, AnyTensor]>, options: SafetensorsWriteOptions = {}): void {
+export function saveStateDictSync(
+  path: string,
+  dict: Iterable<readonly [string, AnyTensor]>,
+  options: SafetensorsWriteOptions = {},
+): void {
   runSync(save(path, dict, options, 'saveStateDictSync'));
 }
 

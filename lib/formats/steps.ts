@@ -1,9 +1,9 @@
 /**
  * Work with files, written once and run in two ways: waiting (`runSync`) or not (`runAsync`).
  *
- * The work is a generator that yields what it wants from the operating system and is resumed with the answer, or with the error where it stands,
- * so that `try` and `finally` mean what they say. A driver carries the calls out. Tests give the drivers another way to carry them out, and see,
- * fail or cut short any call.
+ * The work is a generator that yields what it wants from the operating system and is resumed with the answer, or with
+ * the error where it stands, so that `try` and `finally` mean what they say. A driver carries the calls out. Tests give
+ * the drivers another way to carry them out, and see, fail or cut short any call.
  */
 import fs from 'node:fs';
 import { printable, RepconvError } from '../errors.js';
@@ -38,7 +38,10 @@ export interface Step {
 export type Steps<T> = Generator<Step, T, unknown>;
 
 /** Makes one call: `yield* call('close', descriptor)`. */
-export function* call<Name extends keyof FileCalls>(name: Name, ...args: Parameters<FileCalls[Name]>): Steps<ReturnType<FileCalls[Name]>> {
+export function* call<Name extends keyof FileCalls>(
+  name: Name,
+  ...args: Parameters<FileCalls[Name]>
+): Steps<ReturnType<FileCalls[Name]>> {
   return (yield { name, args }) as ReturnType<FileCalls[Name]>;
 }
 
@@ -78,7 +81,10 @@ export function runSync<T>(steps: Steps<T>, perform: (step: Step) => unknown = p
 }
 
 /** Runs the steps up to the first call at once, and the rest without keeping the thread. */
-export async function runAsync<T>(steps: Steps<T>, perform: (step: Step) => Promise<unknown> = performAsync): Promise<T> {
+export async function runAsync<T>(
+  steps: Steps<T>,
+  perform: (step: Step) => Promise<unknown> = performAsync,
+): Promise<T> {
   let next = steps.next();
   while (!next.done) {
     let result: unknown;

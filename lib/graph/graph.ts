@@ -1,7 +1,9 @@
 /**
- * The graph: what a model computes, as operators over values, in an order in which every value is made before it is read.
+ * The graph: what a model computes, as operators over values, in an order in which every value is made before it is
+ * read.
  *
- * It is recorded from a sentence (record.ts), rewritten by passes (passes/), printed (print.ts), exported (onnx/) and lowered (session/).
+ * It is recorded from a sentence (record.ts), rewritten by passes (passes/), printed (print.ts), exported (onnx/) and
+ * lowered (session/).
  */
 import type { Operator, TensorType } from '../ops/operator.js';
 import type { OperatorName } from '../ops/vocabulary.js';
@@ -27,7 +29,10 @@ export interface Node {
   readonly label: string;
 }
 
-/** What a model computes, as nodes in order; made by {@link trace}, read by `compile`, {@link printGraph} and the ONNX export. */
+/**
+ * What a model computes, as nodes in order; made by {@link trace}, read by `compile`, {@link printGraph} and the ONNX
+ * export.
+ */
 export class Graph {
   constructor(
     readonly inputs: readonly Value[],
@@ -38,7 +43,9 @@ export class Graph {
 
   /** Constants that nodes read, in the order of first reading. */
   constants(): Value[] {
-    return [...new Set(this.nodes.flatMap((node) => node.inputs))].filter((value): value is Value => value?.constant !== undefined);
+    return [...new Set(this.nodes.flatMap((node) => node.inputs))].filter(
+      (value): value is Value => value?.constant !== undefined,
+    );
   }
 
   /** How often each value is read, by nodes and as an output. */
@@ -55,7 +62,9 @@ export class Graph {
   }
 }
 
-/** Types of all values when the inputs have the given ones: the shape rules, applied again in order. @throws ERR_SHAPE */
+/**
+ * Types of all values when the inputs have the given ones: the shape rules, applied again in order. @throws ERR_SHAPE
+ */
 export function inferTypes(graph: Graph, inputs: readonly TensorType[]): ReadonlyMap<Value, TensorType> {
   const types = new Map<Value, TensorType>(graph.inputs.map((input, i) => [input, inputs[i]]));
   const typeOf = (value: Value): TensorType => types.get(value) ?? value.type;
@@ -69,7 +78,10 @@ export function inferTypes(graph: Graph, inputs: readonly TensorType[]): Readonl
   return types;
 }
 
-/** Multiply-accumulates of a node: those of convolutions and linear layers, as the papers count them. NaN where extents are symbolic. */
+/**
+ * Multiply-accumulates of a node: those of convolutions and linear layers, as the papers count them. NaN where extents
+ * are symbolic.
+ */
 export function macsOf({ operator, inputs, outputs }: Node): number {
   const weight = inputs[1]?.type.shape as readonly number[] | undefined;
   const output = outputs[0].type.shape;

@@ -9,7 +9,9 @@
 import { showShape } from '../tensor/shape.js';
 import type { Graph, Value } from './graph.js';
 
-/** The graph as text, one line per node: name, operator, operands, attributes that say something, shape of the result. */
+/**
+ * The graph as text, one line per node: name, operator, operands, attributes that say something, shape of the result.
+ */
 export function printGraph(graph: Graph): string {
   const names = new Map<Value, string>();
   for (const input of graph.inputs) names.set(input, input.name);
@@ -18,7 +20,9 @@ export function printGraph(graph: Graph): string {
     const known = names.get(value);
     if (known !== undefined) return known;
     const name =
-      value.constant !== undefined ? value.name || `constant ${showShape(value.constant.shape)}` : `%${names.size - graph.inputs.length}`;
+      value.constant !== undefined
+        ? value.name || `constant ${showShape(value.constant.shape)}`
+        : `%${names.size - graph.inputs.length}`;
     if (value.constant === undefined) names.set(value, name);
     return name;
   };
@@ -43,6 +47,8 @@ function printAttributes(attributes: object): string {
     outputPadding: '0,0',
     ceilMode: 'false',
   };
-  const shown = Object.entries(attributes).flatMap(([name, value]) => (String(value) === usual[name] ? [] : [`${name} ${String(value)}`]));
+  const shown = Object.entries(attributes).flatMap(([name, value]) =>
+    String(value) === usual[name] ? [] : [`${name} ${String(value)}`],
+  );
   return shown.length === 0 ? '' : ` { ${shown.join(', ')} }`;
 }

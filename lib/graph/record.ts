@@ -8,19 +8,28 @@ import { type Extent, isConcrete, showShape, sizeOf } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import { Graph, type Node, type Value } from './graph.js';
 
-/** Inputs by name, with their shapes; a letter stands for an extent that is known only later: `{ images: ['N', 3, 224, 224] }`. */
+/**
+ * Inputs by name, with their shapes; a letter stands for an extent that is known only later: `{ images: ['N', 3, 224,
+ * 224] }`.
+ */
 export type InputSpec = Readonly<Record<string, readonly Extent[]>>;
 
 /**
  * Records what `model` computes. Outputs are named by the record the sentence returns, or by `outputs`, or `output`.
  * @param operation who asks, for messages
- * @throws ERR_TRAIN_MODE for a model in training mode, ERR_UNSUPPORTED for a batch norm that tracks no statistics, ERR_INPUT for a model, spec or
+ * @throws ERR_TRAIN_MODE for a model in training mode, ERR_UNSUPPORTED for a batch norm that tracks no statistics,
+ * ERR_INPUT for a model, spec or
  *   result that is none and for an input that the sentence never takes, ERR_SHAPE where shapes do not go together
  */
 export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly string[], operation = 'trace'): Graph {
   if (typeof (model as Traceable | null | undefined)?.compute !== 'function')
-    throw new RepconvError('ERR_INPUT', `${operation}: model expects a module, or an object with compute(f, …), got ${shown(model)}`);
-  const values = checkedInputs(inputs, operation).map(([name, shape]): Value => ({ name, type: { dtype: 'float32', shape } }));
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: model expects a module, or an object with compute(f, …), got ${shown(model)}`,
+    );
+  const values = checkedInputs(inputs, operation).map(
+    ([name, shape]): Value => ({ name, type: { dtype: 'float32', shape } }),
+  );
   const names = new Map<AnyTensor, string>();
   for (const [name, tensor] of model.namedTensors?.() ?? []) if (!names.has(tensor)) names.set(tensor, name);
   const recorder = new Recorder(names);
@@ -30,7 +39,10 @@ export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly st
   return graph;
 }
 
-/** An input that nothing reads, given to a sentence that names fewer, is a mistake; one that it names it may well ignore. */
+/**
+ * An input that nothing reads, given to a sentence that names fewer, is a mistake; one that it names it may well
+ * ignore.
+ */
 function checkInputsAreTaken(model: Traceable, graph: Graph, operation: string): void {
   const uses = graph.useCounts();
   const surplus = graph.inputs.slice(Math.max(0, model.compute.length - 1)).filter((input) => !uses.has(input));
@@ -48,7 +60,11 @@ class Recorder {
   lift(tensor: AnyTensor): Value {
     const known = this.#constants.get(tensor);
     if (known !== undefined) return known;
-    const value: Value = { name: this.names.get(tensor) ?? '', type: { dtype: tensor.dtype, shape: tensor.shape }, constant: tensor };
+    const value: Value = {
+      name: this.names.get(tensor) ?? '',
+      type: { dtype: tensor.dtype, shape: tensor.shape },
+      constant: tensor,
+    };
     this.#constants.set(tensor, value);
     return value;
   }
@@ -56,7 +72,8 @@ class Recorder {
   apply(operator: Node['operator'] | { name: string }, inputs: readonly (Value | null)[], attributes: object): Value[] {
     if (operator === batchNormTraining) {
       const hasStatistics = inputs[3] !== null && inputs[4] !== null;
-      if (hasStatistics) throw new RepconvError('ERR_TRAIN_MODE', 'trace: the model is in training mode; call eval() first');
+      if (hasStatistics)
+        throw new RepconvError('ERR_TRAIN_MODE', 'trace: the model is in training mode; call eval() first');
       throw new RepconvError(
         'ERR_UNSUPPORTED',
         'trace: a batch norm without running statistics uses those of the batch, which a graph cannot',
@@ -101,11 +118,18 @@ function checkedInput(name: string, shape: unknown, operation: string): readonly
     );
   }
   if (isConcrete(shape) && !Number.isSafeInteger(sizeOf(shape)))
-    throw new RepconvError('ERR_LIMIT', `${operation}: input ${printable(name, 60)} of shape ${showShape(shape)} is too large`);
+    throw new RepconvError(
+      'ERR_LIMIT',
+      `${operation}: input ${printable(name, 60)} of shape ${showShape(shape)} is too large`,
+    );
   return shape;
 }
 
-function namedOutputs(result: unknown, names: readonly string[] | undefined, operation: string): ReadonlyMap<string, Value> {
+function namedOutputs(
+  result: unknown,
+  names: readonly string[] | undefined,
+  operation: string,
+): ReadonlyMap<string, Value> {
   const entries = isValue(result) ? [['output', result] as const] : Object.entries(result ?? {});
   if (entries.length === 0 || !entries.every((entry): entry is [string, Value] => isValue(entry[1]))) {
     throw new RepconvError(
@@ -126,5 +150,11 @@ function namedOutputs(result: unknown, names: readonly string[] | undefined, ope
 
 /** Whether it is a value, not a record of them (which may well have one called `type` or `name`). */
 function isValue(result: unknown): result is Value {
-  return typeof result === 'object' && result !== null && 'type' in result && 'name' in result && typeof result.name === 'string';
+  return (
+    typeof result === 'object' &&
+    result !== null &&
+    'type' in result &&
+    'name' in result &&
+    typeof result.name === 'string'
+  );
 }

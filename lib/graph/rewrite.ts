@@ -1,6 +1,6 @@
 /**
- * The rewriter: what passes share. A pass looks at the nodes in order and answers for each with what takes its place; types are inferred again as the
- * new graph is built, so a pass cannot leave a shape that is not true.
+ * The rewriter: what passes share. A pass looks at the nodes in order and answers for each with what takes its place;
+ * types are inferred again as the new graph is built, so a pass cannot leave a shape that is not true.
  */
 import type { AnyTensor } from '../tensor/tensor.js';
 import { Graph, type Node, type Value } from './graph.js';
@@ -16,14 +16,19 @@ export interface Rewriter {
 }
 
 /**
- * Rewrites a graph node by node. `replace` returns the value that takes the place of the node's output, or undefined to keep the node.
- * Nodes whose results nobody reads any more are dropped.
+ * Rewrites a graph node by node. `replace` returns the value that takes the place of the node's output, or undefined to
+ * keep the node. Nodes whose results nobody reads any more are dropped.
  */
 export function rewrite(graph: Graph, replace: (node: Node, rewriter: Rewriter) => Value | undefined): Graph {
   const current = new Map<Value, Value>();
   const nodes: Node[] = [];
   const now = (value: Value): Value => current.get(value) ?? value;
-  const add = (operator: Node['operator'], inputs: readonly (Value | null)[], attributes: object, label: string): readonly Value[] => {
+  const add = (
+    operator: Node['operator'],
+    inputs: readonly (Value | null)[],
+    attributes: object,
+    label: string,
+  ): readonly Value[] => {
     const types = operator.infer(
       inputs.map((input) => input?.type ?? null),
       attributes,
@@ -34,7 +39,12 @@ export function rewrite(graph: Graph, replace: (node: Node, rewriter: Rewriter) 
   };
   const rewriter: Rewriter = {
     now,
-    constant: (tensor, name) => ({ name, type: { dtype: tensor.dtype, shape: tensor.shape }, constant: tensor, isPrivate: true }),
+    constant: (tensor, name) => ({
+      name,
+      type: { dtype: tensor.dtype, shape: tensor.shape },
+      constant: tensor,
+      isPrivate: true,
+    }),
     apply: (...node) => add(...node)[0],
   };
   for (const node of graph.nodes) {

@@ -1,8 +1,8 @@
 /**
  * The module tree: PyTorch's, in names, keys, order and print.
  *
- * A module registers its parts with `child`, `parameter` and `buffer`, and says what it computes once, in `compute`. Forward passes, graphs, ONNX files
- * and folding are readings of that sentence.
+ * A module registers its parts with `child`, `parameter` and `buffer`, and says what it computes once, in `compute`.
+ * Forward passes, graphs, ONNX files and folding are readings of that sentence.
  */
 import { inspect } from 'node:util';
 import { nativeOps } from '../engine/eager.js';
@@ -23,16 +23,24 @@ export interface LoadResult {
 
 /** What every layer, block and network is: named parameters, buffers and children, and one sentence, `compute`. */
 export abstract class Module implements Traceable {
-  /** Whether batch norms use the statistics of the batch and update their own. Set by {@link train} and {@link eval}. */
+  /**
+   * Whether batch norms use the statistics of the batch and update their own. Set by {@link train} and {@link eval}.
+   */
   training = true;
   private readonly children_ = new Map<string, Module>();
   private readonly parameters_ = new Map<string, AnyTensor>();
   private readonly buffers_ = new Map<string, AnyTensor>();
 
-  /** What the module computes, in the words of `f`. It takes and returns one value, or a record of them, and never branches on extents. */
+  /**
+   * What the module computes, in the words of `f`. It takes and returns one value, or a record of them, and never
+   * branches on extents.
+   */
   abstract compute<X>(f: Ops<X>, ...inputs: X[]): X;
 
-  /** Computes on the CPU, at once, in float32. Training batch norms update their statistics. @throws ERR_SHAPE, ERR_UNSUPPORTED */
+  /**
+   * Computes on the CPU, at once, in float32. Training batch norms update their statistics. @throws ERR_SHAPE,
+   * ERR_UNSUPPORTED
+   */
   forward(...inputs: Tensor[]): Tensor {
     return this.compute(nativeOps(), ...inputs);
   }
@@ -40,7 +48,10 @@ export abstract class Module implements Traceable {
   /** Registers a child module under PyTorch's name for it, and returns it. */
   protected child<M extends Module>(name: string, module: M): M {
     if (!(module instanceof Module))
-      throw new RepconvError('ERR_INPUT', `${this.typeName}: child ${name} expects a Module, got ${inspect(module, { depth: 0 })}`);
+      throw new RepconvError(
+        'ERR_INPUT',
+        `${this.typeName}: child ${name} expects a Module, got ${inspect(module, { depth: 0 })}`,
+      );
     this.children_.set(checkedName(name, this.typeName), module);
     return module;
   }
@@ -101,12 +112,14 @@ export abstract class Module implements Traceable {
 
   /** Parameters with their keys. */
   *namedParameters(): Generator<[string, AnyTensor]> {
-    for (const [path, module] of this.namedModules()) for (const [name, tensor] of module.parameters_) yield [joined(path, name), tensor];
+    for (const [path, module] of this.namedModules())
+      for (const [name, tensor] of module.parameters_) yield [joined(path, name), tensor];
   }
 
   /** Buffers with their keys. */
   *namedBuffers(): Generator<[string, AnyTensor]> {
-    for (const [path, module] of this.namedModules()) for (const [name, tensor] of module.buffers_) yield [joined(path, name), tensor];
+    for (const [path, module] of this.namedModules())
+      for (const [name, tensor] of module.buffers_) yield [joined(path, name), tensor];
   }
 
   /** Parameters and buffers with their keys, as in a state dict. A module that occurs twice has its keys twice. */
@@ -118,7 +131,10 @@ export abstract class Module implements Traceable {
 
   /** Number of trained numbers, shared ones once. */
   parameterCount(): number {
-    return [...new Set([...this.namedParameters()].map(([, tensor]) => tensor))].reduce((sum, tensor) => sum + tensor.size, 0);
+    return [...new Set([...this.namedParameters()].map(([, tensor]) => tensor))].reduce(
+      (sum, tensor) => sum + tensor.size,
+      0,
+    );
   }
 
   /** All parameters and buffers by key. The tensors are the module's own: writing into them changes it. */
@@ -127,9 +143,10 @@ export abstract class Module implements Traceable {
   }
 
   /**
-   * Copies the numbers of `dict` into the module's tensors, converting to their formats. A missing `num_batches_tracked` is no fault, as in PyTorch:
-   * old files and many tools leave it out.
-   * @throws ERR_STATE_DICT naming all missing, unexpected and misshapen keys (with `strict: false`: misshapen ones only); nothing is changed then
+   * Copies the numbers of `dict` into the module's tensors, converting to their formats. A missing
+   * `num_batches_tracked` is no fault, as in PyTorch: old files and many tools leave it out.
+   * @throws ERR_STATE_DICT naming all missing, unexpected and misshapen keys (with `strict: false`: misshapen ones
+   * only); nothing is changed then
    */
   loadStateDict(
     dict: ReadonlyMap<string, AnyTensor> | Readonly<Record<string, AnyTensor>>,
@@ -137,16 +154,26 @@ export abstract class Module implements Traceable {
   ): LoadResult {
     if (typeof dict !== 'object' || dict === null) {
       const got = printable(inspect(dict, { depth: 0 }), 80);
-      throw new RepconvError('ERR_INPUT', `${this.typeName}.loadStateDict: expects a Map or a record of tensors by key, got ${got}`);
+      throw new RepconvError(
+        'ERR_INPUT',
+        `${this.typeName}.loadStateDict: expects a Map or a record of tensors by key, got ${got}`,
+      );
     }
     const given = new Map<string, AnyTensor>(dict instanceof Map ? dict : Object.entries(dict));
     const own = this.stateDict();
     const missing = [...own.keys()].filter((key) => !given.has(key) && !key.endsWith('num_batches_tracked'));
     const unexpected = [...given.keys()].filter((key) => !own.has(key));
-    const shared = [...own].flatMap(([key, tensor]) => (given.has(key) ? [{ key, tensor, from: given.get(key) as AnyTensor }] : []));
-    const misshapen = shared.filter(({ tensor, from }) => !(from instanceof Tensor) || !sameShape(tensor.shape, from.shape));
+    const shared = [...own].flatMap(([key, tensor]) =>
+      given.has(key) ? [{ key, tensor, from: given.get(key) as AnyTensor }] : [],
+    );
+    const misshapen = shared.filter(
+      ({ tensor, from }) => !(from instanceof Tensor) || !sameShape(tensor.shape, from.shape),
+    );
     if (misshapen.length > 0 || (strict && missing.length + unexpected.length > 0)) {
-      throw new RepconvError('ERR_STATE_DICT', mismatchMessage(this.typeName, strict ? missing : [], strict ? unexpected : [], misshapen));
+      throw new RepconvError(
+        'ERR_STATE_DICT',
+        mismatchMessage(this.typeName, strict ? missing : [], strict ? unexpected : [], misshapen),
+      );
     }
     // All conversions first, so that one that fails changes nothing.
     const converted = shared.map(({ tensor, from }) => [tensor, from.to(tensor.dtype)] as const);
@@ -170,14 +197,18 @@ export abstract class Module implements Traceable {
   }
 
   /**
-   * A deep copy: its own tensors and modules, shared among themselves exactly where the original's are. Fields of a module that hold modules or
-   * tensors are followed through arrays, maps, sets and plain objects. Fields with a `#` are out of reach: a module that has some cannot be copied.
+   * A deep copy: its own tensors and modules, shared among themselves exactly where the original's are. Fields of a
+   * module that hold modules or tensors are followed through arrays, maps, sets and plain objects. Fields with a `#`
+   * are out of reach: a module that has some cannot be copied.
    */
   copy(): this {
     return deepCopy(this, new Map()) as this;
   }
 
-  /** A copy of the tree over the same tensors: what is exchanged in one stays in the other, what is written into a tensor shows in both. */
+  /**
+   * A copy of the tree over the same tensors: what is exchanged in one stays in the other, what is written into a
+   * tensor shows in both.
+   */
   copyTree(): this {
     return deepCopy(this, new Map([...this.namedTensors()].map(([, tensor]) => [tensor, tensor]))) as this;
   }
@@ -203,8 +234,8 @@ export abstract class Module implements Traceable {
 }
 
 /**
- * What a module computes in plain float64, without native code: slow, and exact to 1e-15 or so. For checks, and for float64 models.
- * Statistics of training batch norms are not updated.
+ * What a module computes in plain float64, without native code: slow, and exact to 1e-15 or so. For checks, and for
+ * float64 models. Statistics of training batch norms are not updated.
  */
 export function referenceForward(module: Module, ...inputs: AnyTensor[]): Tensor<'float64'> {
   return module.compute(referenceOps, ...inputs.map((input) => input.to('float64')));
@@ -233,7 +264,9 @@ function mismatchMessage(
   const list = (title: string, entries: readonly string[], separator = ', '): string[] => {
     if (entries.length === 0) return [];
     const shown = entries.slice(0, 20).map((entry) => printable(entry));
-    return [`${title}: ${[...shown, ...(entries.length > shown.length ? [`… (${entries.length} in all)`] : [])].join(separator)}`];
+    return [
+      `${title}: ${[...shown, ...(entries.length > shown.length ? [`… (${entries.length} in all)`] : [])].join(separator)}`,
+    ];
   };
   const shapes = misshapen.map(
     ({ key, tensor, from }) =>

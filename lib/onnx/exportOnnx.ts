@@ -9,9 +9,11 @@ import { modelBytes, type OnnxOptions } from './toOnnx.js';
 const kind = { files: 'ONNX models', extension: '.onnx' };
 
 /**
- * Writes `model` as it is now to the file at `path`, which it replaces; what happens to the model while the file is written does not matter.
+ * Writes `model` as it is now to the file at `path`, which it replaces; what happens to the model while the file is
+ * written does not matter.
  *
- *     await exportOnnx(model, 'rep_model.onnx', { inputs: { images: ['N', 3, 224, 224] }, outputs: ['output'], opset: 12 });
+ *     await exportOnnx(model, 'rep_model.onnx', { inputs: { images: ['N', 3, 224, 224] }, outputs: ['output'], opset:
+ *     12 });
  *
  * @throws what {@link toOnnx} throws; ERR_PATH for a path that is no `.onnx` file, ERR_IO when the system refuses
  */

@@ -1,6 +1,6 @@
 /**
- * Collects the nodes and initializers of an ONNX graph, and gives everything a name: parameters their state-dict keys, nodes the path of their module
- * and their operator (`/stage0/rbr_dense/conv/Conv`), the rest names made from those.
+ * Collects the nodes and initializers of an ONNX graph, and gives everything a name: parameters their state-dict keys,
+ * nodes the path of their module and their operator (`/stage0/rbr_dense/conv/Conv`), the rest names made from those.
  */
 import { printable, RepconvError } from '../errors.js';
 import type { FloatDType } from '../tensor/dtype.js';
@@ -11,7 +11,10 @@ import type { OnnxMessage } from './schema.js';
 /** Protocol Buffers readers take no message of 2 GiB or more. */
 export const maxModelBytes = 2 ** 31 - 1;
 
-/** Kind of each attribute that is written, so that a whole number is not taken for an integer. One name has one kind in all operators used here. */
+/**
+ * Kind of each attribute that is written, so that a whole number is not taken for an integer. One name has one kind in
+ * all operators used here.
+ */
 const attributeKinds = {
   alpha: 'float',
   approximate: 'string',
@@ -74,7 +77,10 @@ export class ModelWriter {
     this.#taken = new Set(reserved);
   }
 
-  /** A parameter under its key (one that is reserved), or an unnamed constant; the same tensor is written once. @throws ERR_UNSUPPORTED, ERR_LIMIT */
+  /**
+   * A parameter under its key (one that is reserved), or an unnamed constant; the same tensor is written once. @throws
+   * ERR_UNSUPPORTED, ERR_LIMIT
+   */
   constant(name: string, value: AnyTensor): string {
     const known = this.#constants.get(value);
     if (known !== undefined) return known;
@@ -109,14 +115,26 @@ export class ModelWriter {
 
   /** A second name for a value. */
   identity(from: string, to: string): void {
-    this.nodes.push({ name: this.#unique('/Identity'), opType: 'Identity', input: [from], output: [to], attribute: [] });
+    this.nodes.push({
+      name: this.#unique('/Identity'),
+      opType: 'Identity',
+      input: [from],
+      output: [to],
+      attribute: [],
+    });
   }
 
   #node(name: string, opType: string, inputs: readonly string[], attributes: Attributes): string {
     const output = this.#unique(`${name}_output`);
     const used = inputs.slice(0, inputs.findLastIndex((input) => input !== '') + 1);
     const entries = Object.entries(attributes) as [keyof Attributes, AttributeValues[keyof AttributeValues]][];
-    this.nodes.push({ name, opType, input: used, output: [output], attribute: entries.map(([key, value]) => attribute(key, value)) });
+    this.nodes.push({
+      name,
+      opType,
+      input: used,
+      output: [output],
+      attribute: entries.map(([key, value]) => attribute(key, value)),
+    });
     return output;
   }
 
@@ -144,7 +162,10 @@ export class ModelWriter {
 /** AttributeProto.AttributeType */
 const attributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
-function attribute(name: keyof Attributes, value: AttributeValues[keyof AttributeValues]): OnnxMessage<'AttributeProto'> {
+function attribute(
+  name: keyof Attributes,
+  value: AttributeValues[keyof AttributeValues],
+): OnnxMessage<'AttributeProto'> {
   const kind = attributeKinds[name];
   const common = { name, type: attributeTypes[kind] };
   switch (kind) {

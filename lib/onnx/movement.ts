@@ -44,7 +44,10 @@ export function slice(f: NodeScope, x: string, axis: number, from: number, to: n
   return f.node('Slice', [x, f.integers('starts', [from]), f.integers('ends', [to]), f.integers('axes', [axis])]);
 }
 
-export function writeFlatten(f: NodeScope, { inputs: [x], shapes, result, attributes }: Application<FlattenAttributes>): string {
+export function writeFlatten(
+  f: NodeScope,
+  { inputs: [x], shapes, result, attributes }: Application<FlattenAttributes>,
+): string {
   const from = shapes[0];
   const rank = Math.max(from.length, 1);
   const [start, end] = [attributes.startAxis, attributes.endAxis].map((axis) => checkedAxis(axis, rank, 'flatten'));
@@ -62,17 +65,26 @@ export function writeFlatten(f: NodeScope, { inputs: [x], shapes, result, attrib
   return f.node('Reshape', [x, f.node('Concat', parts, { axis: 0 })]);
 }
 
-/** The attribute means in ONNX what it means here. Numbers that are known are written out all the same: −1 is not defined for empty tensors. */
-export function writeReshape(f: NodeScope, { inputs: [x], shapes, result, attributes }: Application<ReshapeAttributes>): string {
+/**
+ * The attribute means in ONNX what it means here. Numbers that are known are written out all the same: −1 is not
+ * defined for empty tensors.
+ */
+export function writeReshape(
+  f: NodeScope,
+  { inputs: [x], shapes, result, attributes }: Application<ReshapeAttributes>,
+): string {
   const shape = knownShape(shapes[0], result) ?? attributes.shape;
   return f.node('Reshape', [x, f.integers('shape', shape)]);
 }
 
 /**
- * A shape as Reshape takes it: numbers where they are known, 0 where the input has that extent on the same axis, −1 for one other. Undefined where
- * more than one would be −1. An extent of 0 counts as not known, because Reshape takes it for a copy.
+ * A shape as Reshape takes it: numbers where they are known, 0 where the input has that extent on the same axis, −1 for
+ * one other. Undefined where more than one would be −1. An extent of 0 counts as not known, because Reshape takes it
+ * for a copy.
  */
 function knownShape(from: Shape, to: Shape): readonly number[] | undefined {
-  const shape = to.map((extent, axis) => (typeof extent === 'number' && extent !== 0 ? extent : extent === from[axis] ? 0 : -1));
+  const shape = to.map((extent, axis) =>
+    typeof extent === 'number' && extent !== 0 ? extent : extent === from[axis] ? 0 : -1,
+  );
   return shape.filter((extent) => extent === -1).length <= 1 ? shape : undefined;
 }

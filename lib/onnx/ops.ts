@@ -40,12 +40,16 @@ export const onnxOperators: { readonly [N in OperatorName]: WriteOperator<Attrib
     }),
   linear: writeLinear,
   batchNorm(f, { inputs: [input, weight, bias, mean, variance], shapes, attributes: { eps } }) {
-    const perChannel = (role: string, value: number): string => f.numbers(role, new Array<number>(shapes[3][0] as number).fill(value));
+    const perChannel = (role: string, value: number): string =>
+      f.numbers(role, new Array<number>(shapes[3][0] as number).fill(value));
     const parameters = [weight || perChannel('weight', 1), bias || perChannel('bias', 0), mean, variance];
     return f.node('BatchNormalization', [input, ...parameters], { epsilon: eps });
   },
   batchNormTraining() {
-    throw new RepconvError('ERR_TRAIN_MODE', 'toOnnx: the graph has a batch norm in training mode; call eval() on the model first');
+    throw new RepconvError(
+      'ERR_TRAIN_MODE',
+      'toOnnx: the graph has a batch norm in training mode; call eval() on the model first',
+    );
   },
 
   add: (f, { inputs }) => f.node('Add', inputs),
@@ -96,7 +100,10 @@ function hardSigmoid(f: NodeScope, x: string): string {
 }
 
 /** Before opset 20: ½·x·(1 + erf(x / √2)), or ½·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))). */
-function writeGelu(f: NodeScope, { inputs: [x], attributes: { approximate } }: Application<{ approximate: 'none' | 'tanh' }>): string {
+function writeGelu(
+  f: NodeScope,
+  { inputs: [x], attributes: { approximate } }: Application<{ approximate: 'none' | 'tanh' }>,
+): string {
   if (f.opset >= 20) return f.node('Gelu', [x], { approximate });
   const times = (a: string, factor: number): string => f.node('Mul', [a, f.numbers('factor', factor)]);
   const cubed = (): string => f.node('Mul', [f.node('Mul', [x, x]), x]);

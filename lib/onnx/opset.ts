@@ -1,6 +1,6 @@
 /**
- * Versions of ONNX's operator set that models are written in, each with the version of the file format it came with: readers that know an operator
- * set know that format, and perhaps no later one.
+ * Versions of ONNX's operator set that models are written in, each with the version of the file format it came with:
+ * readers that know an operator set know that format, and perhaps no later one.
  */
 import { inspect } from 'node:util';
 import { printable, RepconvError } from '../errors.js';
@@ -34,12 +34,21 @@ export const defaultOpset = 17;
 /** Operator sets that models can be written in. */
 export const opsets: readonly number[] = [...formatVersions.keys()];
 
-/** The file format for an operator set. @throws ERR_INPUT for what is no whole number, ERR_UNSUPPORTED for a version not in the table */
+/**
+ * The file format for an operator set. @throws ERR_INPUT for what is no whole number, ERR_UNSUPPORTED for a version not
+ * in the table
+ */
 export function formatVersionOf(opset: number, operation: string): number {
   if (!Number.isInteger(opset))
-    throw new RepconvError('ERR_INPUT', `${operation}: opset expects a whole number, got ${printable(inspect(opset, { depth: 0 }), 80)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: opset expects a whole number, got ${printable(inspect(opset, { depth: 0 }), 80)}`,
+    );
   const version = formatVersions.get(opset);
   if (version === undefined)
-    throw new RepconvError('ERR_UNSUPPORTED', `${operation}: opset expects ${opsets[0]} to ${opsets.at(-1)}, got ${opset}`);
+    throw new RepconvError(
+      'ERR_UNSUPPORTED',
+      `${operation}: opset expects ${opsets[0]} to ${opsets.at(-1)}, got ${opset}`,
+    );
   return version;
 }

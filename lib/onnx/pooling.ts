@@ -1,8 +1,9 @@
 /**
  * How pooling is spelled in ONNX.
  *
- * A last, incomplete window (`ceilMode`) is where ONNX's versions and runtimes differ: whether it may begin in the padding, and by what its mean is
- * divided. So where the image's size is known it is spelled without: with as much more padding behind as completes that window.
+ * A last, incomplete window (`ceilMode`) is where ONNX's versions and runtimes differ: whether it may begin in the
+ * padding, and by what its mean is divided. So where the image's size is known it is spelled without: with as much more
+ * padding behind as completes that window.
  */
 import type { AveragePool2dAttributes } from '../ops/averagePool2d.js';
 import { adaptiveSpans, type PoolingAttributes, type Span } from '../ops/pooling.js';
@@ -12,7 +13,10 @@ import type { Attributes, NodeScope } from './modelWriter.js';
 import { slice } from './movement.js';
 import type { Application } from './row.js';
 
-export function writeMaxPool(f: NodeScope, { inputs, shapes, result, attributes }: Application<PoolingAttributes>): string {
+export function writeMaxPool(
+  f: NodeScope,
+  { inputs, shapes, result, attributes }: Application<PoolingAttributes>,
+): string {
   const [top, left, bottom, right] = attributes.padding;
   const missing = missingBehind(shapes[0], result, attributes);
   // Runtimes take no padding as wide as the kernel; what completes a dilated window may be.
@@ -24,7 +28,10 @@ export function writeMaxPool(f: NodeScope, { inputs, shapes, result, attributes 
   });
 }
 
-export function writeAveragePool(f: NodeScope, { inputs: [x], shapes, result, attributes }: Application<AveragePool2dAttributes>): string {
+export function writeAveragePool(
+  f: NodeScope,
+  { inputs: [x], shapes, result, attributes }: Application<AveragePool2dAttributes>,
+): string {
   const missing = missingBehind(shapes[0], result, attributes);
   const [top, left, bottom, right] = attributes.padding;
   if (missing === undefined || (missing[0] === 0 && missing[1] === 0) || !attributes.countIncludePad) {
@@ -37,11 +44,17 @@ export function writeAveragePool(f: NodeScope, { inputs: [x], shapes, result, at
   // The border counts, what completes the window does not: the one becomes part of the image, the other is padding.
   const pads = f.integers('pads', [0, 0, top, left, 0, 0, bottom, right]);
   const bordered = f.node('Pad', [x, pads, f.numbers('value', 0)], { mode: 'constant' });
-  return f.node('AveragePool', [bordered], { ...windowAttributes(attributes, [0, 0, ...missing]), count_include_pad: 0 });
+  return f.node('AveragePool', [bordered], {
+    ...windowAttributes(attributes, [0, 0, ...missing]),
+    count_include_pad: 0,
+  });
 }
 
 /** With complete windows, or, where the padding that completes them is not known, with `ceil_mode`. */
-function windowAttributes({ kernelSize, stride, padding, ceilMode }: PoolingAttributes, completed: Padding | undefined): Attributes {
+function windowAttributes(
+  { kernelSize, stride, padding, ceilMode }: PoolingAttributes,
+  completed: Padding | undefined,
+): Attributes {
   return {
     ceil_mode: ceilMode && completed === undefined ? 1 : 0,
     kernel_shape: kernelSize,
@@ -50,7 +63,10 @@ function windowAttributes({ kernelSize, stride, padding, ceilMode }: PoolingAttr
   };
 }
 
-/** By how much the last windows reach beyond the padded image, at the bottom and on the right; undefined where the size is not known. */
+/**
+ * By how much the last windows reach beyond the padded image, at the bottom and on the right; undefined where the size
+ * is not known.
+ */
 function missingBehind(
   input: Shape,
   output: Shape,
@@ -66,7 +82,10 @@ function missingBehind(
   return [missing[0], missing[1]];
 }
 
-/** One bin is global pooling, equal ones are windows; bins of unequal size are cut out and reduced one by one, rows first, then columns. */
+/**
+ * One bin is global pooling, equal ones are windows; bins of unequal size are cut out and reduced one by one, rows
+ * first, then columns.
+ */
 export function writeAdaptivePooling(
   f: NodeScope,
   { inputs: [x], shapes, attributes: { outputSize } }: Application<{ outputSize: Pair }>,
@@ -85,7 +104,8 @@ export function writeAdaptivePooling(
 }
 
 function pooledAxis(f: NodeScope, x: string, axis: number, spans: readonly Span[], reduce: string): string {
-  if (spans.every(({ from, to }) => to - from === 1) && new Set(spans.map(({ from }) => from)).size === spans.length) return x;
+  if (spans.every(({ from, to }) => to - from === 1) && new Set(spans.map(({ from }) => from)).size === spans.length)
+    return x;
   const bins = spans.map(({ from, to }) => {
     const bin = spans.length === 1 ? x : slice(f, x, axis, from, to);
     return f.opset >= 18

@@ -13,7 +13,10 @@ export interface Application<A extends object = object> {
   readonly attributes: A;
 }
 
-/** Writes the nodes and returns the name of the result: the output of the last node, or an input where nothing needs doing. */
+/**
+ * Writes the nodes and returns the name of the result: the output of the last node, or an input where nothing needs
+ * doing.
+ */
 export type WriteOperator<A extends object = object> = (f: NodeScope, application: Application<A>) => string;
 
 /** Attributes of an operator. */

@@ -1,8 +1,10 @@
 /**
- * The part of ONNX's Protocol Buffers schema that a model without training, sparse tensors and functions uses: field names, numbers and types, as
- * onnx.proto (version 1.23) has them. One table; the descriptor that encodes and decodes, and the TypeScript types, follow from it.
+ * The part of ONNX's Protocol Buffers schema that a model without training, sparse tensors and functions uses: field
+ * names, numbers and types, as onnx.proto (version 1.23) has them. One table; the descriptor that encodes and decodes,
+ * and the TypeScript types, follow from it.
  *
- * Members of a `oneof` are written as plain optional fields, which is the same on the wire; `enum` fields are int32 for the same reason.
+ * Members of a `oneof` are written as plain optional fields, which is the same on the wire; `enum` fields are int32 for
+ * the same reason.
  */
 import type { DescMessage, Message, Registry } from '@bufbuild/protobuf';
 import type { FieldDescriptorProto } from '@bufbuild/protobuf/wkt';
@@ -92,10 +94,16 @@ interface Scalars {
 }
 type Camel<S> = S extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : S;
 type TypeOf<T> = T extends keyof Scalars ? Scalars[T] : T extends MessageName ? OnnxMessage<T> : never;
-type FieldOf<F> = F extends readonly [number, infer T, string] ? TypeOf<T>[] : F extends readonly [number, infer T] ? TypeOf<T> : never;
+type FieldOf<F> = F extends readonly [number, infer T, string]
+  ? TypeOf<T>[]
+  : F extends readonly [number, infer T]
+    ? TypeOf<T>
+    : never;
 
 /** A message as plain data, fields in camelCase; absent fields are absent. */
-export type OnnxMessage<M extends MessageName> = { -readonly [F in keyof Schema[M] as Camel<F> & string]?: FieldOf<Schema[M][F]> };
+export type OnnxMessage<M extends MessageName> = {
+  -readonly [F in keyof Schema[M] as Camel<F> & string]?: FieldOf<Schema[M][F]>;
+};
 
 /** The bytes of a model. The same message gives the same bytes. */
 export function encodeModel(model: OnnxMessage<'ModelProto'>): Uint8Array<ArrayBuffer> {
@@ -104,7 +112,10 @@ export function encodeModel(model: OnnxMessage<'ModelProto'>): Uint8Array<ArrayB
   return toBinary(descriptor, create(descriptor, model as Record<string, unknown>) as Message);
 }
 
-/** Loaded when it is first asked for, as it takes a good part of the time that loading this package takes, and most users write no model. */
+/**
+ * Loaded when it is first asked for, as it takes a good part of the time that loading this package takes, and most
+ * users write no model.
+ */
 function protobuf(): typeof import('@bufbuild/protobuf') {
   return require('@bufbuild/protobuf');
 }

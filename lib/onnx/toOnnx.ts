@@ -28,8 +28,8 @@ export interface OnnxOptions {
   /** Version of ONNX's operator set, 11 to 26. Default 17. */
   readonly opset?: number;
   /**
-   * Format of all numbers. Default: that of the parameters, or float32 where there are none; parameters of another format are rounded once.
-   * bfloat16 needs opset 22.
+   * Format of all numbers. Default: that of the parameters, or float32 where there are none; parameters of another
+   * format are rounded once. bfloat16 needs opset 22.
    */
   readonly dtype?: FloatDType;
   /** Texts to keep with the model (`metadata_props`). */
@@ -37,9 +37,10 @@ export interface OnnxOptions {
 }
 
 /**
- * The bytes of an ONNX file of `model`: a module, or anything that states its computation, or a graph. Initializers are named by their state-dict
- * keys.
- * @throws ERR_TRAIN_MODE for a model in training mode; ERR_INPUT, ERR_SHAPE for inputs and outputs that are none; ERR_UNSUPPORTED for an opset or
+ * The bytes of an ONNX file of `model`: a module, or anything that states its computation, or a graph. Initializers are
+ * named by their state-dict keys.
+ * @throws ERR_TRAIN_MODE for a model in training mode; ERR_INPUT, ERR_SHAPE for inputs and outputs that are none;
+ * ERR_UNSUPPORTED for an opset or
  *   format that cannot be had; ERR_LIMIT for 2 GiB of weights or more
  */
 export function toOnnx(model: Traceable | Graph, options: OnnxOptions = {}): Uint8Array<ArrayBuffer> {
@@ -66,7 +67,10 @@ export function modelBytes(model: Traceable | Graph, options: OnnxOptions, opera
   };
   const bytes = encoded(message, operation);
   if (bytes.length > maxModelBytes)
-    throw new RepconvError('ERR_LIMIT', `${operation}: an ONNX file holds less than 2 GiB, and this one would have ${bytes.length} bytes`);
+    throw new RepconvError(
+      'ERR_LIMIT',
+      `${operation}: an ONNX file holds less than 2 GiB, and this one would have ${bytes.length} bytes`,
+    );
   return bytes;
 }
 
@@ -82,7 +86,10 @@ function encoded(message: OnnxMessage<'ModelProto'>, operation: string): Uint8Ar
 function recorded(model: Traceable | Graph, { inputs, outputs }: OnnxOptions, operation: string): Graph {
   if (!(model instanceof Graph)) {
     if (typeof (model as Traceable | null)?.compute !== 'function')
-      throw new RepconvError('ERR_INPUT', `${operation}: model expects a module or a graph, got ${shown(model, { depth: 0 })}`);
+      throw new RepconvError(
+        'ERR_INPUT',
+        `${operation}: model expects a module or a graph, got ${shown(model, { depth: 0 })}`,
+      );
     return trace(model, inputs ?? {}, outputs);
   }
   const own = model.inputs.map(({ name, type }) => `${name}: ${showShape(type.shape)}`).join(', ');
@@ -98,14 +105,20 @@ function recorded(model: Traceable | Graph, { inputs, outputs }: OnnxOptions, op
   if (outputs === undefined) return model;
   const values = [...model.outputs.values()];
   if (!Array.isArray(outputs) || outputs.length !== values.length || new Set(outputs).size !== outputs.length)
-    throw new RepconvError('ERR_INPUT', `${operation}: outputs expects ${values.length} different names, got ${shown(outputs)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: outputs expects ${values.length} different names, got ${shown(outputs)}`,
+    );
   return new Graph(model.inputs, new Map(outputs.map((name, i) => [name, values[i]])), model.nodes);
 }
 
 /** The format of the model's numbers: one for all. */
 function dtypeOf(graph: Graph, wanted: FloatDType | undefined, operation: string): FloatDType {
   if (wanted !== undefined && !(typeof wanted === 'string' && isFloatDType(wanted)))
-    throw new RepconvError('ERR_INPUT', `${operation}: dtype expects float32, float64, float16 or bfloat16, got ${shown(wanted)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: dtype expects float32, float64, float16 or bfloat16, got ${shown(wanted)}`,
+    );
   for (const { name, type } of [...graph.inputs, ...constantsOf(graph)]) {
     if (!isFloatDType(type.dtype))
       throw new RepconvError(
@@ -128,16 +141,22 @@ function dtypeOf(graph: Graph, wanted: FloatDType | undefined, operation: string
 }
 
 function constantsOf(graph: Graph): Value[] {
-  return [...new Set([...graph.constants(), ...graph.outputs.values()])].filter(({ constant }) => constant !== undefined);
+  return [...new Set([...graph.constants(), ...graph.outputs.values()])].filter(
+    ({ constant }) => constant !== undefined,
+  );
 }
 
 function graphMessage(graph: Graph, opset: number, dtype: FloatDType, operation: string): OnnxMessage<'GraphProto'> {
   const keys = new Set(constantsOf(graph).map(({ name }) => name));
   const ends = checkedNames(graph, keys, operation);
   const writer = new ModelWriter(opset, dtype, operation, [...ends, ...keys]);
-  const names = new Map<Value | null, string>([[null, ''], ...graph.inputs.map((input) => [input, input.name] as const)]);
+  const names = new Map<Value | null, string>([
+    [null, ''],
+    ...graph.inputs.map((input) => [input, input.name] as const),
+  ]);
   const nameOf = (value: Value | null): string => {
-    const name = names.get(value) ?? writer.constant(value?.name as string, value?.constant as NonNullable<Value['constant']>);
+    const name =
+      names.get(value) ?? writer.constant(value?.name as string, value?.constant as NonNullable<Value['constant']>);
     names.set(value, name);
     return name;
   };
@@ -190,7 +209,10 @@ function metadataMessages(
   const entries = Object.entries(metadata ?? {});
   for (const [key, value] of entries) {
     if (typeof value !== 'string' || !value.isWellFormed() || !key.isWellFormed())
-      throw new RepconvError('ERR_INPUT', `${operation}: metadata expects texts, got ${shown(value)} for ${printable(key)}`);
+      throw new RepconvError(
+        'ERR_INPUT',
+        `${operation}: metadata expects texts, got ${shown(value)} for ${printable(key)}`,
+      );
   }
   return entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => ({ key, value }));
 }

@@ -1,4 +1,7 @@
-/** adaptiveAveragePool2d: means over bins that divide the image into a fixed number of rows and columns. input [N, C, H, W], output [N, C, h, w]. */
+/**
+ * adaptiveAveragePool2d: means over bins that divide the image into a fixed number of rows and columns. input [N, C, H,
+ * W], output [N, C, h, w].
+ */
 import type { Tensor } from '../tensor/tensor.js';
 import type { Operator } from './operator.js';
 import { adaptiveSpans, inferAdaptivePooling, pooled } from './pooling.js';
@@ -8,7 +11,11 @@ export interface AdaptiveAveragePool2dAttributes {
   readonly outputSize: Pair;
 }
 
-export function adaptiveAveragePool2dAttributes({ outputSize }: { outputSize: PairLike }): AdaptiveAveragePool2dAttributes {
+export function adaptiveAveragePool2dAttributes({
+  outputSize,
+}: {
+  outputSize: PairLike;
+}): AdaptiveAveragePool2dAttributes {
   return { outputSize: pair(outputSize, 'adaptiveAveragePool2d', 'outputSize', 1) };
 }
 

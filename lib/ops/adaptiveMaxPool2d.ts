@@ -1,4 +1,7 @@
-/** adaptiveMaxPool2d: largest values over bins that divide the image into a fixed number of rows and columns. input [N, C, H, W], output [N, C, h, w]. */
+/**
+ * adaptiveMaxPool2d: largest values over bins that divide the image into a fixed number of rows and columns. input [N,
+ * C, H, W], output [N, C, h, w].
+ */
 import type { Tensor } from '../tensor/tensor.js';
 import type { Operator } from './operator.js';
 import { adaptiveSpans, inferAdaptivePooling, pooled } from './pooling.js';
@@ -19,6 +22,14 @@ export const adaptiveMaxPool2d: Operator<AdaptiveMaxPool2dAttributes> = {
 
   reference([input], { outputSize }) {
     const x = input as Tensor<'float64'>;
-    return [pooled(x, adaptiveSpans(x.shape[2], outputSize[0]), adaptiveSpans(x.shape[3], outputSize[1]), -Infinity, Math.max)];
+    return [
+      pooled(
+        x,
+        adaptiveSpans(x.shape[2], outputSize[0]),
+        adaptiveSpans(x.shape[3], outputSize[1]),
+        -Infinity,
+        Math.max,
+      ),
+    ];
   },
 };

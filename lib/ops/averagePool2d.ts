@@ -1,7 +1,8 @@
 /**
  * averagePool2d: the mean of every window. input [N, C, H, W].
  *
- * With `countIncludePad` (PyTorch's default) the divisor is the window's size inside the padded input; without (ONNX's default) the number of real elements.
+ * With `countIncludePad` (PyTorch's default) the divisor is the window's size inside the padded input; without (ONNX's
+ * default) the number of real elements.
  */
 import type { Tensor } from '../tensor/tensor.js';
 import type { Operator } from './operator.js';
@@ -21,7 +22,10 @@ export interface AveragePool2dAttributes extends PoolingAttributes {
 
 export type AveragePool2dOptions = PoolingOptions & { countIncludePad?: boolean };
 
-export function averagePool2dAttributes({ countIncludePad = true, ...options }: AveragePool2dOptions): AveragePool2dAttributes {
+export function averagePool2dAttributes({
+  countIncludePad = true,
+  ...options
+}: AveragePool2dOptions): AveragePool2dAttributes {
   return { ...poolingAttributes(options, 'averagePool2d'), countIncludePad };
 }
 
@@ -40,7 +44,8 @@ export const averagePool2d: Operator<AveragePool2dAttributes> = {
         windowSpans(x.shape[3], columns, 1, attributes),
         0,
         (sum, value) => sum + value,
-        (sum, row, column) => sum / (attributes.countIncludePad ? row.bound * column.bound : spanLength(row) * spanLength(column)),
+        (sum, row, column) =>
+          sum / (attributes.countIncludePad ? row.bound * column.bound : spanLength(row) * spanLength(column)),
       ),
     ];
   },

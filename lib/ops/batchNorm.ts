@@ -1,5 +1,6 @@
 /**
- * batchNorm (evaluation): y = (x − μ) / √(σ² + ε) · γ + β per channel, with running statistics. Ioffe and Szegedy 2015, section 3.1.
+ * batchNorm (evaluation): y = (x − μ) / √(σ² + ε) · γ + β per channel, with running statistics. Ioffe and Szegedy 2015,
+ * section 3.1.
  *
  * input [N, C, …], weight γ and bias β [C] or none (1 and 0), running mean μ and variance σ² [C].
  */
@@ -40,7 +41,9 @@ export const batchNorm: Operator<BatchNormAttributes> = {
   },
 };
 
-/** The formula itself. The mean is taken off first, not folded into a constant, which would cancel digits where |μ| ≫ σ. */
+/**
+ * The formula itself. The mean is taken off first, not folded into a constant, which would cancel digits where |μ| ≫ σ.
+ */
 export function normalized(
   input: Tensor<'float64'>,
   mean: Float64Array,
@@ -64,9 +67,13 @@ export function mapChannels(input: Tensor<'float64'>, apply: (x: number, c: numb
 }
 
 /** The rules both forms share: at least [N, C], and [C] everywhere else. */
-export function checkBatchNormInputs(inputs: InputTypes, operation: string): { dtype: 'float32'; shape: readonly (number | string)[] } {
+export function checkBatchNormInputs(
+  inputs: InputTypes,
+  operation: string,
+): { dtype: 'float32'; shape: readonly (number | string)[] } {
   const input = required(inputs, 0, operation, 'input');
-  if (input.shape.length < 2) throw new RepconvError('ERR_SHAPE', `${operation}: input expects at least 2 axes, got ${input.shape.length}`);
+  if (input.shape.length < 2)
+    throw new RepconvError('ERR_SHAPE', `${operation}: input expects at least 2 axes, got ${input.shape.length}`);
   for (const [index, role] of ['', 'weight', 'bias', 'running mean', 'running variance'].entries()) {
     if (index > 0) checkPerChannel(inputs, index, input.shape[1], operation, role);
   }

@@ -1,10 +1,11 @@
 /**
- * batchNormTraining: normalizes by the batch's own mean and (biased) variance, and returns the running statistics as they are afterwards.
+ * batchNormTraining: normalizes by the batch's own mean and (biased) variance, and returns the running statistics as
+ * they are afterwards.
  *
  *     running ← (1 − momentum) · running + momentum · batch        with the unbiased variance n/(n − 1) · σ²
  *
- * A pure operator: whoever calls it decides what becomes of the new statistics. Outputs: y, running mean, running variance (the latter two zero-sized
- * where none are tracked). An empty batch leaves the statistics alone.
+ * A pure operator: whoever calls it decides what becomes of the new statistics. Outputs: y, running mean, running
+ * variance (the latter two zero-sized where none are tracked). An empty batch leaves the statistics alone.
  */
 import { RepconvError } from '../errors.js';
 import { showShape, sizeOf } from '../tensor/shape.js';
@@ -41,7 +42,10 @@ export const batchNormTraining: Operator<BatchNormTrainingAttributes> = {
       required(inputs, 4, 'batchNormTraining', 'running variance');
     }
     if (shape[0] === 1 && shape.slice(2).every((extent) => extent === 1)) {
-      throw new RepconvError('ERR_SHAPE', `batchNormTraining: expects more than one value per channel, got input ${showShape(shape)}`);
+      throw new RepconvError(
+        'ERR_SHAPE',
+        `batchNormTraining: expects more than one value per channel, got input ${showShape(shape)}`,
+      );
     }
     const statistics = { dtype: input.dtype, shape: [inputs[3] ? shape[1] : 0] };
     return [input, statistics, statistics];
@@ -51,7 +55,8 @@ export const batchNormTraining: Operator<BatchNormTrainingAttributes> = {
     type T = Tensor<'float64'>;
     const [input, weight, bias, runningMean, runningVariance] = inputs as [T, T | null, T | null, T | null, T | null];
     const count = input.shape[0] * sizeOf(input.shape.slice(2));
-    // The mean in two steps: a float64 far from zero holds it to a digit that small deviations would show, what is left after the first is exact.
+    // The mean in two steps: a float64 far from zero holds it to a digit that small deviations would show, what is left
+    // after the first is exact.
     const rough = channelMeans(input, count);
     const x = mapChannels(input, (value, c) => value - rough[c]);
     const rest = channelMeans(x, count);

@@ -1,12 +1,20 @@
 /**
- * conv2d: y[n,o,i,j] = b[o] + Σ_{c,u,v} w[o,c,u,v] · x̂[n, g(o)·C/G + c, i·s + u·d, j·s + v·d], with x̂ the padded input.
+ * conv2d: y[n,o,i,j] = b[o] + Σ_{c,u,v} w[o,c,u,v] · x̂[n, g(o)·C/G + c, i·s + u·d, j·s + v·d], with x̂ the padded
+ * input.
  *
  * input [N, C, H, W], weight [O, C/G, K, K'], bias [O] or none.
  */
 import { RepconvError } from '../errors.js';
 import { showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { checkHasPixels, checkPerChannel, concreteExtent, type Operator, requiredRank, type TensorType } from './operator.js';
+import {
+  checkHasPixels,
+  checkPerChannel,
+  concreteExtent,
+  type Operator,
+  requiredRank,
+  type TensorType,
+} from './operator.js';
 import { checkPaddingFits, padded } from './pad.js';
 import {
   kernelOf,
@@ -67,7 +75,10 @@ export const conv2d: Operator<Conv2dAttributes> = {
     checkPaddingFits(H, W, attributes.padding, attributes.paddingMode, 'conv2d');
     const window = { ...attributes, kernel: kernelOf(weight, 'conv2d') };
     return [
-      { dtype: input.dtype, shape: [N, weight.shape[0], windowExtent(H, 0, window, 'conv2d'), windowExtent(W, 1, window, 'conv2d')] },
+      {
+        dtype: input.dtype,
+        shape: [N, weight.shape[0], windowExtent(H, 0, window, 'conv2d'), windowExtent(W, 1, window, 'conv2d')],
+      },
     ];
   },
 
@@ -89,7 +100,8 @@ export const conv2d: Operator<Conv2dAttributes> = {
           const factor = w.data[o * channelsPerGroup * K * L + tap];
           const origin = ((n * C + firstChannel + c) * H + u * dilation[0]) * W + v * dilation[1];
           for (let i = 0; i < rows; i++) {
-            for (let j = 0; j < columns; j++) plane[i * columns + j] += factor * x.data[origin + i * stride[0] * W + j * stride[1]];
+            for (let j = 0; j < columns; j++)
+              plane[i * columns + j] += factor * x.data[origin + i * stride[0] * W + j * stride[1]];
           }
         }
       }
@@ -103,12 +115,18 @@ function checkGroups(input: TensorType, weight: TensorType, groups: number): voi
   const perGroup = concreteExtent(weight, 1, 'conv2d', 'weight');
   const context = `(input ${showShape(input.shape)}, weight ${showShape(weight.shape)}, groups ${groups})`;
   if (C === 0 || O === 0)
-    throw new RepconvError('ERR_SHAPE', `conv2d: expects at least one input and one output channel, got ${C} and ${O} ${context}`);
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `conv2d: expects at least one input and one output channel, got ${C} and ${O} ${context}`,
+    );
   if (C % groups !== 0 || O % groups !== 0)
     throw new RepconvError(
       'ERR_SHAPE',
       `conv2d: groups expects a divisor of the ${C} input and ${O} output channels, got ${groups} ${context}`,
     );
   if (perGroup * groups !== C)
-    throw new RepconvError('ERR_SHAPE', `conv2d: weight expects ${perGroup} input channels per group, got ${C / groups} ${context}`);
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `conv2d: weight expects ${perGroup} input channels per group, got ${C / groups} ${context}`,
+    );
 }

@@ -1,15 +1,26 @@
 /**
- * convTranspose2d: the transpose of a convolution, as a scatter: every input element adds itself, times the kernel, to its window of the output.
+ * convTranspose2d: the transpose of a convolution, as a scatter: every input element adds itself, times the kernel, to
+ * its window of the output.
  *
  *     y[n, g·O/G + o, i·s + u·d − p, j·s + v·d − p] += w[c, o, u, v] · x[n, c, i, j]        for c in group g
  *
- * input [N, C, H, W], weight [C, O/G, K, K'] (channels in first), bias [O] or none. Output extent (H − 1)·s − p − p' + d·(K − 1) + outputPadding + 1.
+ * input [N, C, H, W], weight [C, O/G, K, K'] (channels in first), bias [O] or none. Output extent (H − 1)·s − p − p' +
+ * d·(K − 1) + outputPadding + 1.
  */
 import { RepconvError } from '../errors.js';
 import { scaledExtent, showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { checkHasPixels, checkPerChannel, concreteExtent, type Operator, requiredRank } from './operator.js';
-import { kernelOf, type Padding, type PaddingLike, type Pair, type PairLike, paddingOf, pair, positiveInteger } from './window.js';
+import {
+  kernelOf,
+  type Padding,
+  type PaddingLike,
+  type Pair,
+  type PairLike,
+  paddingOf,
+  pair,
+  positiveInteger,
+} from './window.js';
 
 export interface ConvTranspose2dAttributes {
   readonly stride: Pair;
@@ -67,14 +78,20 @@ export const convTranspose2d: Operator<ConvTranspose2dAttributes> = {
     ];
     const context = `(input ${showShape(input.shape)}, weight ${showShape(weight.shape)}, groups ${groups})`;
     if (C !== inChannels)
-      throw new RepconvError('ERR_SHAPE', `${operation}: weight expects ${inChannels} input channels, got ${C} ${context}`);
+      throw new RepconvError(
+        'ERR_SHAPE',
+        `${operation}: weight expects ${inChannels} input channels, got ${C} ${context}`,
+      );
     if (C === 0 || perGroup === 0)
       throw new RepconvError(
         'ERR_SHAPE',
         `${operation}: expects at least one channel in and one out per group, got ${C} and ${perGroup} ${context}`,
       );
     if (C % groups !== 0)
-      throw new RepconvError('ERR_SHAPE', `${operation}: groups expects a divisor of the ${C} input channels, got ${groups} ${context}`);
+      throw new RepconvError(
+        'ERR_SHAPE',
+        `${operation}: groups expects a divisor of the ${C} input channels, got ${groups} ${context}`,
+      );
     checkHasPixels(input, operation);
     checkPerChannel(inputs, 2, perGroup * groups, operation, 'bias');
     const kernel = kernelOf(weight, operation);
@@ -86,7 +103,10 @@ export const convTranspose2d: Operator<ConvTranspose2dAttributes> = {
         dilation[axis] * (kernel[axis] - 1) + outputPadding[axis] + 1 - stride[axis] - padding[axis] - after,
       );
       if (typeof extent === 'number' && extent < 1)
-        throw new RepconvError('ERR_SHAPE', `${operation}: padding ${showShape(padding)} leaves nothing of the output ${context}`);
+        throw new RepconvError(
+          'ERR_SHAPE',
+          `${operation}: padding ${showShape(padding)} leaves nothing of the output ${context}`,
+        );
       return extent;
     });
     return [{ dtype: input.dtype, shape: [input.shape[0], perGroup * groups, ...spatial] }];
@@ -116,7 +136,8 @@ export const convTranspose2d: Operator<ConvTranspose2dAttributes> = {
             for (let j = 0; j < W; j++) {
               const x = j * stride[1] + v * dilation[1] - padding[1];
               if (x < 0 || x >= columns) continue;
-              output.data[((n * O + firstOutput + o) * rows + y) * columns + x] += factor * input.data[((n * C + c) * H + i) * W + j];
+              output.data[((n * O + firstOutput + o) * rows + y) * columns + x] +=
+                factor * input.data[((n * C + c) * H + i) * W + j];
             }
           }
         }

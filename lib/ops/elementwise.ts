@@ -5,7 +5,10 @@ import { Tensor } from '../tensor/tensor.js';
 import { type NoAttributes, type Operator, required } from './operator.js';
 
 /** An operator that applies one function to every element. */
-export function elementwise<A extends object = NoAttributes>(name: string, apply: (x: number, attributes: A) => number): Operator<A> {
+export function elementwise<A extends object = NoAttributes>(
+  name: string,
+  apply: (x: number, attributes: A) => number,
+): Operator<A> {
   return {
     name,
     infer: (inputs) => [required(inputs, 0, name, 'input')],

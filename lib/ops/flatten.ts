@@ -9,7 +9,13 @@ export interface FlattenAttributes {
   readonly endAxis: number;
 }
 
-export function flattenAttributes({ startAxis = 1, endAxis = -1 }: { startAxis?: number; endAxis?: number } = {}): FlattenAttributes {
+export function flattenAttributes({
+  startAxis = 1,
+  endAxis = -1,
+}: {
+  startAxis?: number;
+  endAxis?: number;
+} = {}): FlattenAttributes {
   return { startAxis, endAxis };
 }
 

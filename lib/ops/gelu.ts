@@ -21,8 +21,8 @@ export const gelu: Operator<GeluAttributes> = elementwise('gelu', (x, { approxim
 });
 
 /**
- * Φ to double precision, relatively too: near zero ½ + φ(x) · Σ x^(2n+1) / (2n+1)!!, in the lower tail, where that would cancel, φ(x) times a continued
- * fraction; 1 − Φ(−x) above. Abramowitz and Stegun 26.2.11 and 26.2.14.
+ * Φ to double precision, relatively too: near zero ½ + φ(x) · Σ x^(2n+1) / (2n+1)!!, in the lower tail, where that
+ * would cancel, φ(x) times a continued fraction; 1 − Φ(−x) above. Abramowitz and Stegun 26.2.11 and 26.2.14.
  */
 function normalDistribution(x: number): number {
   if (x > 0.75) return 1 - normalDistribution(-x);
@@ -42,7 +42,10 @@ function normalDistribution(x: number): number {
   return 0.5 + normalDensity(x) * sum;
 }
 
-/** φ(x) = e^(−x²/2) / √(2π). The square is split, x² = h² + (x − h)(x + h) with h² exact, or its rounding would show in the last digits. */
+/**
+ * φ(x) = e^(−x²/2) / √(2π). The square is split, x² = h² + (x − h)(x + h) with h² exact, or its rounding would show in
+ * the last digits.
+ */
 function normalDensity(x: number): number {
   const high = Math.fround(x);
   return (Math.exp((-high * high) / 2) * Math.exp(((high - x) * (high + x)) / 2)) / Math.sqrt(2 * Math.PI);

@@ -2,4 +2,7 @@
 import { elementwise } from './elementwise.js';
 import type { NoAttributes, Operator } from './operator.js';
 
-export const hardSwish: Operator<NoAttributes> = elementwise('hardSwish', (x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6);
+export const hardSwish: Operator<NoAttributes> = elementwise(
+  'hardSwish',
+  (x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6,
+);

@@ -13,4 +13,6 @@ export function leakyReluAttributes({ negativeSlope = 0.01 }: { negativeSlope?: 
   return { negativeSlope };
 }
 
-export const leakyRelu: Operator<LeakyReluAttributes> = elementwise('leakyRelu', (x, { negativeSlope }) => (x > 0 ? x : negativeSlope * x));
+export const leakyRelu: Operator<LeakyReluAttributes> = elementwise('leakyRelu', (x, { negativeSlope }) =>
+  x > 0 ? x : negativeSlope * x,
+);

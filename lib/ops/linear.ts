@@ -9,7 +9,8 @@ export const linear: Operator<NoAttributes> = {
 
   infer(inputs) {
     const [input, weight] = [required(inputs, 0, 'linear', 'input'), requiredRank(inputs, 1, 2, 'linear', 'weight')];
-    if (input.shape.length === 0) throw new RepconvError('ERR_SHAPE', 'linear: input expects at least 1 axis, got none');
+    if (input.shape.length === 0)
+      throw new RepconvError('ERR_SHAPE', 'linear: input expects at least 1 axis, got none');
     const features = input.shape.at(-1);
     if (features !== weight.shape[1])
       throw new RepconvError(

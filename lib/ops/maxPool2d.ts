@@ -1,7 +1,14 @@
 /** maxPool2d: the largest value of every window; padding never wins, NaN always does. input [N, C, H, W]. */
 import type { Tensor } from '../tensor/tensor.js';
 import type { Operator } from './operator.js';
-import { inferPooling, type PoolingAttributes, type PoolingOptions, pooled, poolingAttributes, windowSpans } from './pooling.js';
+import {
+  inferPooling,
+  type PoolingAttributes,
+  type PoolingOptions,
+  pooled,
+  poolingAttributes,
+  windowSpans,
+} from './pooling.js';
 import type { PairLike } from './window.js';
 
 export type MaxPool2dAttributes = PoolingAttributes;
@@ -19,6 +26,14 @@ export const maxPool2d: Operator<MaxPool2dAttributes> = {
   reference([input], attributes) {
     const x = input as Tensor<'float64'>;
     const [, , rows, columns] = inferPooling([x], attributes, 'maxPool2d').shape as number[];
-    return [pooled(x, windowSpans(x.shape[2], rows, 0, attributes), windowSpans(x.shape[3], columns, 1, attributes), -Infinity, Math.max)];
+    return [
+      pooled(
+        x,
+        windowSpans(x.shape[2], rows, 0, attributes),
+        windowSpans(x.shape[3], columns, 1, attributes),
+        -Infinity,
+        Math.max,
+      ),
+    ];
   },
 };

@@ -1,8 +1,9 @@
 /**
  * What an operator is: a name, a rule for the types of its results, and a plain reference in float64.
  *
- * An operator is a value, not a class: native code, recorder, affine reading and ONNX export look it up by identity or name and add their own
- * meaning beside it. The reference is the oracle of every test, so it is written to be read, not to be fast.
+ * An operator is a value, not a class: native code, recorder, affine reading and ONNX export look it up by identity or
+ * name and add their own meaning beside it. The reference is the oracle of every test, so it is written to be read, not
+ * to be fast.
  */
 import { RepconvError } from '../errors.js';
 import type { DType } from '../tensor/dtype.js';
@@ -41,7 +42,13 @@ export function required(inputs: InputTypes, index: number, operation: string, r
 }
 
 /** An input that must be there and have `rank` axes. @throws ERR_INPUT, ERR_SHAPE */
-export function requiredRank(inputs: InputTypes, index: number, rank: number, operation: string, role: string): TensorType {
+export function requiredRank(
+  inputs: InputTypes,
+  index: number,
+  rank: number,
+  operation: string,
+  role: string,
+): TensorType {
   const input = required(inputs, index, operation, role);
   if (input.shape.length !== rank)
     throw new RepconvError(
@@ -52,11 +59,20 @@ export function requiredRank(inputs: InputTypes, index: number, rank: number, op
 }
 
 /** A per-channel input: absent, or of shape [channels]. @throws ERR_SHAPE */
-export function checkPerChannel(inputs: InputTypes, index: number, channels: Extent, operation: string, role: string): void {
+export function checkPerChannel(
+  inputs: InputTypes,
+  index: number,
+  channels: Extent,
+  operation: string,
+  role: string,
+): void {
   const input = inputs[index];
   if (input == null) return;
   if (input.shape.length !== 1 || input.shape[0] !== channels) {
-    throw new RepconvError('ERR_SHAPE', `${operation}: ${role} expects shape [${channels}], got ${showShape(input.shape)}`);
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `${operation}: ${role} expects shape [${channels}], got ${showShape(input.shape)}`,
+    );
   }
 }
 
@@ -64,14 +80,20 @@ export function checkPerChannel(inputs: InputTypes, index: number, channels: Ext
 export function concreteExtent(type: TensorType, axis: number, operation: string, role: string): number {
   const extent = type.shape[axis];
   if (typeof extent !== 'number')
-    throw new RepconvError('ERR_SHAPE', `${operation}: ${role} needs a known extent on axis ${axis}, got ${showShape(type.shape)}`);
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `${operation}: ${role} needs a known extent on axis ${axis}, got ${showShape(type.shape)}`,
+    );
   return extent;
 }
 
 /** An image of no height or width has nothing to slide a window over; an empty batch is fine. @throws ERR_SHAPE */
 export function checkHasPixels(input: TensorType, operation: string): void {
   if (input.shape[2] === 0 || input.shape[3] === 0)
-    throw new RepconvError('ERR_SHAPE', `${operation}: input expects at least one pixel, got ${showShape(input.shape)}`);
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `${operation}: input expects at least one pixel, got ${showShape(input.shape)}`,
+    );
 }
 
 /** An axis counted from the front or, when negative, from the back. @throws ERR_INPUT */

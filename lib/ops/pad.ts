@@ -36,7 +36,12 @@ export const pad: Operator<PadAttributes> = {
     const { dtype, shape } = requiredRank(inputs, 0, 4, 'pad', 'input');
     checkPaddingFits(shape[2], shape[3], padding, mode, 'pad');
     const [top, left, bottom, right] = padding;
-    return [{ dtype, shape: [shape[0], shape[1], affineExtent(shape[2], top + bottom), affineExtent(shape[3], left + right)] }];
+    return [
+      {
+        dtype,
+        shape: [shape[0], shape[1], affineExtent(shape[2], top + bottom), affineExtent(shape[3], left + right)],
+      },
+    ];
   },
 
   reference([input], { padding, mode, value }) {
@@ -44,8 +49,15 @@ export const pad: Operator<PadAttributes> = {
   },
 };
 
-/** The padded image itself; convolutions with a padding mode are defined as this followed by an unpadded convolution. */
-export function padded(input: Tensor<'float64'>, [top, left, bottom, right]: Padding, mode: PaddingMode, value = 0): Tensor<'float64'> {
+/**
+ * The padded image itself; convolutions with a padding mode are defined as this followed by an unpadded convolution.
+ */
+export function padded(
+  input: Tensor<'float64'>,
+  [top, left, bottom, right]: Padding,
+  mode: PaddingMode,
+  value = 0,
+): Tensor<'float64'> {
   const [N, C, H, W] = input.shape;
   const output = new Tensor('float64', [N, C, H + top + bottom, W + left + right]);
   const [rows, columns] = [output.shape[2], output.shape[3]];
@@ -55,7 +67,8 @@ export function padded(input: Tensor<'float64'>, [top, left, bottom, right]: Pad
       const row = borderIndex(y - top, H, mode);
       for (let x = 0; x < columns; x++) {
         const column = columnSource[x];
-        output.data[(plane * rows + y) * columns + x] = row < 0 || column < 0 ? value : input.data[(plane * H + row) * W + column];
+        output.data[(plane * rows + y) * columns + x] =
+          row < 0 || column < 0 ? value : input.data[(plane * H + row) * W + column];
       }
     }
   }
@@ -77,7 +90,10 @@ export function borderIndex(i: number, extent: number, mode: PaddingMode): numbe
   }
 }
 
-/** reflect reaches at most extent − 1 beyond the border, circular at most extent, replicate needs one element. @throws ERR_SHAPE */
+/**
+ * reflect reaches at most extent − 1 beyond the border, circular at most extent, replicate needs one element. @throws
+ * ERR_SHAPE
+ */
 export function checkPaddingFits(H: Extent, W: Extent, padding: Padding, mode: PaddingMode, operation: string): void {
   if (mode === 'zeros') return;
   for (const [axis, extent] of [H, W].entries()) {

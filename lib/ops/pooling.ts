@@ -23,7 +23,10 @@ export interface PoolingOptions {
 }
 
 /** @throws ERR_INPUT; the padding may be at most half the kernel, so that no window lies wholly outside */
-export function poolingAttributes(options: PoolingOptions & { dilation?: PairLike }, operation: string): PoolingAttributes {
+export function poolingAttributes(
+  options: PoolingOptions & { dilation?: PairLike },
+  operation: string,
+): PoolingAttributes {
   const kernelSize = pair(options.kernelSize, operation, 'kernelSize', 1);
   const padding = paddingOf(options.padding ?? 0, operation);
   if (padding.some((p, side) => p > kernelSize[side % 2] / 2)) {
@@ -46,7 +49,15 @@ export function inferPooling(inputs: InputTypes, attributes: PoolingAttributes, 
   checkHasPixels(input, operation);
   const { dtype, shape } = input;
   const window = { ...attributes, kernel: attributes.kernelSize };
-  return { dtype, shape: [shape[0], shape[1], windowExtent(shape[2], 0, window, operation), windowExtent(shape[3], 1, window, operation)] };
+  return {
+    dtype,
+    shape: [
+      shape[0],
+      shape[1],
+      windowExtent(shape[2], 0, window, operation),
+      windowExtent(shape[3], 1, window, operation),
+    ],
+  };
 }
 
 /** Whole image to one value per channel: [N, C, H, W] → [N, C, 1, 1]. */
@@ -64,7 +75,10 @@ export function inferAdaptivePooling(inputs: InputTypes, outputSize: Pair, opera
   return { dtype: input.dtype, shape: [input.shape[0], input.shape[1], ...outputSize] };
 }
 
-/** A window of one output position along one axis: input positions from, from + step, … below to; bound: where it ends inside the padded input. */
+/**
+ * A window of one output position along one axis: input positions from, from + step, … below to; bound: where it ends
+ * inside the padded input.
+ */
 export interface Span {
   readonly from: number;
   readonly to: number;
@@ -115,7 +129,8 @@ export function pooled(
       for (const column of columns) {
         let value = start;
         for (let y = row.from; y < row.to; y += row.step) {
-          for (let x = column.from; x < column.to; x += column.step) value = reduce(value, input.data[(plane * H + y) * W + x]);
+          for (let x = column.from; x < column.to; x += column.step)
+            value = reduce(value, input.data[(plane * H + y) * W + x]);
         }
         output.data[written++] = finish(value, row, column);
       }

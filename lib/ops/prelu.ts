@@ -1,4 +1,7 @@
-/** prelu: x for x > 0, else slope · x; one slope for all or one per channel. input [N, C, …], slope [1] or [C]. He et al. 2015. */
+/**
+ * prelu: x for x > 0, else slope · x; one slope for all or one per channel. input [N, C, …], slope [1] or [C]. He et
+ * al. 2015.
+ */
 import { RepconvError } from '../errors.js';
 import { showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';

@@ -1,4 +1,7 @@
-/** The reference reading: every word in plain TypeScript and float64, nothing rounded in between. The oracle of all tests. */
+/**
+ * The reference reading: every word in plain TypeScript and float64, nothing rounded in between. The oracle of all
+ * tests.
+ */
 import type { Tensor } from '../tensor/tensor.js';
 import { type Ops, vocabulary } from './vocabulary.js';
 

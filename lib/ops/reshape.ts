@@ -1,4 +1,7 @@
-/** reshape: the same elements in row-major order under another shape; one extent may be −1, 0 keeps the input's extent on that axis (ONNX). */
+/**
+ * reshape: the same elements in row-major order under another shape; one extent may be −1, 0 keeps the input's extent
+ * on that axis (ONNX).
+ */
 import { inspect } from 'node:util';
 import { RepconvError } from '../errors.js';
 import { type Extent, isConcrete, opaqueSymbol, type Shape, showShape, sizeOf } from '../tensor/shape.js';
@@ -11,7 +14,9 @@ export interface ReshapeAttributes {
 
 export function reshapeAttributes({ shape }: { shape: readonly number[] }): ReshapeAttributes {
   const isValid =
-    Array.isArray(shape) && shape.every((e) => Number.isSafeInteger(e) && e >= -1) && shape.filter((e) => e === -1).length <= 1;
+    Array.isArray(shape) &&
+    shape.every((e) => Number.isSafeInteger(e) && e >= -1) &&
+    shape.filter((e) => e === -1).length <= 1;
   if (!isValid)
     throw new RepconvError(
       'ERR_INPUT',
@@ -35,7 +40,8 @@ export const reshape: Operator<ReshapeAttributes> = {
 };
 
 function reshapedShape(from: Shape, wanted: readonly number[]): Extent[] {
-  const misfit = (): RepconvError => new RepconvError('ERR_SHAPE', `reshape: ${showShape(from)} cannot become ${showShape(wanted)}`);
+  const misfit = (): RepconvError =>
+    new RepconvError('ERR_SHAPE', `reshape: ${showShape(from)} cannot become ${showShape(wanted)}`);
   const result: Extent[] = wanted.map((extent, axis) => {
     if (extent !== 0) return extent;
     if (axis >= from.length) throw misfit();
@@ -56,7 +62,10 @@ function reshapedShape(from: Shape, wanted: readonly number[]): Extent[] {
     if (wildcard < 0) throw misfit();
     const symbols = left.filter((extent) => typeof extent === 'string');
     const numbers = sizeOf(left.filter((extent) => typeof extent === 'number'));
-    result[wildcard] = symbols.length === 1 && numbers === known ? symbols[0] : opaqueSymbol(`${[...symbols, numbers].join('*')}/${known}`);
+    result[wildcard] =
+      symbols.length === 1 && numbers === known
+        ? symbols[0]
+        : opaqueSymbol(`${[...symbols, numbers].join('*')}/${known}`);
     return result;
   }
   const rest = sizeOf(left) / known;

@@ -1,4 +1,7 @@
-/** What can be read: anything that states its computation in the vocabulary. Modules are; so is any object a user writes. */
+/**
+ * What can be read: anything that states its computation in the vocabulary. Modules are; so is any object a user
+ * writes.
+ */
 import type { AnyTensor } from '../tensor/tensor.js';
 import type { Ops } from './vocabulary.js';
 

@@ -1,8 +1,9 @@
 /**
  * The vocabulary: every operator, and `Ops<X>`, the words in which a module says what it computes.
  *
- * A *reading* gives the words a meaning for its own kind of value X: it lifts a tensor to an X and applies an operator to Xs. All words are made
- * from those two here, so that a new operator is one file, one row of `operators` and one word of `Ops`.
+ * A *reading* gives the words a meaning for its own kind of value X: it lifts a tensor to an X and applies an operator
+ * to Xs. All words are made from those two here, so that a new operator is one file, one row of `operators` and one
+ * word of `Ops`.
  */
 import type { AnyTensor } from '../tensor/tensor.js';
 import { adaptiveAveragePool2d, adaptiveAveragePool2dAttributes } from './adaptiveAveragePool2d.js';
@@ -140,13 +141,18 @@ export function vocabulary<X>(reading: Reading<X>): Ops<X> {
     commit: (buffer, value) => reading.commit?.(buffer, value),
 
     conv2d: (input, weight, bias, options) => apply(conv2d, [input, weight, bias], conv2dAttributes(options)),
-    convTranspose2d: (input, weight, bias, options) => apply(convTranspose2d, [input, weight, bias], convTranspose2dAttributes(options)),
+    convTranspose2d: (input, weight, bias, options) =>
+      apply(convTranspose2d, [input, weight, bias], convTranspose2dAttributes(options)),
     linear: (input, weight, bias) => apply(linear, [input, weight, bias]),
     batchNorm: (input, p, options) =>
       apply(batchNorm, [input, p.weight, p.bias, p.runningMean, p.runningVariance], batchNormAttributes(options)),
     batchNormTraining: (input, p, options) => {
       const inputs = [input, p.weight, p.bias, p.runningMean, p.runningVariance];
-      const [output, runningMean, runningVariance] = reading.apply(batchNormTraining, inputs, batchNormTrainingAttributes(options));
+      const [output, runningMean, runningVariance] = reading.apply(
+        batchNormTraining,
+        inputs,
+        batchNormTrainingAttributes(options),
+      );
       return { output, runningMean, runningVariance };
     },
 
@@ -171,7 +177,8 @@ export function vocabulary<X>(reading: Reading<X>): Ops<X> {
     averagePool2d: (input, options) => apply(averagePool2d, [input], averagePool2dAttributes(options)),
     globalAveragePool2d: (input) => apply(globalAveragePool2d, [input]),
     globalMaxPool2d: (input) => apply(globalMaxPool2d, [input]),
-    adaptiveAveragePool2d: (input, options) => apply(adaptiveAveragePool2d, [input], adaptiveAveragePool2dAttributes(options)),
+    adaptiveAveragePool2d: (input, options) =>
+      apply(adaptiveAveragePool2d, [input], adaptiveAveragePool2dAttributes(options)),
     adaptiveMaxPool2d: (input, options) => apply(adaptiveMaxPool2d, [input], adaptiveMaxPool2dAttributes(options)),
 
     flatten: (input, options) => apply(flatten, [input], flattenAttributes(options)),

@@ -1,6 +1,6 @@
 /**
- * Attributes of everything that slides a window over an image: pairs (height, width) and the four paddings, given as users give them and
- * completed here; and the size rule they share.
+ * Attributes of everything that slides a window over an image: pairs (height, width) and the four paddings, given as
+ * users give them and completed here; and the size rule they share.
  */
 import { inspect } from 'node:util';
 import { RepconvError } from '../errors.js';
@@ -38,7 +38,10 @@ export function paddingOf(value: PaddingLike, operation: string): Padding {
 /** @throws ERR_INPUT */
 export function positiveInteger(value: number, operation: string, role: string): number {
   if (!isWindowNumber(value, 1))
-    throw new RepconvError('ERR_INPUT', `${operation}: ${role} expects a whole number from 1 to 2^24, got ${inspect(value)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: ${role} expects a whole number from 1 to 2^24, got ${inspect(value)}`,
+    );
   return value;
 }
 
@@ -46,23 +49,33 @@ export function positiveInteger(value: number, operation: string, role: string):
 export function paddingModeOf(mode: PaddingMode, operation: string): PaddingMode {
   const known: readonly PaddingMode[] = ['zeros', 'reflect', 'replicate', 'circular'];
   if (!known.includes(mode))
-    throw new RepconvError('ERR_INPUT', `${operation}: paddingMode expects one of ${known.join(', ')}, got ${String(mode)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${operation}: paddingMode expects one of ${known.join(', ')}, got ${String(mode)}`,
+    );
   return mode;
 }
 
 /** Height and width of a weight [., ., K, K']. @throws ERR_SHAPE when a side is symbolic or 0 */
 export function kernelOf(weight: TensorType, operation: string): Pair {
-  const kernel = [concreteExtent(weight, 2, operation, 'weight'), concreteExtent(weight, 3, operation, 'weight')] as const;
+  const kernel = [
+    concreteExtent(weight, 2, operation, 'weight'),
+    concreteExtent(weight, 3, operation, 'weight'),
+  ] as const;
   if (kernel[0] === 0 || kernel[1] === 0)
-    throw new RepconvError('ERR_SHAPE', `${operation}: weight expects a kernel of at least 1×1, got ${showShape(weight.shape)}`);
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `${operation}: weight expects a kernel of at least 1×1, got ${showShape(weight.shape)}`,
+    );
   return kernel;
 }
 
 /**
- * Number of window positions along one axis: ⌊(extent + before + after − span) / stride⌋ + 1, where span = dilation·(kernel − 1) + 1.
+ * Number of window positions along one axis: ⌊(extent + before + after − span) / stride⌋ + 1, where span =
+ * dilation·(kernel − 1) + 1.
  *
- * With `ceilMode` ⌈⌉ instead, but (as in PyTorch) no window may begin beyond the input and its leading padding, so at most ⌈(extent + before) / stride⌉.
- * Both are ⌊(extent + a) / stride⌋, and the smaller one is that with the smaller a.
+ * With `ceilMode` ⌈⌉ instead, but (as in PyTorch) no window may begin beyond the input and its leading padding, so at
+ * most ⌈(extent + before) / stride⌉. Both are ⌊(extent + a) / stride⌋, and the smaller one is that with the smaller a.
  * @throws ERR_SHAPE when no window fits
  */
 export function windowExtent(
@@ -86,8 +99,15 @@ export function windowExtent(
   return positions;
 }
 
-function checkNumbers(values: readonly number[], lengths: readonly number[], operation: string, role: string, least: number): void {
-  const isValid = Array.isArray(values) && lengths.includes(values.length) && values.every((v) => isWindowNumber(v, least));
+function checkNumbers(
+  values: readonly number[],
+  lengths: readonly number[],
+  operation: string,
+  role: string,
+  least: number,
+): void {
+  const isValid =
+    Array.isArray(values) && lengths.includes(values.length) && values.every((v) => isWindowNumber(v, least));
   if (!isValid)
     throw new RepconvError(
       'ERR_INPUT',

@@ -1,7 +1,9 @@
 /**
- * The affine reading: every word gives the ConvMaps it amounts to, over the value it starts from, or a reason why it amounts to none.
+ * The affine reading: every word gives the ConvMaps it amounts to, over the value it starts from, or a reason why it
+ * amounts to none.
  *
- * A convolution composes, add collects terms, whatever is not affine is a barrier. A block's equivalent kernel is its own sentence, read so.
+ * A convolution composes, add collects terms, whatever is not affine is a barrier. A block's equivalent kernel is its
+ * own sentence, read so.
  */
 
 import { add as addOperator } from '../ops/add.js';
@@ -17,7 +19,16 @@ import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
 import { type Extent, sameShape, showShape, sizeOf } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import { add, type Context, compose } from './algebra.js';
-import { averagePoolMap, batchNormMap, type ConvMap, convMap, convTransposeMap, identityMap, padMap, scaleMap } from './convMap.js';
+import {
+  averagePoolMap,
+  batchNormMap,
+  type ConvMap,
+  convMap,
+  convTransposeMap,
+  identityMap,
+  padMap,
+  scaleMap,
+} from './convMap.js';
 import { isReason, Reason } from './reason.js';
 
 /** The sum of some maps of one source; `null` is its identity. */
@@ -38,7 +49,10 @@ export interface AffineConstant {
 
 export type Affine = AffineSum | AffineConstant | Reason;
 
-/** The maps that a sentence of one input is the sum of. Where the type states height and width, sums that hold for this size only count too. */
+/**
+ * The maps that a sentence of one input is the sum of. Where the type states height and width, sums that hold for this
+ * size only count too.
+ */
 export function affineSum(sentence: <X>(f: Ops<X>, x: X) => X, type: TensorType): AffineSum | Reason {
   const result = sentence<Affine>(vocabulary(affineReading()), affineSource(type));
   if (isReason(result)) return result;
@@ -67,7 +81,8 @@ export function affineReading(context: Context = {}): Reading<Affine> {
       if (blocked !== undefined) return [blocked, blocked, blocked];
       const present = inputs as readonly (AffineSum | AffineConstant | null)[];
       const inputTypes = present.map((input) => input?.type ?? null);
-      const sizes = operator === addOperator || operator === mul ? openSizes(inputTypes as [TensorType, TensorType]) : null;
+      const sizes =
+        operator === addOperator || operator === mul ? openSizes(inputTypes as [TensorType, TensorType]) : null;
       if (sizes !== null) return [new Reason('SHAPE_DEPENDENT', sizes)];
       const types = operator.infer(inputTypes, attributes);
       if (operator === batchNormTraining) {
@@ -81,7 +96,12 @@ export function affineReading(context: Context = {}): Reading<Affine> {
   };
 }
 
-type Rule = (inputs: readonly (AffineSum | AffineConstant | null)[], attributes: never, type: TensorType, context: Context) => Affine;
+type Rule = (
+  inputs: readonly (AffineSum | AffineConstant | null)[],
+  attributes: never,
+  type: TensorType,
+  context: Context,
+) => Affine;
 
 const rules = new Map<Operator, Rule>([
   [
@@ -138,17 +158,25 @@ const rules = new Map<Operator, Rule>([
         if (!sameShape(a.type.shape, b.type.shape)) return broadcast(a.type, b.type);
         return { kind: 'sum', source: a.source, terms: [...a.terms, ...b.terms], type };
       }
-      return withConstant([a, b], type, context, (values, channels) => scaleMap(new Float64Array(channels).fill(1), values));
+      return withConstant([a, b], type, context, (values, channels) =>
+        scaleMap(new Float64Array(channels).fill(1), values),
+      );
     },
   ],
   [
     mul,
-    ([a, b], _, type, context) => withConstant([a, b], type, context, (values, channels) => scaleMap(values, new Float64Array(channels))),
+    ([a, b], _, type, context) =>
+      withConstant([a, b], type, context, (values, channels) => scaleMap(values, new Float64Array(channels))),
   ],
 ] as const as readonly [Operator, Rule][]);
 
 /** `map` after everything `x` is. */
-function applied(x: AffineSum | AffineConstant | null, map: ConvMap | Reason, type: TensorType, context: Context): Affine {
+function applied(
+  x: AffineSum | AffineConstant | null,
+  map: ConvMap | Reason,
+  type: TensorType,
+  context: Context,
+): Affine {
   if (isReason(map)) return map;
   if (x?.kind !== 'sum') return new Reason('NOT_CONSTANT', 'a constant input');
   if (x.terms.length === 1 && x.terms[0] === null) return { ...x, terms: [map], type };
@@ -176,7 +204,8 @@ function withConstant(
 ): Affine {
   const sum = operands.find((operand) => operand?.kind === 'sum');
   const constant = operands.find((operand) => operand?.kind === 'constant');
-  if (sum === undefined || constant === undefined || type.shape.length !== 4) return new Reason('NONLINEAR', 'a product of two values');
+  if (sum === undefined || constant === undefined || type.shape.length !== 4)
+    return new Reason('NONLINEAR', 'a product of two values');
   if (!sameShape(sum.type.shape, type.shape)) return broadcast(sum.type, constant.type);
   const channels = type.shape[1] as number;
   const values = perChannel(constant.tensor, channels);
@@ -190,7 +219,9 @@ function openSizes([a, b]: readonly [TensorType, TensorType]): string | null {
     const other = b.shape[axis];
     return extent !== other && extent !== 1 && other !== 1 && (typeof extent === 'string' || typeof other === 'string');
   };
-  return a.shape.length === b.shape.length && a.shape.some(isOpen) ? `sizes ${showShape(a.shape)} and ${showShape(b.shape)}` : null;
+  return a.shape.length === b.shape.length && a.shape.some(isOpen)
+    ? `sizes ${showShape(a.shape)} and ${showShape(b.shape)}`
+    : null;
 }
 
 function broadcast(a: TensorType, b: TensorType): Reason {

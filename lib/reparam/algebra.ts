@@ -1,9 +1,9 @@
 /**
  * The algebra: a sequence composes, parallel branches add. Both are exact for every input, or answer with a reason.
  *
- * `add` and `compose` are all of structural re-parameterization: folding a batch norm is composing with a 1×1 map, merging 3×3 + 1×1 + identity is
- * adding three maps, 1×1 → k×k is composing again (Ding et al. 2021, arXiv:2103.13425, transforms I to VI, here for any kernel, stride,
- * padding, dilation and grouping).
+ * `add` and `compose` are all of structural re-parameterization: folding a batch norm is composing with a 1×1 map,
+ * merging 3×3 + 1×1 + identity is adding three maps, 1×1 → k×k is composing again (Ding et al. 2021, arXiv:2103.13425,
+ * transforms I to VI, here for any kernel, stride, padding, dilation and grouping).
  */
 import type { Padding, PaddingMode, Pair } from '../ops/window.js';
 import type { FloatDType } from '../tensor/dtype.js';
@@ -18,7 +18,10 @@ export interface Context {
   /** Height and width of the common input. */
   readonly inputSize?: readonly [Extent, Extent] | undefined;
   readonly arithmetic?: Arithmetic;
-  /** What {@link roundedParameters} will be asked for next, where this is the last step: it may round its kernel on the way to memory, once. */
+  /**
+   * What {@link roundedParameters} will be asked for next, where this is the last step: it may round its kernel on the
+   * way to memory, once.
+   */
   readonly roundingTo?: FloatDType;
 }
 
@@ -32,9 +35,15 @@ export interface Context {
  * | j×j → k×k                                     | if the k×k does not pad: kernel taps at d₁·u + s₁·d₂·v, stride s₁·s₂                   |
  * | 1×1 without bias → transposed                 | always                                                                           |
  */
-export function compose(second: ConvMap, first: ConvMap, { arithmetic = nativeArithmetic, roundingTo }: Context = {}): ConvMap | Reason {
-  if (second.outputPadding !== null && (!isPointwise(first) || isPadded(first.padding))) return new Reason('TRANSPOSED', '');
-  if (first.outputPadding !== null && (!isPointwise(second) || isPadded(second.padding))) return new Reason('TRANSPOSED', '');
+export function compose(
+  second: ConvMap,
+  first: ConvMap,
+  { arithmetic = nativeArithmetic, roundingTo }: Context = {},
+): ConvMap | Reason {
+  if (second.outputPadding !== null && (!isPointwise(first) || isPadded(first.padding)))
+    return new Reason('TRANSPOSED', '');
+  if (first.outputPadding !== null && (!isPointwise(second) || isPadded(second.padding)))
+    return new Reason('TRANSPOSED', '');
   const isFirstTapless = first.kernelSize[0] * first.kernelSize[1] === 1 && first.outputPadding === null;
   const hasBias = first.bias.some((b) => b !== 0);
   if (second.outputPadding !== null && hasBias) return new Reason('BORDER_BIAS', 'transposed');
@@ -52,7 +61,13 @@ export function compose(second: ConvMap, first: ConvMap, { arithmetic = nativeAr
     return { ...first, kernel, bias: first.bias.map((b, o) => b * factors[o] + second.bias[o]), ...border };
   }
   if (isScale(first) && !isPadded(first.padding)) {
-    const kernel = arithmetic.scaleChannels(second.kernel, inFloat64(first.kernel).data, 'input', second.groups, stored);
+    const kernel = arithmetic.scaleChannels(
+      second.kernel,
+      inFloat64(first.kernel).data,
+      'input',
+      second.groups,
+      stored,
+    );
     return { ...second, kernel, bias: composedBias(second, second.kernel, first.bias, second.groups) };
   }
   // Different groupings meet in the coarsest that both refine.
@@ -84,13 +99,20 @@ export function compose(second: ConvMap, first: ConvMap, { arithmetic = nativeAr
 /**
  * The map of x ↦ a(x) + b(x).
  *
- * Per axis, tap j of a branch with dilation d and leading padding p lies (P − p) + j·d behind the first tap of the sum, whose leading padding is
- * P = max p; D is the greatest common divisor of all these places. The maps have equal size for every input iff d·(k − 1) − p − p' agrees.
+ * Per axis, tap j of a branch with dilation d and leading padding p lies (P − p) + j·d behind the first tap of the sum,
+ * whose leading padding is P = max p; D is the greatest common divisor of all these places. The maps have equal size
+ * for every input iff d·(k − 1) − p − p' agrees.
  */
-export function add(a: ConvMap, b: ConvMap, { inputSize, arithmetic = nativeArithmetic }: Context = {}): ConvMap | Reason {
+export function add(
+  a: ConvMap,
+  b: ConvMap,
+  { inputSize, arithmetic = nativeArithmetic }: Context = {},
+): ConvMap | Reason {
   if ((a.outputPadding === null) !== (b.outputPadding === null)) {
     const [plainA, plainB] = [ordinary(a), ordinary(b)];
-    return plainA === null || plainB === null ? new Reason('TRANSPOSED', '') : add(plainA, plainB, { inputSize, arithmetic });
+    return plainA === null || plainB === null
+      ? new Reason('TRANSPOSED', '')
+      : add(plainA, plainB, { inputSize, arithmetic });
   }
   if (a.stride[0] !== b.stride[0] || a.stride[1] !== b.stride[1])
     return new Reason('STRIDE', `${a.stride.join('×')} and ${b.stride.join('×')}`);
@@ -130,10 +152,12 @@ function composedBorder(
   hasBias: boolean,
 ): { padding: Padding; paddingMode: PaddingMode } | Reason {
   if (!isPadded(second.padding)) return { padding: first.padding, paddingMode: first.paddingMode };
-  if (!isFirstTapless) return new Reason('BORDER_TAPS', `${first.kernelSize.join('×')} before padding ${second.padding.join(',')}`);
+  if (!isFirstTapless)
+    return new Reason('BORDER_TAPS', `${first.kernelSize.join('×')} before padding ${second.padding.join(',')}`);
   if (second.paddingMode === 'zeros') {
     if (hasBias) return new Reason('BORDER_BIAS', `padding ${second.padding.join(',')}`);
-    if (isPadded(first.padding) && first.paddingMode !== 'zeros') return new Reason('PADDING_MODE', `${first.paddingMode} inside zeros`);
+    if (isPadded(first.padding) && first.paddingMode !== 'zeros')
+      return new Reason('PADDING_MODE', `${first.paddingMode} inside zeros`);
   } else if (isPadded(first.padding) || first.stride[0] !== 1 || first.stride[1] !== 1) {
     // Continuing a padded or thinned-out image is not continuing the image.
     return new Reason('PADDING_MODE', second.paddingMode);
@@ -147,7 +171,9 @@ function composedBorder(
 function composedFrame(second: ConvMap, first: ConvMap): { kernelSize: Pair; dilation: Pair; taps: number[] } {
   const axes = ([0, 1] as const).map((axis) => {
     const [d1, d2] = [first.dilation[axis], first.stride[axis] * second.dilation[axis]];
-    const places = range(second.kernelSize[axis]).flatMap((v) => range(first.kernelSize[axis]).map((u) => d1 * u + d2 * v));
+    const places = range(second.kernelSize[axis]).flatMap((v) =>
+      range(first.kernelSize[axis]).map((u) => d1 * u + d2 * v),
+    );
     const step = places.reduce(greatestCommonDivisor, 0) || 1;
     return { step, kernel: Math.max(...places) / step + 1, tapOf: (v: number, u: number) => (d1 * u + d2 * v) / step };
   });
@@ -207,7 +233,8 @@ function addedAxis(a: ConvMap, b: ConvMap, axis: 0 | 1, extent: Extent | undefin
     return axisOf(Math.max(0, after), outputPadding);
   }
   if (hasEqualSize) return axisOf(reach - before - losses[0], 0);
-  // Unequal in general, but equal at this size: the trailing padding that gives this size, if no branch then reads what it did not.
+  // Unequal in general, but equal at this size: the trailing padding that gives this size, if no branch then reads what
+  // it did not.
   if (typeof extent !== 'number') return new Reason('SHAPE_DEPENDENT', `losses ${losses.join(' and ')}`);
   const sizes = losses.map((loss) => Math.floor((extent - loss - 1) / stride) + 1);
   if (sizes[0] !== sizes[1]) return new Reason('SHAPE_DEPENDENT', `sizes ${sizes.join(' and ')} for ${extent}`);
@@ -215,17 +242,24 @@ function addedAxis(a: ConvMap, b: ConvMap, axis: 0 | 1, extent: Extent | undefin
   return axisOf(Math.max(0, needed), 0);
 }
 
-/** How much smaller the output is than the (strided) input: d·(k − 1) − p − p'; for a transposed map with the output padding. */
+/**
+ * How much smaller the output is than the (strided) input: d·(k − 1) − p − p'; for a transposed map with the output
+ * padding.
+ */
 function lossOf(map: ConvMap, axis: 0 | 1): number {
   const loss = map.dilation[axis] * (map.kernelSize[axis] - 1) - map.padding[axis] - map.padding[axis === 0 ? 2 : 3];
   return loss + (map.outputPadding?.[axis] ?? 0);
 }
 
-/** A transposed map of stride 1 is an ordinary one with its taps in reverse; null where its padding exceeds its reach. */
+/**
+ * A transposed map of stride 1 is an ordinary one with its taps in reverse; null where its padding exceeds its reach.
+ */
 function ordinary(map: ConvMap): ConvMap | null {
   if (map.outputPadding === null) return map;
   const reach = ([0, 1] as const).map((axis) => map.dilation[axis] * (map.kernelSize[axis] - 1));
-  const padding = map.padding.map((p, side) => reach[side % 2] - p + (side >= 2 ? (map.outputPadding?.[side - 2] ?? 0) : 0));
+  const padding = map.padding.map(
+    (p, side) => reach[side % 2] - p + (side >= 2 ? (map.outputPadding?.[side - 2] ?? 0) : 0),
+  );
   if (map.stride[0] !== 1 || map.stride[1] !== 1 || padding.some((p) => p < 0)) return null;
   const T = map.kernel.shape[2];
   const kernel = map.kernel.clone();

@@ -1,16 +1,17 @@
 /**
- * The three steps that all folding consists of, over kernels [O, I, T] in float64 (output channels, input channels per group, taps), and the question
- * whether a kernel can be folded at all.
+ * The three steps that all folding consists of, over kernels [O, I, T] in float64 (output channels, input channels per
+ * group, taps), and the question whether a kernel can be folded at all.
  *
- * `nativeArithmetic` is what is used (native/ops/fusion.cc, multithreaded); `plainArithmetic` says the same in a few loops and is its oracle.
+ * `nativeArithmetic` is what is used (native/ops/fusion.cc, multithreaded); `plainArithmetic` says the same in a few
+ * loops and is its oracle.
  */
 import { foldKernels, type KernelDType } from '../engine/fusion.js';
 import { sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 
 /**
- * A kernel as [O, I, T]. Its numbers are those of float64; float32 is where they lie when they are a model's weights as they came, or will be rounded
- * to float32 next.
+ * A kernel as [O, I, T]. Its numbers are those of float64; float32 is where they lie when they are a model's weights as
+ * they came, or will be rounded to float32 next.
  */
 export type Kernel = Tensor<KernelDType>;
 
@@ -18,17 +19,26 @@ export interface Arithmetic {
   /** Whether no number is infinite or NaN. */
   isFinite(kernel: Kernel): boolean;
   /** kernel[o, i, t] · factors[o], or, over input channels, · factors[g(o)·I + i]; the product rounded to `dtype`. */
-  scaleChannels(kernel: Kernel, factors: Float64Array, over: 'output' | 'input', groups: number, dtype?: KernelDType): Kernel;
+  scaleChannels(
+    kernel: Kernel,
+    factors: Float64Array,
+    over: 'output' | 'input',
+    groups: number,
+    dtype?: KernelDType,
+  ): Kernel;
   /**
-   * base + kernel, tap t of the kernel at taps[t] of `tapCount`, its `kernelGroups` groups spread over the fewer, larger `groups` of the result
-   * (what lies outside a kernel's own group is zero).
+   * base + kernel, tap t of the kernel at taps[t] of `tapCount`, its `kernelGroups` groups spread over the fewer,
+   * larger `groups` of the result (what lies outside a kernel's own group is zero).
    */
   placeTaps(
     base: Tensor<'float64'> | null,
     kernel: Kernel,
     placement: { taps: readonly number[]; tapCount: number; kernelGroups: number; groups: number },
   ): Tensor<'float64'>;
-  /** Σ_m second[o, m, t] · first[g(o)·M + m, i, s] as [O, I, t·S + s]: the second kernel applied to the channels of the first. */
+  /**
+   * Σ_m second[o, m, t] · first[g(o)·M + m, i, s] as [O, I, t·S + s]: the second kernel applied to the channels of the
+   * first.
+   */
   contractChannels(second: Kernel, first: Kernel, groups: number): Tensor<'float64'>;
 }
 
@@ -43,7 +53,12 @@ export const nativeArithmetic: Arithmetic = {
   },
   scaleChannels(kernel, factors, over, groups, dtype = 'float64') {
     return foldKernels({
-      ...{ operation: 'scaleChannels', inputs: [kernel, new Tensor('float64', [factors.length], factors)], shape: kernel.shape, dtype },
+      ...{
+        operation: 'scaleChannels',
+        inputs: [kernel, new Tensor('float64', [factors.length], factors)],
+        shape: kernel.shape,
+        dtype,
+      },
       ...{ attributes: { input: over === 'input' ? 1 : 0, groups }, work: kernel.size },
     });
   },
@@ -95,7 +110,8 @@ export const plainArithmetic: Arithmetic = {
     for (let o = 0; o < O; o++) {
       const first = Math.floor(o / (O / kernelGroups)) * J - Math.floor(o / (O / groups)) * I;
       for (let j = 0; j < J; j++) {
-        for (let s = 0; s < S; s++) result.data[(o * I + first + j) * tapCount + taps[s]] += kernel.data[(o * J + j) * S + s];
+        for (let s = 0; s < S; s++)
+          result.data[(o * I + first + j) * tapCount + taps[s]] += kernel.data[(o * J + j) * S + s];
       }
     }
     return result;

@@ -1,12 +1,13 @@
 /**
  * Certificates: two sentences compared by what they do, in float64, not by how they were made.
  *
- * An affine sentence is known completely from its answers to the zero image and to every impulse (one pixel of one channel set to 1). On a map a
- * little larger than the kernels, every way in which an impulse can meet the border occurs, so these samples decide about every image.
+ * An affine sentence is known completely from its answers to the zero image and to every impulse (one pixel of one
+ * channel set to 1). On a map a little larger than the kernels, every way in which an impulse can meet the border
+ * occurs, so these samples decide about every image.
  *
- * Where all impulses would cost more than a small part of the budget, positions are thinned, to one of each border class. If that is still too much
- * for all of it, channels are mixed with seeded random signs: nothing is left out then, but two errors could cancel, so the certificate says
- * `complete: false`.
+ * Where all impulses would cost more than a small part of the budget, positions are thinned, to one of each border
+ * class. If that is still too much for all of it, channels are mixed with seeded random signs: nothing is left out
+ * then, but two errors could cancel, so the certificate says `complete: false`.
  */
 import type { TensorType } from '../ops/operator.js';
 import { type Ops, vocabulary } from '../ops/vocabulary.js';
@@ -17,7 +18,10 @@ import { compared, type Patches } from './patches.js';
 
 /** What comparing two sentences found. */
 export interface Certificate {
-  /** Largest |before − after| over all outputs of all samples; ∞ where one is not a number, or the outputs differ in size. */
+  /**
+   * Largest |before − after| over all outputs of all samples; ∞ where one is not a number, or the outputs differ in
+   * size.
+   */
   readonly absolute: number;
   /** The same over the largest |before|. */
   readonly relative: number;
@@ -27,7 +31,10 @@ export interface Certificate {
   readonly positions: number;
   /** Impulses, or mixes of all channels, at each. */
   readonly samplesPerPosition: number;
-  /** Whether every channel was driven by itself at positions of every border class: then no input whatever can tell the two apart by more. */
+  /**
+   * Whether every channel was driven by itself at positions of every border class: then no input whatever can tell the
+   * two apart by more.
+   */
   readonly complete: boolean;
 }
 

@@ -1,13 +1,14 @@
 /**
- * A ConvMap: one convolution as a value, in float64. Batch norm with running statistics, identity, scales, average pooling (where exact) and
- * padding are ConvMaps too; what differs is only their kernel.
+ * A ConvMap: one convolution as a value, in float64. Batch norm with running statistics, identity, scales, average
+ * pooling (where exact) and padding are ConvMaps too; what differs is only their kernel.
  *
  *     y[o, i] = bias[o] + Σ_{c,u} kernel[o, c, u] · x̂[g(o)·I + c, i·s + u·d − p]              (one axis shown; x̂ continues x by the padding mode)
  *
- * and transposed, y[o, i·s + u·d − p] += kernel[o, c, u] · x[g(o)·I + c, i]. Kernels are stored output channel first in both cases.
+ * and transposed, y[o, i·s + u·d − p] += kernel[o, c, u] · x[g(o)·I + c, i]. Kernels are stored output channel first in
+ * both cases.
  *
- * Formulas of the constructors: Ding et al. 2021 (Diverse Branch Block, arXiv:2103.13425), transforms I and V; identity as in RepVGG
- * (arXiv:2101.03697, section 3.3).
+ * Formulas of the constructors: Ding et al. 2021 (Diverse Branch Block, arXiv:2103.13425), transforms I and V; identity
+ * as in RepVGG (arXiv:2101.03697, section 3.3).
  */
 import type { AveragePool2dAttributes } from '../ops/averagePool2d.js';
 import type { Conv2dAttributes } from '../ops/conv2d.js';
@@ -53,7 +54,11 @@ export function convMap(weight: AnyTensor, bias: AnyTensor | null, attributes: C
 }
 
 /** The map of a transposed convolution with weight [C, O/G, K, L] and bias [O] or none. */
-export function convTransposeMap(weight: AnyTensor, bias: AnyTensor | null, attributes: ConvTranspose2dAttributes): ConvMap | Reason {
+export function convTransposeMap(
+  weight: AnyTensor,
+  bias: AnyTensor | null,
+  attributes: ConvTranspose2dAttributes,
+): ConvMap | Reason {
   const [C, perGroup, K, L] = weight.shape;
   const { groups } = attributes;
   return finite({
@@ -70,7 +75,14 @@ export function convTransposeMap(weight: AnyTensor, bias: AnyTensor | null, attr
 /** x·scale[c] + shift[c]: a 1×1 convolution with a group for every channel. */
 export function scaleMap(scale: Float64Array, shift: Float64Array): ConvMap | Reason {
   const C = scale.length;
-  return finite({ ...pointwise, inChannels: C, outChannels: C, groups: C, kernel: new Tensor('float64', [C, 1, 1], scale), bias: shift });
+  return finite({
+    ...pointwise,
+    inChannels: C,
+    outChannels: C,
+    groups: C,
+    kernel: new Tensor('float64', [C, 1, 1], scale),
+    bias: shift,
+  });
 }
 
 /** The identity of `channels` channels. */
@@ -96,7 +108,10 @@ export function batchNormMap(
   );
 }
 
-/** Average pooling as a depthwise convolution with 1/(K·L) everywhere; exact only where padding counts and no window is incomplete. */
+/**
+ * Average pooling as a depthwise convolution with 1/(K·L) everywhere; exact only where padding counts and no window is
+ * incomplete.
+ */
 export function averagePoolMap(channels: number, attributes: AveragePool2dAttributes): ConvMap | Reason {
   if (attributes.ceilMode) return new Reason('CEIL_MODE', '');
   if (!attributes.countIncludePad && isPadded(attributes.padding)) return new Reason('COUNT_EXCLUDE_PAD', '');
@@ -120,8 +135,8 @@ export function padMap(channels: number, padding: Padding, paddingMode: PaddingM
 }
 
 /**
- * Weight and bias of the map as tensors of `dtype`, each number rounded once: [O, C/G, K, L], or [C, O/G, K, L] for a transposed map. The weight is in the
- * map's memory where that has the format.
+ * Weight and bias of the map as tensors of `dtype`, each number rounded once: [O, C/G, K, L], or [C, O/G, K, L] for a
+ * transposed map. The weight is in the map's memory where that has the format.
  */
 export function roundedParameters<D extends 'float64' | 'float32' | 'float16' | 'bfloat16'>(
   map: ConvMap,
@@ -133,7 +148,10 @@ export function roundedParameters<D extends 'float64' | 'float32' | 'float16' | 
       ? kernel.reshape([outChannels, inChannels / groups, ...kernelSize])
       : swapChannels(kernel, groups).reshape([inChannels, outChannels / groups, ...kernelSize]);
   const isStoredSo = weight.dtype === (dtype as string);
-  return { weight: isStoredSo ? (weight as Tensor<D>) : weight.to(dtype), bias: new Tensor('float64', [outChannels], map.bias).to(dtype) };
+  return {
+    weight: isStoredSo ? (weight as Tensor<D>) : weight.to(dtype),
+    bias: new Tensor('float64', [outChannels], map.bias).to(dtype),
+  };
 }
 
 /** Whether the map works pixel by pixel on the image it gets: 1×1, stride 1. (It may still pad.) */

@@ -1,8 +1,9 @@
 /**
  * What an affine sentence answers to impulses, by a sparse scatter in float64.
  *
- * Every operator says how patches (patches.ts) go through it, and what it adds to every pixel. The second belongs to the answer to the zero image
- * alone, which is read by itself. Nothing here is shared with folding, nor with the reference.
+ * Every operator says how patches (patches.ts) go through it, and what it adds to every pixel. The second belongs to
+ * the answer to the zero image alone, which is read by itself. Nothing here is shared with folding, nor with the
+ * reference.
  */
 import { add } from '../ops/add.js';
 import { type AveragePool2dAttributes, averagePool2d } from '../ops/averagePool2d.js';
@@ -15,7 +16,17 @@ import { borderIndex, type PadAttributes, pad } from '../ops/pad.js';
 import { spanLength, windowSpans } from '../ops/pooling.js';
 import { type Ops, vocabulary } from '../ops/vocabulary.js';
 import type { AnyTensor, Tensor } from '../tensor/tensor.js';
-import { constantImage, emptyPatches, type Patches, type Reached, rangesAround, Scratch, scaled, scattered, sum } from './patches.js';
+import {
+  constantImage,
+  emptyPatches,
+  type Patches,
+  type Reached,
+  rangesAround,
+  Scratch,
+  scaled,
+  scattered,
+  sum,
+} from './patches.js';
 
 /** A sentence of one input and one output, in the affine part of the vocabulary. */
 export type AffineSentence = <X>(f: Ops<X>, x: X) => X;
@@ -77,7 +88,8 @@ export class ImpulseReader {
     // A cache line at a time: whole rows would come back to each line of `turned` after it has left the cache.
     for (let begin = 0; begin < length; begin += 8) {
       const end = Math.min(begin + 8, length);
-      for (let o = 0; o < O; o++) for (let it = begin; it < end; it++) turned[it * O + o] = weight.data[o * length + it];
+      for (let o = 0; o < O; o++)
+        for (let it = begin; it < end; it++) turned[it * O + o] = weight.data[o * length + it];
     }
     this.#byInput.set(weight, turned);
     return turned;
@@ -91,7 +103,12 @@ export class ImpulseReader {
 }
 
 type Answer = Response | Tensor<'float64'>;
-type Rule = (inputs: readonly (Answer | null)[], attributes: never, shape: Response['shape'], reader: ImpulseReader) => Response;
+type Rule = (
+  inputs: readonly (Answer | null)[],
+  attributes: never,
+  shape: Response['shape'],
+  reader: ImpulseReader,
+) => Response;
 
 const rules = new Map<Operator, Rule>([
   [
@@ -99,15 +116,22 @@ const rules = new Map<Operator, Rule>([
     ([x, weight, bias], { stride, padding, dilation, paddingMode, groups }: Conv2dAttributes, shape, reader) => {
       const [, , H, W] = (x as Response).shape;
       const [O, I, K, L] = (weight as Tensor<'float64'>).shape;
-      const rows = reachedBy(H, shape[2], K, (at, tap) => borderIndex(at * stride[0] - padding[0] + tap * dilation[0], H, paddingMode));
-      const columns = reachedBy(W, shape[3], L, (at, tap) => borderIndex(at * stride[1] - padding[1] + tap * dilation[1], W, paddingMode));
+      const rows = reachedBy(H, shape[2], K, (at, tap) =>
+        borderIndex(at * stride[0] - padding[0] + tap * dilation[0], H, paddingMode),
+      );
+      const columns = reachedBy(W, shape[3], L, (at, tap) =>
+        borderIndex(at * stride[1] - padding[1] + tap * dilation[1], W, paddingMode),
+      );
       const kernel = {
         data: reader.byInput(weight as Tensor<'float64'>),
         size: { inputs: I, outputs: O / groups, columns: L },
         step: { group: O / groups, input: K * L * O, tap: O, output: 1 },
       };
       const patches = contracted((x as Response).patches, rows, columns, kernel, reader);
-      return { shape, patches: bias === null ? patches : reader.shifted(patches, shape, (bias as Tensor<'float64'>).data) };
+      return {
+        shape,
+        patches: bias === null ? patches : reader.shifted(patches, shape, (bias as Tensor<'float64'>).data),
+      };
     },
   ],
   [
@@ -127,7 +151,10 @@ const rules = new Map<Operator, Rule>([
         step: { group: (C / groups) * perGroup * K * L, input: perGroup * K * L, tap: 1, output: K * L },
       };
       const patches = contracted((x as Response).patches, rows, columns, kernel, reader);
-      return { shape, patches: bias === null ? patches : reader.shifted(patches, shape, (bias as Tensor<'float64'>).data) };
+      return {
+        shape,
+        patches: bias === null ? patches : reader.shifted(patches, shape, (bias as Tensor<'float64'>).data),
+      };
     },
   ],
   [
@@ -141,8 +168,13 @@ const rules = new Map<Operator, Rule>([
           list.flatMap((span, at) => (i >= span.from && i < span.to ? [{ at, tap: at }] : [])),
         ),
       );
-      const [byRow, byColumn] = spans.map((list) => list.map((span) => 1 / (attributes.countIncludePad ? span.bound : spanLength(span))));
-      return { shape, patches: spread((x as Response).patches, rows, columns, (row, column) => byRow[row] * byColumn[column], reader) };
+      const [byRow, byColumn] = spans.map((list) =>
+        list.map((span) => 1 / (attributes.countIncludePad ? span.bound : spanLength(span))),
+      );
+      return {
+        shape,
+        patches: spread((x as Response).patches, rows, columns, (row, column) => byRow[row] * byColumn[column], reader),
+      };
     },
   ],
   [
@@ -184,7 +216,12 @@ function isResponse(answer: Answer | null): answer is Response {
   return answer !== null && 'patches' in answer;
 }
 
-function reachedBy(extent: number, positions: number, taps: number, sourceOf: (position: number, tap: number) => number): Reached {
+function reachedBy(
+  extent: number,
+  positions: number,
+  taps: number,
+  sourceOf: (position: number, tap: number) => number,
+): Reached {
   const reached: { at: number; tap: number }[][] = Array.from({ length: extent }, () => []);
   for (let at = 0; at < positions; at++) {
     for (let tap = 0; tap < taps; tap++) {
@@ -195,7 +232,10 @@ function reachedBy(extent: number, positions: number, taps: number, sourceOf: (p
   return reached;
 }
 
-/** The weights of a convolution: `inputs` and `outputs` channels in each group, and how far their neighbours lie apart along each axis. */
+/**
+ * The weights of a convolution: `inputs` and `outputs` channels in each group, and how far their neighbours lie apart
+ * along each axis.
+ */
 interface KernelView {
   readonly data: Float64Array;
   readonly size: { readonly inputs: number; readonly outputs: number; readonly columns: number };
@@ -223,7 +263,8 @@ function contracted(
       if (value === 0) continue;
       const channel = x.first[sample] + k;
       const group = groupOf(channel);
-      const weight = group * step.group + (channel - group * inputs) * step.input + (row * tapsPerRow + column) * step.tap;
+      const weight =
+        group * step.group + (channel - group * inputs) * step.input + (row * tapsPerRow + column) * step.tap;
       const first = to + group * outputs - ranges.first[sample];
       for (let o = 0; o < outputs; o++) target[first + o] += value * weights[weight + o * spacing];
       reader.macs += outputs;

@@ -1,8 +1,9 @@
 /**
  * Sparse images: what a few impulses turn into on their way through affine operators.
  *
- * An impulse (some values at one pixel) reaches few pixels, and, where groups keep channels apart, few channels. So the answers to all samples of one
- * position share a *rectangle* of pixels, and each has a *range* of channels of its own; everything outside is zero.
+ * An impulse (some values at one pixel) reaches few pixels, and, where groups keep channels apart, few channels. So the
+ * answers to all samples of one position share a *rectangle* of pixels, and each has a *range* of channels of its own;
+ * everything outside is zero.
  *
  *     data   [sample][row][column][channel of the sample's range]
  */
@@ -19,7 +20,10 @@ export interface Patches {
   readonly data: Float64Array;
 }
 
-/** Memory for patches, used again and again: fresh memory for each would have to be paged in and collected, and would not be in the processor's cache. */
+/**
+ * Memory for patches, used again and again: fresh memory for each would have to be paged in and collected, and would
+ * not be in the processor's cache.
+ */
 export class Scratch {
   #chunk = new Float64Array(2 ** 17);
   #used = 0;
@@ -76,9 +80,13 @@ export function sum(memory: Scratch, a: Patches, b: Patches): Patches {
   return result;
 }
 
-/** The largest |a − b| and the largest |a|; infinite where a number is NaN. What one of the two does not reach is zero there. */
+/**
+ * The largest |a − b| and the largest |a|; infinite where a number is NaN. What one of the two does not reach is zero
+ * there.
+ */
 export function compared(memory: Scratch, a: Patches, b: Patches): { distance: number; magnitude: number } {
-  const isAlike = a.top === b.top && a.left === b.left && a.rows === b.rows && a.columns === b.columns && a.width === b.width;
+  const isAlike =
+    a.top === b.top && a.left === b.left && a.rows === b.rows && a.columns === b.columns && a.width === b.width;
   if (!isAlike || a.first.some((first, s) => first !== b.first[s])) {
     const around = outline(a, b);
     return compared(memory, laidOut(memory, a, around), laidOut(memory, b, around));
@@ -120,7 +128,10 @@ function outline(a: Patches, b: Patches): Omit<Patches, 'data'> {
   };
 }
 
-/** Ranges of one width, each with its samples' channels from `low` up to `high`. A narrower one is continued downwards, so none leaves the channels. */
+/**
+ * Ranges of one width, each with its samples' channels from `low` up to `high`. A narrower one is continued downwards,
+ * so none leaves the channels.
+ */
 export function rangesAround(low: Int32Array, high: Int32Array): Ranges {
   let width = 0;
   for (let s = 0; s < low.length; s++) width = Math.max(width, high[s] - low[s]);
@@ -160,10 +171,24 @@ export function scaled(memory: Scratch, x: Patches, factors: Float64Array): Patc
 export type Reached = readonly (readonly { readonly at: number; readonly tap: number }[])[];
 
 /** What one pixel of a sample (its values from `from` on) adds to one output pixel (whose range begins at `to`). */
-export type PixelRule = (sample: number, from: number, target: Float64Array, to: number, row: number, column: number) => void;
+export type PixelRule = (
+  sample: number,
+  from: number,
+  target: Float64Array,
+  to: number,
+  row: number,
+  column: number,
+) => void;
 
 /** Sends every pixel to the outputs that read it; `ranges` are those of the outputs. */
-export function scattered(memory: Scratch, x: Patches, rows: Reached, columns: Reached, ranges: Ranges, pixel: PixelRule): Patches {
+export function scattered(
+  memory: Scratch,
+  x: Patches,
+  rows: Reached,
+  columns: Reached,
+  ranges: Ranges,
+  pixel: PixelRule,
+): Patches {
   const [top, height] = span(rows.slice(x.top, x.top + x.rows));
   const [left, breadth] = span(columns.slice(x.left, x.left + x.columns));
   const samples = x.first.length;

@@ -1,4 +1,7 @@
-/** Waiting for the abort of a signal that many runs share: one listener for all of them, since Node warns of a leak from the eleventh on. */
+/**
+ * Waiting for the abort of a signal that many runs share: one listener for all of them, since Node warns of a leak from
+ * the eleventh on.
+ */
 
 interface Watch {
   readonly acts: Set<() => void>;

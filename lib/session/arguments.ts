@@ -4,7 +4,10 @@ import { Random, randn } from '../tensor/random.js';
 import { type Shape, showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 
-/** What one input takes: a tensor; of an input that `preprocess` makes from bytes, a uint8 tensor [N, H, W, C] or the bytes bare, as canvas gives them too. */
+/**
+ * What one input takes: a tensor; of an input that `preprocess` makes from bytes, a uint8 tensor [N, H, W, C] or the
+ * bytes bare, as canvas gives them too.
+ */
 export type SessionInput = Tensor<'float32' | 'uint8'> | Uint8Array | Uint8ClampedArray;
 /** Inputs by name; a model of one input also takes its own bare. */
 export type SessionInputs = SessionInput | Readonly<Record<string, SessionInput>>;
@@ -24,12 +27,20 @@ export interface GivenInput {
   readonly data: Float32Array | Uint8Array;
 }
 
-/** The inputs by name, or the only one bare, in their order. Shapes are looked at by InputShapes. @throws ERR_INPUT, ERR_SHAPE for bytes without a shape */
-export function checkedInputs(given: SessionInputs, declared: readonly DeclaredInput[], operation: string): GivenInput[] {
+/**
+ * The inputs by name, or the only one bare, in their order. Shapes are looked at by InputShapes. @throws ERR_INPUT,
+ * ERR_SHAPE for bytes without a shape
+ */
+export function checkedInputs(
+  given: SessionInputs,
+  declared: readonly DeclaredInput[],
+  operation: string,
+): GivenInput[] {
   const names = declared.map(({ name }) => name);
   const isBare = (given instanceof Tensor || isBytes(given)) && names.length === 1;
   const record = (isBare ? { [names[0]]: given } : given) as Readonly<Record<string, unknown>>;
-  const isRecord = typeof record === 'object' && record !== null && !(record instanceof Tensor) && !ArrayBuffer.isView(record);
+  const isRecord =
+    typeof record === 'object' && record !== null && !(record instanceof Tensor) && !ArrayBuffer.isView(record);
   const unknown = isRecord ? Object.keys(record).filter((name) => !names.includes(name)) : [];
   if (!isRecord || unknown.length > 0)
     throw new RepconvError(
@@ -47,7 +58,8 @@ export function checkedInputs(given: SessionInputs, declared: readonly DeclaredI
       const expected = input.dtype === 'uint8' ? 'a Tensor or Uint8Array' : 'a Tensor';
       throw new RepconvError('ERR_INPUT', `${what()} expects ${expected}, got ${typeof value}`);
     }
-    if (value.dtype !== input.dtype) throw new RepconvError('ERR_INPUT', `${what()} expects ${input.dtype}, got ${value.dtype}`);
+    if (value.dtype !== input.dtype)
+      throw new RepconvError('ERR_INPUT', `${what()} expects ${input.dtype}, got ${value.dtype}`);
     checkMemory(value, what);
     return value as GivenInput;
   });
@@ -104,7 +116,11 @@ export function checkedOutputs(
   const names = outputs.map(([name]) => name);
   const isRecord =
     out === undefined ||
-    (typeof out === 'object' && out !== null && !(out instanceof Tensor) && !Array.isArray(out) && !ArrayBuffer.isView(out));
+    (typeof out === 'object' &&
+      out !== null &&
+      !(out instanceof Tensor) &&
+      !Array.isArray(out) &&
+      !ArrayBuffer.isView(out));
   const record = out instanceof Tensor && names.length === 1 ? { [names[0]]: out } : isRecord ? (out ?? {}) : null;
   const unknown = Object.keys(record ?? {}).filter((name) => !names.includes(name));
   if (record === null || unknown.length > 0)
@@ -117,8 +133,10 @@ export function checkedOutputs(
       if (!Object.hasOwn(record, name)) return [name, new Tensor('float32', shape)];
       const value: unknown = record[name];
       const what = (): string => `${operation}: out.${printable(name, 60)}`;
-      if (!(value instanceof Tensor)) throw new RepconvError('ERR_INPUT', `${what()} expects a Tensor, got ${typeof value}`);
-      if (value.dtype !== 'float32') throw new RepconvError('ERR_INPUT', `${what()} expects float32, got ${value.dtype}`);
+      if (!(value instanceof Tensor))
+        throw new RepconvError('ERR_INPUT', `${what()} expects a Tensor, got ${typeof value}`);
+      if (value.dtype !== 'float32')
+        throw new RepconvError('ERR_INPUT', `${what()} expects float32, got ${value.dtype}`);
       if (showShape(value.shape) !== showShape(shape))
         throw new RepconvError('ERR_SHAPE', `${what()} expects ${showShape(shape)}, got ${showShape(value.shape)}`);
       checkMemory(value, what);
@@ -127,8 +145,14 @@ export function checkedOutputs(
   );
 }
 
-function checkMemory({ shape, data }: { readonly shape: readonly number[]; readonly data: ArrayLike<unknown> }, what: () => string): void {
+function checkMemory(
+  { shape, data }: { readonly shape: readonly number[]; readonly data: ArrayLike<unknown> },
+  what: () => string,
+): void {
   const size = sizeOf(shape);
   if (data.length !== size)
-    throw new RepconvError('ERR_INPUT', `${what()} expects ${size} elements, got ${data.length}: its buffer was detached or resized`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${what()} expects ${size} elements, got ${data.length}: its buffer was detached or resized`,
+    );
 }

@@ -1,10 +1,11 @@
 /**
  * `compile`: a model becomes a session that runs it, any number of times, on threads of its own.
  *
- *     record → fold constants → remove identities → fold batch norms → spell out padding → lower → plan for each shape that comes
+ *     record → fold constants → remove identities → fold batch norms → spell out padding → lower → plan for each shape
+ *     that comes
  *
- * It compiles what it is given: constants and batch norms are folded and what follows a convolution is done as it stores, but branches are never merged. That is
- * `repconv`'s act, so that fused against unfused stays a fair question.
+ * It compiles what it is given: constants and batch norms are folded and what follows a convolution is done as it
+ * stores, but branches are never merged. That is `repconv`'s act, so that fused against unfused stays a fair question.
  */
 import { debugLog } from '../debug.js';
 import { callNative, type NativeSession } from '../engine/addon.js';
@@ -26,11 +27,13 @@ import { checkedPreprocess } from './preprocess.js';
 import { Session, type SessionParts } from './session.js';
 
 /**
- * Compiles a module (or anything that states its computation, or a graph) into a session that takes and returns float32 and computes in the precision asked
- * for. Weights are read now and packed; changing the model afterwards does not change the session. Where all of the inputs' shapes but the batch
- * is known, and small, it ends with a run over zeros, told to stop after 20 ms, so that the first one asked for finds its memory and its plan.
- * @throws ERR_TRAIN_MODE in training mode; ERR_SHAPE for shapes that do not go together; ERR_INPUT for options that none could be; ERR_UNSUPPORTED for a
- * precision this processor has no kernels for (the message says what it has), or an operator there is no native code for; ERR_OOM; ERR_NATIVE where the addon cannot be loaded
+ * Compiles a module (or anything that states its computation, or a graph) into a session that takes and returns float32
+ * and computes in the precision asked for. Weights are read now and packed; changing the model afterwards does not
+ * change the session. Where all of the inputs' shapes but the batch is known, and small, it ends with a run over zeros,
+ * told to stop after 20 ms, so that the first one asked for finds its memory and its plan.
+ * @throws ERR_TRAIN_MODE in training mode; ERR_SHAPE for shapes that do not go together; ERR_INPUT for options that
+ * none could be; ERR_UNSUPPORTED for a precision this processor has no kernels for (the message says what it has), or
+ * an operator there is no native code for; ERR_OOM; ERR_NATIVE where the addon cannot be loaded
  */
 export async function compile(model: Traceable | Graph, options: CompileOptions): Promise<Session> {
   return Session.open(translate(model, options));
@@ -45,7 +48,8 @@ export function compileSync(model: Traceable | Graph, options: CompileOptions): 
 function translate(model: Traceable | Graph, options: CompileOptions): SessionParts {
   checkCompileOptions(options);
   const { precision = 'float32', maxBatch = 8, maxQueue = 1024 } = options;
-  const recorded = model instanceof Graph ? checkedGraph(model, options) : trace(model, options.inputs, options.outputs, 'compile');
+  const recorded =
+    model instanceof Graph ? checkedGraph(model, options) : trace(model, options.inputs, options.outputs, 'compile');
   checkNoneIsEmpty(recorded);
   debugLog(2, () => `recorded\n${printGraph(recorded)}`);
   const graph = passes(options).reduce((current, pass) => {
@@ -71,7 +75,9 @@ function translate(model: Traceable | Graph, options: CompileOptions): SessionPa
 /** A graph has its inputs and outputs already; a caller who states others means another graph. */
 function checkedGraph(graph: Graph, { inputs, outputs }: CompileOptions): Graph {
   const own = graph.inputs.map(({ name, type }) => `${name} ${showShape(type.shape)}`);
-  const declared = Object.entries(inputs ?? {}).map(([name, shape]) => `${name} ${Array.isArray(shape) ? showShape(shape) : shown(shape)}`);
+  const declared = Object.entries(inputs ?? {}).map(
+    ([name, shape]) => `${name} ${Array.isArray(shape) ? showShape(shape) : shown(shape)}`,
+  );
   if (!isSame(own, declared))
     throw new RepconvError(
       'ERR_INPUT',
@@ -79,7 +85,10 @@ function checkedGraph(graph: Graph, { inputs, outputs }: CompileOptions): Graph 
     );
   const names = [...graph.outputs.keys()];
   if (outputs !== undefined && !(Array.isArray(outputs) && isSame(outputs, names)))
-    throw new RepconvError('ERR_INPUT', `compile: outputs expects those of the graph, ${listed(names)}, got ${shown(outputs)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `compile: outputs expects those of the graph, ${listed(names)}, got ${shown(outputs)}`,
+    );
   return graph;
 }
 
@@ -97,7 +106,10 @@ function checkNoneIsEmpty({ inputs }: Graph): void {
     );
 }
 
-/** In this order: what is computed from parameters may turn out to be a 1 or a weight, and what does nothing may stand between a convolution and its batch norm. */
+/**
+ * In this order: what is computed from parameters may turn out to be a 1 or a weight, and what does nothing may stand
+ * between a convolution and its batch norm.
+ */
 function passes(options: CompileOptions): ((graph: Graph) => Graph)[] {
   return [foldConstants, removeIdentity, ...(options.foldBatchNorm === false ? [] : [foldBatchNorm]), spellOutPadding];
 }

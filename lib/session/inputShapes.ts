@@ -25,8 +25,12 @@ export class InputShapes {
   }
 
   #withBatch(batch: number): readonly (readonly number[])[] | null {
-    const isOpenElsewhere = this.declared.some(({ shape }) => shape.some((extent) => typeof extent === 'string' && extent !== this.batch));
-    return isOpenElsewhere ? null : this.declared.map(({ shape }) => shape.map((extent) => (typeof extent === 'number' ? extent : batch)));
+    const isOpenElsewhere = this.declared.some(({ shape }) =>
+      shape.some((extent) => typeof extent === 'string' && extent !== this.batch),
+    );
+    return isOpenElsewhere
+      ? null
+      : this.declared.map(({ shape }) => shape.map((extent) => (typeof extent === 'number' ? extent : batch)));
   }
 
   /** Checks what a run brings; letters take the extents they meet first. @throws ERR_SHAPE */
@@ -48,13 +52,18 @@ export class InputShapes {
     }
     const size = this.batch === null ? 0 : (bindings.get(this.batch) ?? 0);
     if (size > this.maxBatch)
-      throw new RepconvError('ERR_SHAPE', `${operation}: expects a batch of at most ${this.maxBatch} (maxBatch), got ${size}`);
+      throw new RepconvError(
+        'ERR_SHAPE',
+        `${operation}: expects a batch of at most ${this.maxBatch} (maxBatch), got ${size}`,
+      );
   }
 
   /** The same shapes with the largest batch. */
   withLargestBatch(shapes: readonly (readonly number[])[]): readonly (readonly number[])[] {
     return shapes.map((shape, i) =>
-      shape.map((extent, axis) => (this.batch !== null && this.declared[i].shape[axis] === this.batch ? this.maxBatch : extent)),
+      shape.map((extent, axis) =>
+        this.batch !== null && this.declared[i].shape[axis] === this.batch ? this.maxBatch : extent,
+      ),
     );
   }
 }

@@ -1,8 +1,8 @@
 /**
  * Lowering: a graph becomes a program.
  *
- * Operators become native steps one by one (engine/programBuilder.ts), except that what follows a step element by element, and nobody else reads, is
- * done on the way to memory:
+ * Operators become native steps one by one (engine/programBuilder.ts), except that what follows a step element by
+ * element, and nobody else reads, is done on the way to memory:
  *
  * before   a = conv2d(x, w)    b = add(a, r)    y = relu(b)
  * after    y = conv2d(x, w) + r, relu
@@ -50,11 +50,16 @@ export function lower(graph: Graph, preprocess: ReadonlyMap<string, Normalizatio
   return builder.build();
 }
 
-/** Parameters are packed once, when the session is made. What constants alone say was folded before: the rest depends on inputs. @throws ERR_UNSUPPORTED */
+/**
+ * Parameters are packed once, when the session is made. What constants alone say was folded before: the rest depends on
+ * inputs. @throws ERR_UNSUPPORTED
+ */
 function checkParameters(graph: Graph): void {
   const producers = graph.producers();
   for (const { operator, inputs, label } of graph.nodes) {
-    const index = (parametersOf[operator.name] ?? []).findIndex((_, i) => inputs[i + 1] != null && inputs[i + 1]?.constant === undefined);
+    const index = (parametersOf[operator.name] ?? []).findIndex(
+      (_, i) => inputs[i + 1] != null && inputs[i + 1]?.constant === undefined,
+    );
     if (index < 0) continue;
     const behind = [...valuesBehind(inputs[index + 1] as Value, producers)];
     const layer = [label, ...behind.map((value) => producers.get(value)?.label ?? '')].find((path) => path !== '');
@@ -97,7 +102,10 @@ function groupEpilogues(graph: Graph): ReadonlyMap<Node, Group> {
     const endingIn = (value: Value | null): { producer: Node; group: Group } | undefined => {
       const producer = value === null ? undefined : producers.get(value);
       const group = producer && groups.get(producer);
-      return producer !== undefined && group !== undefined && uses.get(value as Value) === 1 && producer.outputs.length === 1
+      return producer !== undefined &&
+        group !== undefined &&
+        uses.get(value as Value) === 1 &&
+        producer.outputs.length === 1
         ? { producer, group }
         : undefined;
     };
@@ -117,9 +125,13 @@ type EndingIn = (value: Value | null) => { producer: Node; group: Group } | unde
 
 function joinActivation(node: Node, endingIn: EndingIn): { producer: Node; group: Group } | undefined {
   const found = endingIn(node.inputs[0]);
-  if (found === undefined || !canActivate(found.group.anchor) || found.group.epilogue.activation !== undefined) return undefined;
+  if (found === undefined || !canActivate(found.group.anchor) || found.group.epilogue.activation !== undefined)
+    return undefined;
   const activation = { operator: node.operator, attributes: node.attributes };
-  return { producer: found.producer, group: { anchor: found.group.anchor, epilogue: { ...found.group.epilogue, activation } } };
+  return {
+    producer: found.producer,
+    group: { anchor: found.group.anchor, epilogue: { ...found.group.epilogue, activation } },
+  };
 }
 
 function joinAdd(node: Node, endingIn: EndingIn): { producer: Node; group: Group } | undefined {
@@ -131,7 +143,10 @@ function joinAdd(node: Node, endingIn: EndingIn): { producer: Node; group: Group
     [a, b],
   ]) {
     const found = value === residual ? undefined : endingIn(value);
-    const isFree = found !== undefined && found.group.epilogue.residual === undefined && found.group.epilogue.activation === undefined;
+    const isFree =
+      found !== undefined &&
+      found.group.epilogue.residual === undefined &&
+      found.group.epilogue.activation === undefined;
     if (isFree && epilogueOperators[found.group.anchor.operator.name]?.residual && isImage(found.group.anchor)) {
       return { producer: found.producer, group: { anchor: found.group.anchor, epilogue: { residual } } };
     }
@@ -146,7 +161,9 @@ function canActivate(anchor: Node): boolean {
   if (epilogueOperators[name] === undefined || !isImage(anchor)) return false;
   if (name === 'batchNorm') return true;
   const [a, b] = anchor.inputs as [Value, Value];
-  return [a, b].every((value) => sameShape(value.type.shape, anchor.outputs[0].type.shape) || isPerChannel(value, anchor.outputs[0]));
+  return [a, b].every(
+    (value) => sameShape(value.type.shape, anchor.outputs[0].type.shape) || isPerChannel(value, anchor.outputs[0]),
+  );
 }
 
 function isImage({ outputs }: Node): boolean {

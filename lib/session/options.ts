@@ -9,13 +9,17 @@ export const precisions = ['float32', 'bfloat16x3', 'bfloat16', 'fastest'] as co
 
 /** What {@link compile} makes the session for. */
 export interface CompileOptions {
-  /** Inputs by name: `{ images: ['N', 3, 224, 224] }`; a letter stands for an extent that each run brings along, the first one for the batch. */
+  /**
+   * Inputs by name: `{ images: ['N', 3, 224, 224] }`; a letter stands for an extent that each run brings along, the
+   * first one for the batch.
+   */
   readonly inputs: InputSpec;
   /** Names of the outputs; default: those the model gives, or `output`. */
   readonly outputs?: readonly string[];
   /**
-   * What convolutions may be computed in (of several groups: with an even number of channels in each, at least 32), and what `bfloat16` computes linear
-   * layers in; everything else is float32. What only such convolutions read is stored as they would round it, which changes no bit.
+   * What convolutions may be computed in (of several groups: with an even number of channels in each, at least 32), and
+   * what `bfloat16` computes linear layers in; everything else is float32. What only such convolutions read is stored
+   * as they would round it, which changes no bit.
    *
    * | precision    | products                                            | error over RepVGG-A0 (relative, root mean square) |
    * |--------------|-----------------------------------------------------|---------------------------------------------------|
@@ -24,20 +28,31 @@ export interface CompileOptions {
    * | `bfloat16`   | rounded to bfloat16, 8 bits, summed in float32       | below 2e-2                                        |
    * | `fastest`    | `bfloat16` where the processor has it, else `float32` |                                                   |
    *
-   * Per convolution the estimate chooses the fastest algorithm that is at least as exact, so one may stay float32; {@link Session.describe} names each,
-   * {@link Session.settings} the precision. In both bfloat16 precisions numbers below 2⁻¹²⁶ count as zero, and an infinite input may give NaN. They
-   * need AMX (Intel, Linux) or AVX512_BF16 (AMD).
+   * Per convolution the estimate chooses the fastest algorithm that is at least as exact, so one may stay float32;
+   * {@link Session.describe} names each,
+   * {@link Session.settings} the precision. In both bfloat16 precisions numbers below 2⁻¹²⁶ count as zero, and an
+   * infinite input may give NaN. They need AMX (Intel, Linux) or AVX512_BF16 (AMD).
    */
   readonly precision?: (typeof precisions)[number];
-  /** Threads that one run may use; default: as many as this process may (affinity, container quota), or `REPCONV_THREADS`. */
+  /**
+   * Threads that one run may use; default: as many as this process may (affinity, container quota), or
+   * `REPCONV_THREADS`.
+   */
   readonly threads?: number;
-  /** The largest batch that runs will bring: algorithms are chosen for it, so that an image's result never depends on its company. Default 8. */
+  /**
+   * The largest batch that runs will bring: algorithms are chosen for it, so that an image's result never depends on
+   * its company. Default 8.
+   */
   readonly maxBatch?: number;
-  /** Inputs that come as decoded images, by name; the model's input stays [N, C, H, W] in `inputs`, runs bring bytes [N, H, W, C]. */
+  /**
+   * Inputs that come as decoded images, by name; the model's input stays [N, C, H, W] in `inputs`, runs bring bytes [N,
+   * H, W, C].
+   */
   readonly preprocess?: PreprocessSpec;
   /**
-   * Runs that may wait or compute at a time; one more is refused with ERR_BUSY. Default 1024: enough for any burst that is meant, and an end for one that is
-   * not, since each holds a copy of its inputs and outputs. Services set it to what they can answer in time.
+   * Runs that may wait or compute at a time; one more is refused with ERR_BUSY. Default 1024: enough for any burst that
+   * is meant, and an end for one that is not, since each holds a copy of its inputs and outputs. Services set it to
+   * what they can answer in time.
    */
   readonly maxQueue?: number;
   /** Default true. Benches turn it off to show what it saves. */
@@ -52,7 +67,10 @@ export interface CompileOptions {
 export interface PreprocessOptions {
   /** What runs bring: bytes [N, H, W, C], as image decoders give them, for the model's input [N, C, H, W]. */
   readonly from: 'uint8-nhwc';
-  /** Per channel, in units of the range 0 … 1, as torchvision's Normalize takes them: a byte x becomes (x / 255 − mean) / std. Default 0. */
+  /**
+   * Per channel, in units of the range 0 … 1, as torchvision's Normalize takes them: a byte x becomes (x / 255 − mean)
+   * / std. Default 0.
+   */
   readonly mean?: readonly number[];
   /** Per channel; not 0. Default 1. */
   readonly std?: readonly number[];
@@ -64,15 +82,22 @@ export type PreprocessSpec = Readonly<Record<string, PreprocessOptions>>;
 /** Of one {@link Session.runSync}. */
 export interface RunSyncOptions {
   /**
-   * Tensors to write outputs into, by name; a model of one output also takes its tensor bare. float32, of the output's shape, and sharing memory neither
-   * with an input nor with each other. Outputs that are not named come as fresh tensors.
+   * Tensors to write outputs into, by name; a model of one output also takes its tensor bare. float32, of the output's
+   * shape, and sharing memory neither with an input nor with each other. Outputs that are not named come as fresh
+   * tensors.
    */
   readonly out?: Tensor | Readonly<Record<string, Tensor>>;
 }
 
-/** Of one {@link Session.run}. The tensors of `out` are written when the run has ended well, and not at all otherwise; until then they may be read. */
+/**
+ * Of one {@link Session.run}. The tensors of `out` are written when the run has ended well, and not at all otherwise;
+ * until then they may be read.
+ */
 export interface RunOptions extends RunSyncOptions {
-  /** Ends the run: at once if it waits, after the layer it is in if it computes. The promise rejects with what the signal gives as reason, an AbortError. */
+  /**
+   * Ends the run: at once if it waits, after the layer it is in if it computes. The promise rejects with what the
+   * signal gives as reason, an AbortError.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -90,16 +115,25 @@ export function checkCompileOptions(options: CompileOptions): void {
 export function checkRunOptions(options: RunOptions, operation: 'run' | 'runSync'): void {
   checkNames(options, operation === 'run' ? ['signal', 'out'] : ['out'], `${operation}: options`);
   const signal: Partial<AbortSignal> | null | undefined = options.signal;
-  if (signal !== undefined && (typeof signal?.throwIfAborted !== 'function' || typeof signal.addEventListener !== 'function'))
+  if (
+    signal !== undefined &&
+    (typeof signal?.throwIfAborted !== 'function' || typeof signal.addEventListener !== 'function')
+  )
     throw new RepconvError('ERR_INPUT', `${operation}: signal expects an AbortSignal, got ${shown(signal)}`);
 }
 
-/** Whether it is an object with these names only: one that is misspelt would change nothing, and nobody would know. @throws ERR_INPUT */
+/**
+ * Whether it is an object with these names only: one that is misspelt would change nothing, and nobody would know.
+ * @throws ERR_INPUT
+ */
 export function checkNames(given: unknown, names: readonly string[], what: string): void {
   const isRecord = typeof given === 'object' && given !== null && !Array.isArray(given) && !ArrayBuffer.isView(given);
   const unknown = isRecord ? Object.keys(given).filter((name) => !names.includes(name)) : [];
   if (isRecord && unknown.length === 0) return;
-  throw new RepconvError('ERR_INPUT', `${what} expects an object of ${names.join(', ')}, got ${isRecord ? listed(unknown) : shown(given)}`);
+  throw new RepconvError(
+    'ERR_INPUT',
+    `${what} expects an object of ${names.join(', ')}, got ${isRecord ? listed(unknown) : shown(given)}`,
+  );
 }
 
 interface Rule {
@@ -117,7 +151,10 @@ const checkedElsewhere: Rule = { expects: '', fits: () => true };
 const compileOptions: { readonly [N in keyof Required<CompileOptions>]: Rule } = {
   inputs: checkedElsewhere,
   outputs: checkedElsewhere,
-  precision: { expects: `one of ${precisions.join(', ')}`, fits: (value) => (precisions as readonly unknown[]).includes(value) },
+  precision: {
+    expects: `one of ${precisions.join(', ')}`,
+    fits: (value) => (precisions as readonly unknown[]).includes(value),
+  },
   threads: wholeNumber(maxThreads),
   maxBatch: wholeNumber(65536),
   preprocess: checkedElsewhere,

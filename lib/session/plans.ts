@@ -40,7 +40,10 @@ export class Plans {
     private readonly origins: readonly BuilderValue[],
   ) {}
 
-  /** The plan for these shapes, made or not; it counts as the most recently used. @throws ERR_SHAPE for shapes that do not go together */
+  /**
+   * The plan for these shapes, made or not; it counts as the most recently used. @throws ERR_SHAPE for shapes that do
+   * not go together
+   */
   find(shapes: GraphShapes, largest: GraphShapes): Plan {
     const key = shapes.join(' ');
     const plan = this.#plans.get(key) ?? this.#describe(key, shapes, largest);
@@ -64,7 +67,10 @@ export class Plans {
     }
   }
 
-  /** Makes the plan on the pool, once for all who ask meanwhile. Each of them calls {@link release} when its run has begun, or will not. */
+  /**
+   * Makes the plan on the pool, once for all who ask meanwhile. Each of them calls {@link release} when its run has
+   * begun, or will not.
+   */
   async makeAsync(plan: Plan): Promise<void> {
     plan.waiting++;
     if (plan.id !== null) return;
@@ -120,7 +126,8 @@ export class Plans {
       const values = [...this.native.arena(id)].sort((a, b) => a.from - b.from || a.offset - b.offset);
       const end = Math.max(0, ...values.map(({ offset, bytes }) => offset + bytes));
       const lines = values.map(
-        ({ value, offset, bytes, from, to }) => `  ${showShape(shapes?.[value])}: ${bytes} bytes at ${offset}, steps ${from} to ${to}`,
+        ({ value, offset, bytes, from, to }) =>
+          `  ${showShape(shapes?.[value])}: ${bytes} bytes at ${offset}, steps ${from} to ${to}`,
       );
       return [`memory plan: ${values.length} values in ${end} bytes`, ...lines].join('\n');
     });

@@ -1,9 +1,9 @@
 /**
  * Preprocessing that `compile` builds into a session: decoded images go in as bytes.
  *
- * A byte x of channel c becomes (x / 255 − mean[c]) / std[c], rounded to float32 after each operation: the numbers, to the last bit, that torchvision's
- * ToTensor and Normalize give (mean and std are theirs, in units of the range 0 … 1). It is done natively, by the step that lays the image out for
- * the first layer.
+ * A byte x of channel c becomes (x / 255 − mean[c]) / std[c], rounded to float32 after each operation: the numbers, to
+ * the last bit, that torchvision's ToTensor and Normalize give (mean and std are theirs, in units of the range 0 … 1).
+ * It is done natively, by the step that lays the image out for the first layer.
  */
 import type { Normalization } from '../engine/programBuilder.js';
 import { listed, printable, RepconvError, shown } from '../errors.js';
@@ -12,8 +12,14 @@ import { showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { checkNames, type PreprocessSpec } from './options.js';
 
-/** The normalization of each input that comes as bytes, by name. @throws ERR_INPUT, ERR_SHAPE for an input that is no image */
-export function checkedPreprocess(spec: PreprocessSpec | undefined, inputs: readonly Value[]): ReadonlyMap<string, Normalization> {
+/**
+ * The normalization of each input that comes as bytes, by name. @throws ERR_INPUT, ERR_SHAPE for an input that is no
+ * image
+ */
+export function checkedPreprocess(
+  spec: PreprocessSpec | undefined,
+  inputs: readonly Value[],
+): ReadonlyMap<string, Normalization> {
   const refuse = (text: string): RepconvError => new RepconvError('ERR_INPUT', `compile: preprocess${text}`);
   if (spec !== undefined && (typeof spec !== 'object' || spec === null || Array.isArray(spec)))
     throw refuse(` expects an object, got ${shown(spec)}`);
@@ -39,11 +45,15 @@ export function checkedPreprocess(spec: PreprocessSpec | undefined, inputs: read
           Array.isArray(numbers) &&
           numbers.length === channels &&
           numbers.every((value) => typeof value === 'number' && Number.isFinite(Math.fround(value)));
-        if (!isRight) throw refuse(`.${shownName}.${what} expects ${channels} finite numbers, one per channel, got ${shown(numbers)}`);
+        if (!isRight)
+          throw refuse(
+            `.${shownName}.${what} expects ${channels} finite numbers, one per channel, got ${shown(numbers)}`,
+          );
         return new Tensor('float32', [channels], Float32Array.from(numbers as number[]));
       };
       const [mean, std] = [perChannel('mean', 0), perChannel('std', 1)];
-      if (std.data.includes(0)) throw refuse(`.${shownName}.std expects numbers other than 0, got ${shown(options.std)}`);
+      if (std.data.includes(0))
+        throw refuse(`.${shownName}.std expects numbers other than 0, got ${shown(options.std)}`);
       return [name, { mean, std }];
     }),
   );

@@ -1,8 +1,9 @@
 /**
  * A session: a compiled model with its packed weights, its plans and its memory.
  *
- * Weights were packed when it was made: changing the model afterwards changes nothing here. Shapes that the inputs leave open are bound by each run;
- * a plan is made for each set of shapes and kept, the least recently used going first.
+ * Weights were packed when it was made: changing the model afterwards changes nothing here. Shapes that the inputs
+ * leave open are bound by each run; a plan is made for each set of shapes and kept, the least recently used going
+ * first.
  */
 import {
   callNative,
@@ -34,9 +35,10 @@ import { checkRunOptions, type RunOptions, type RunSyncOptions } from './options
 import { type Plan, Plans } from './plans.js';
 
 /**
- * When compiling runs over zeros: where inputs and outputs have at most so many bytes, which are copied on the JavaScript thread, and no step so many
- * multiply-adds that waiting for its end would be felt; and after how many milliseconds the run is told to stop, which it does between two steps. Where runs
- * take longer, what the first one meets is a small part of it.
+ * When compiling runs over zeros: where inputs and outputs have at most so many bytes, which are copied on the
+ * JavaScript thread, and no step so many multiply-adds that waiting for its end would be felt; and after how many
+ * milliseconds the run is told to stop, which it does between two steps. Where runs take longer, what the first one
+ * meets is a small part of it.
  */
 const warmUp = { bytes: 4 << 20, macs: 5e8, milliseconds: 20 };
 
@@ -47,7 +49,10 @@ export interface StepProfile extends StepDescription, WorkRates {
 
 /** What a session settled on, and why so many threads. */
 export interface SessionSettings extends NativeSettings {
-  /** Who decided {@link threads}: the option, `REPCONV_THREADS`, the affinity of the process or the quota of its control group. */
+  /**
+   * Who decided {@link threads}: the option, `REPCONV_THREADS`, the affinity of the process or the quota of its control
+   * group.
+   */
   readonly threadsBecause: string;
 }
 
@@ -63,7 +68,10 @@ export interface SessionParts {
   readonly byteInputs: ReadonlySet<string>;
 }
 
-/** A compiled model; made by {@link compile}. Any number of runs may be under way at once. Give its memory back with {@link dispose}. */
+/**
+ * A compiled model; made by {@link compile}. Any number of runs may be under way at once. Give its memory back with
+ * {@link dispose}.
+ */
 export class Session {
   #native: NativeSession | null;
   #queueDepth = 0;
@@ -82,12 +90,17 @@ export class Session {
     this.#threadsBecause = threadsBecause;
     this.#plans = new Plans(native, graph, origins);
     this.#declared = graph.inputs.map(({ name, type }) =>
-      byteInputs.has(name) ? { name, dtype: 'uint8', shape: channelsLast(type.shape) } : { name, dtype: 'float32', shape: type.shape },
+      byteInputs.has(name)
+        ? { name, dtype: 'uint8', shape: channelsLast(type.shape) }
+        : { name, dtype: 'float32', shape: type.shape },
     );
     this.#shapes = new InputShapes(this.#declared, maxBatch);
   }
 
-  /** Plans what is known now: weights are packed, and what cannot run is refused. After that nothing outside is read any more. */
+  /**
+   * Plans what is known now: weights are packed, and what cannot run is refused. After that nothing outside is read any
+   * more.
+   */
   static openSync(parts: SessionParts): Session {
     const session = new Session(parts);
     try {
@@ -102,8 +115,8 @@ export class Session {
   }
 
   /**
-   * {@link openSync} with the packing on the pool: the constants are copied as they are now, and those that were packed are let go of in the end. Then the
-   * session is warmed up.
+   * {@link openSync} with the packing on the pool: the constants are copied as they are now, and those that were packed
+   * are let go of in the end. Then the session is warmed up.
    */
   static async open(parts: SessionParts): Promise<Session> {
     const session = new Session(parts);
@@ -135,8 +148,8 @@ export class Session {
   }
 
   /**
-   * The instruction set and precision in use, and the threads that one run may take: what was asked for, or what this processor and process allow, and
-   * which of these it was.
+   * The instruction set and precision in use, and the threads that one run may take: what was asked for, or what this
+   * processor and process allow, and which of these it was.
    * @throws ERR_DISPOSED
    */
   get settings(): SessionSettings {
@@ -144,11 +157,12 @@ export class Session {
   }
 
   /**
-   * Computes on threads of the pool; the JavaScript thread stays free, also where the shapes are new and a plan has to be made. A lone run uses as many
-   * threads as it may, as many runs as threads use one each. The inputs are copied before the call returns, shared memory as it is then; the outputs are
-   * fresh tensors, but for those of `out`.
-   * @throws ERR_INPUT for missing, unknown or detached inputs or tensors of `out`, ERR_SHAPE for shapes other than declared, ERR_BUSY when `maxQueue` runs
-   * wait or compute, ERR_DISPOSED, ERR_OOM; what the signal says when it aborts (an AbortError unless told otherwise)
+   * Computes on threads of the pool; the JavaScript thread stays free, also where the shapes are new and a plan has to
+   * be made. A lone run uses as many threads as it may, as many runs as threads use one each. The inputs are copied
+   * before the call returns, shared memory as it is then; the outputs are fresh tensors, but for those of `out`.
+   * @throws ERR_INPUT for missing, unknown or detached inputs or tensors of `out`, ERR_SHAPE for shapes other than
+   * declared, ERR_BUSY when `maxQueue` runs wait or compute, ERR_DISPOSED, ERR_OOM; what the signal says when it aborts
+   * (an AbortError unless told otherwise)
    */
   async run(inputs: SessionInputs, options: RunOptions = {}): Promise<SessionOutputs> {
     checkRunOptions(options, 'run');
@@ -167,7 +181,9 @@ export class Session {
     try {
       const data = given.map((input) => input.data);
       const begun =
-        plan.id !== null ? this.#begin(native, plan, data, outputs) : await this.#beginPlanned(native, plan, data, outputs, signal);
+        plan.id !== null
+          ? this.#begin(native, plan, data, outputs)
+          : await this.#beginPlanned(native, plan, data, outputs, signal);
       await settled(begun, signal);
       return outputs;
     } finally {
@@ -176,8 +192,8 @@ export class Session {
   }
 
   /**
-   * {@link run} on the calling thread (and the pool's others), done when it returns: for workers and scripts. Reads the inputs and writes the outputs where
-   * they lie.
+   * {@link run} on the calling thread (and the pool's others), done when it returns: for workers and scripts. Reads the
+   * inputs and writes the outputs where they lie.
    * @throws as {@link run}, but for aborts and ERR_BUSY
    */
   runSync(inputs: SessionInputs, options: RunSyncOptions = {}): SessionOutputs {
@@ -186,8 +202,9 @@ export class Session {
   }
 
   /**
-   * Runs once, on the calling thread, and tells what each step took, and which share of the processor's peak that is (measured by the first call in a
-   * process, in a tenth of a second). Without inputs: on random ones of the largest batch, the same each time.
+   * Runs once, on the calling thread, and tells what each step took, and which share of the processor's peak that is
+   * (measured by the first call in a process, in a tenth of a second). Without inputs: on random ones of the largest
+   * batch, the same each time.
    * @throws as {@link runSync}; ERR_INPUT for no inputs where more than the batch is open
    */
   profile(inputs?: SessionInputs): StepProfile[] {
@@ -195,12 +212,16 @@ export class Session {
     const given = inputs === undefined ? randomInputs(this.#declared, this.#shapes.onlyOpenBatch, 'profile') : inputs;
     const { steps, nanoseconds } = this.#runHere(given, undefined, 'profile');
     const peak = threads * knownPeak(isa);
-    return steps.map((step, i) => ({ ...step, milliseconds: nanoseconds[i] / 1e6, ...workRates(step.macs, nanoseconds[i] / 1e6, peak) }));
+    return steps.map((step, i) => ({
+      ...step,
+      milliseconds: nanoseconds[i] / 1e6,
+      ...workRates(step.macs, nanoseconds[i] / 1e6, peak),
+    }));
   }
 
   /**
-   * What was decided for the given inputs: per step the algorithm and why. Without inputs: for those of the largest batch; where more than the
-   * batch is open, for those of the latest run, and nothing before the first.
+   * What was decided for the given inputs: per step the algorithm and why. Without inputs: for those of the largest
+   * batch; where more than the batch is open, for those of the latest run, and nothing before the first.
    * @throws ERR_DISPOSED, and as {@link run} for the given inputs
    */
   describe(inputs?: SessionInputs): StepDescription[] {
@@ -210,17 +231,24 @@ export class Session {
       const { latest } = this.#plans;
       return latest === undefined ? [] : native.describe(latest.id as number);
     }
-    const shapes = inputs === undefined ? (largest as number[][]) : this.#checkedInputs(inputs, 'describe').map(({ shape }) => shape);
+    const shapes =
+      inputs === undefined
+        ? (largest as number[][])
+        : this.#checkedInputs(inputs, 'describe').map(({ shape }) => shape);
     return native.describe(this.#plans.make(this.#planFor(shapes)));
   }
 
   /**
-   * Bytes held outside the JavaScript heap: packed weights, constants, one arena for each run at a time so far, and the copies of inputs and outputs of
-   * runs that wait or compute (some are kept for the next ones). What only larger shapes needed goes when their plans go.
+   * Bytes held outside the JavaScript heap: packed weights, constants, one arena for each run at a time so far, and the
+   * copies of inputs and outputs of runs that wait or compute (some are kept for the next ones). What only larger
+   * shapes needed goes when their plans go.
    */
   memory(): NativeMemory & { readonly totalBytes: number } {
     const memory = this.#native?.memory() ?? { packedBytes: 0, constantBytes: 0, arenaBytes: 0, stagingBytes: 0 };
-    return { ...memory, totalBytes: memory.packedBytes + memory.constantBytes + memory.arenaBytes + memory.stagingBytes };
+    return {
+      ...memory,
+      totalBytes: memory.packedBytes + memory.constantBytes + memory.arenaBytes + memory.stagingBytes,
+    };
   }
 
   /** Gives the memory back. Runs under way end well; new ones are refused. A second call does nothing. */
@@ -246,9 +274,10 @@ export class Session {
   }
 
   /**
-   * Runs over zeros, of one image where the batch is open: what a first run meets (its plan, untouched memory, code that was never called) is met now, by
-   * nobody who waits. Without it the first run of RepVGG-A0 took 4.1 times the median of the next, that of MobileOne-s0 3.5 times; with it 1.1 and 1.2
-   * (`bench/compile.mjs`, a process each time; EPYC, Zen 5, two virtual processors). `known` and `steps` are of the largest batch.
+   * Runs over zeros, of one image where the batch is open: what a first run meets (its plan, untouched memory, code
+   * that was never called) is met now, by nobody who waits. Without it the first run of RepVGG-A0 took 4.1 times the
+   * median of the next, that of MobileOne-s0 3.5 times; with it 1.1 and 1.2 (`bench/compile.mjs`, a process each time;
+   * EPYC, Zen 5, two virtual processors). `known` and `steps` are of the largest batch.
    */
   async #warmUp(known: readonly Shape[], steps: readonly StepDescription[]): Promise<void> {
     try {
@@ -257,10 +286,13 @@ export class Session {
       if (steps.some(({ macs }) => macs > images * warmUp.macs)) return;
       const made = this.#planFor(shapes).outputs.map(([, shape]) => shape);
       if ([...shapes, ...made].reduce((bytes, shape) => bytes + 4 * sizeOf(shape), 0) > warmUp.bytes) return;
-      const zeros = Object.fromEntries(this.#declared.map(({ name, dtype }, i) => [name, new Tensor(dtype, shapes[i])]));
+      const zeros = Object.fromEntries(
+        this.#declared.map(({ name, dtype }, i) => [name, new Tensor(dtype, shapes[i])]),
+      );
       await this.run(zeros, { signal: AbortSignal.timeout(warmUp.milliseconds) });
     } catch {
-      // Nobody asked for this run. What is wrong with one image, or zeros, or memory, the first one that somebody asks for says.
+      // Nobody asked for this run. What is wrong with one image, or zeros, or memory, the first one that somebody asks
+      // for says.
     }
   }
 
@@ -337,7 +369,10 @@ function dataOf(outputs: SessionOutputs): Float32Array[] {
 }
 
 /** Waits for a run; the signal ends it, also where it came while the run was begun. */
-async function settled({ id, promise }: ReturnType<NativeSession['run']>, signal: AbortSignal | undefined): Promise<void> {
+async function settled(
+  { id, promise }: ReturnType<NativeSession['run']>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const cancel = (): void => nativeAddon().cancel(id);
   const stop = signal === undefined ? undefined : onAbort(signal, cancel);
   if (signal?.aborted === true) cancel();

@@ -1,4 +1,7 @@
-/** How far two tensors are apart, in the project's one definition of relative error: max|a − b| / max|b| over the tensor. */
+/**
+ * How far two tensors are apart, in the project's one definition of relative error: max|a − b| / max|b| over the
+ * tensor.
+ */
 import { RepconvError } from '../errors.js';
 import { isFloatDType } from './dtype.js';
 import { sameShape, showShape } from './shape.js';
@@ -13,7 +16,8 @@ export interface Difference {
 }
 
 /**
- * The largest difference of two tensors of one shape. NaN against NaN and ∞ against the same ∞ count as equal; any other meeting with a non-finite number is ∞.
+ * The largest difference of two tensors of one shape. NaN against NaN and ∞ against the same ∞ count as equal; any
+ * other meeting with a non-finite number is ∞.
  * @throws ERR_SHAPE
  */
 export function difference(a: AnyTensor, b: AnyTensor): Difference {

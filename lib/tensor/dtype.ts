@@ -1,8 +1,8 @@
 /**
  * The number formats a tensor can be stored in: one table, from which names, sizes, typed arrays and file names follow.
  *
- * Arithmetic is done in float32 (native) and float64 (reference). The rest are storage: they are converted, kept and written back byte for byte.
- * Names are PyTorch's; `file` is the name in a safetensors header.
+ * Arithmetic is done in float32 (native) and float64 (reference). The rest are storage: they are converted, kept and
+ * written back byte for byte. Names are PyTorch's; `file` is the name in a safetensors header.
  */
 import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from './half.js';
 
@@ -71,7 +71,12 @@ export const dtypes: { readonly [D in DType]: DTypeRow<D> } = {
   uint32: { bits: 32, file: 'U32', array: Uint32Array, number: plain },
   uint16: { bits: 16, file: 'U16', array: Uint16Array, number: plain },
   uint8: { bits: 8, file: 'U8', array: Uint8Array, number: plain },
-  bool: { bits: 8, file: 'BOOL', array: Uint8Array, number: { read: plain.read, write: (value) => (value !== 0 ? 1 : 0) } },
+  bool: {
+    bits: 8,
+    file: 'BOOL',
+    array: Uint8Array,
+    number: { read: plain.read, write: (value) => (value !== 0 ? 1 : 0) },
+  },
   complex64: { bits: 64, file: 'C64', array: Uint8Array },
   float8_e4m3fn: { bits: 8, file: 'F8_E4M3', array: Uint8Array },
   float8_e4m3fnuz: { bits: 8, file: 'F8_E4M3FNUZ', array: Uint8Array },
@@ -93,7 +98,10 @@ export function isFloatDType(dtype: DType): dtype is FloatDType {
   return dtype === 'float64' || dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16';
 }
 
-/** Length of the typed array that stores `size` elements (smaller or larger than `size` where elements are packed or split into bytes). */
+/**
+ * Length of the typed array that stores `size` elements (smaller or larger than `size` where elements are packed or
+ * split into bytes).
+ */
 export function storageLength(dtype: DType, size: number): number {
   const { bits, array } = dtypes[dtype];
   return Math.ceil((size * bits) / (array.BYTES_PER_ELEMENT * 8));

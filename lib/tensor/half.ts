@@ -1,7 +1,8 @@
 /**
  * float16 (IEEE binary16) and bfloat16 from and to float64, rounded once, to nearest, ties to even.
  *
- * From float64 directly, never through float32: rounding twice would put a value that lies just beside a tie on the wrong side.
+ * From float64 directly, never through float32: rounding twice would put a value that lies just beside a tie on the
+ * wrong side.
  */
 
 const scratch = new DataView(new ArrayBuffer(8));
@@ -26,7 +27,9 @@ export function bfloat16ToNumber(bits: number): number {
   return widen(bits, 7, 127);
 }
 
-/** A 16-bit format is its number of fraction bits and its exponent bias; the sign takes one bit, the exponent the rest. */
+/**
+ * A 16-bit format is its number of fraction bits and its exponent bias; the sign takes one bit, the exponent the rest.
+ */
 function narrow(value: number, fractionBits: number, bias: number): number {
   scratch.setFloat64(0, value);
   const sign = (scratch.getUint8(0) & 0x80) << 8;
@@ -37,7 +40,8 @@ function narrow(value: number, fractionBits: number, bias: number): number {
   // The grid of the format around this magnitude: 2^exponent spacing, no finer than the subnormals'.
   const exponent = Math.max(((scratch.getUint16(0) >> 4) & 0x7ff) - 1023, 1 - bias);
   const steps = roundHalfEven(magnitude * 2 ** (fractionBits - exponent));
-  // Steps up to 2^(fractionBits+1) carry into the exponent by themselves, from subnormal to normal and from binade to binade.
+  // Steps up to 2^(fractionBits+1) carry into the exponent by themselves, from subnormal to normal and from binade to
+  // binade.
   const bits = (exponent + bias - 1) * 2 ** fractionBits + steps;
   return sign | Math.min(bits, maxExponent << fractionBits);
 }

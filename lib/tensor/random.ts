@@ -1,8 +1,8 @@
 /**
  * Seeded random numbers: the same seed gives the same numbers on every machine and every version of Node.
  *
- * Generator: sfc32 (Chris Doty-Humphrey, PractRand), 128 bits of state. Normal deviates by Marsaglia's polar method, not by Box and Muller's, because
- * newer V8 has another sine, which differs in the last bit.
+ * Generator: sfc32 (Chris Doty-Humphrey, PractRand), 128 bits of state. Normal deviates by Marsaglia's polar method,
+ * not by Box and Muller's, because newer V8 has another sine, which differs in the last bit.
  */
 import type { DType } from './dtype.js';
 import { sizeOf } from './shape.js';
@@ -76,13 +76,22 @@ export function defaultGenerator(): Random {
   return processGenerator;
 }
 
-/** A tensor of standard normal numbers, rounded to the format; from `generator`, or from the process' own. @throws ERR_SHAPE, ERR_LIMIT, ERR_OOM */
-export function randn<D extends DType = 'float32'>(shape: readonly number[], options: { generator?: Random; dtype?: D } = {}): Tensor<D> {
+/**
+ * A tensor of standard normal numbers, rounded to the format; from `generator`, or from the process' own. @throws
+ * ERR_SHAPE, ERR_LIMIT, ERR_OOM
+ */
+export function randn<D extends DType = 'float32'>(
+  shape: readonly number[],
+  options: { generator?: Random; dtype?: D } = {},
+): Tensor<D> {
   const generator = options.generator ?? processGenerator;
   return filled(shape, options.dtype, () => generator.normal());
 }
 
-/** A tensor of numbers uniform in [low, high), default [0, 1), then rounded to the format. @throws ERR_SHAPE, ERR_LIMIT, ERR_OOM */
+/**
+ * A tensor of numbers uniform in [low, high), default [0, 1), then rounded to the format. @throws ERR_SHAPE, ERR_LIMIT,
+ * ERR_OOM
+ */
 export function rand<D extends DType = 'float32'>(
   shape: readonly number[],
   options: { low?: number; high?: number; generator?: Random; dtype?: D } = {},

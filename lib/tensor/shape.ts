@@ -1,9 +1,10 @@
 /**
  * Shapes, and the little algebra of symbolic extents.
  *
- * An extent is a number, or a string for one that is known only at run time. Everything a convolution or a pooling does to an extent is
- * x → ⌊(x + a) / m⌋, and ⌊(⌊(x + a) / m⌋ + b) / n⌋ = ⌊(x + a + m·b) / (m·n)⌋, so an extent that depends on the symbol H keeps one normal form,
- * `H`, `H+2`, `(H+1)//2` (floor division, as Python writes it), and two branches agree exactly when their strings do.
+ * An extent is a number, or a string for one that is known only at run time. Everything a convolution or a pooling does
+ * to an extent is x → ⌊(x + a) / m⌋, and ⌊(⌊(x + a) / m⌋ + b) / n⌋ = ⌊(x + a + m·b) / (m·n)⌋, so an extent that depends
+ * on the symbol H keeps one normal form, `H`, `H+2`, `(H+1)//2` (floor division, as Python writes it), and two branches
+ * agree exactly when their strings do.
  */
 import { inspect } from 'node:util';
 import { RepconvError } from '../errors.js';
@@ -51,9 +52,15 @@ export function isConcrete(shape: Shape): shape is readonly number[] {
 
 /** Guard for a shape that comes from outside: a list of non-negative whole numbers whose product is exact. */
 export function checkedShape(shape: unknown, operation: string): number[] {
-  const isShape = Array.isArray(shape) && shape.length <= maxRank && shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
+  const isShape =
+    Array.isArray(shape) &&
+    shape.length <= maxRank &&
+    shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
   if (!isShape)
-    throw new RepconvError('ERR_SHAPE', `${operation}: shape expects up to ${maxRank} non-negative whole numbers, got ${describe(shape)}`);
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `${operation}: shape expects up to ${maxRank} non-negative whole numbers, got ${describe(shape)}`,
+    );
   checkedSize(shape, operation);
   return [...shape];
 }

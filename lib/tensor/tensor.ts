@@ -1,8 +1,8 @@
 /**
  * A tensor: a number format, a shape, and the typed array of its elements in row-major order. Images are [N, C, H, W].
  *
- * The array belongs to whoever holds it: `tensor.data` may be read and written, and every operation that returns a tensor returns fresh memory
- * (`reshape` is the exception, and says so).
+ * The array belongs to whoever holds it: `tensor.data` may be read and written, and every operation that returns a
+ * tensor returns fresh memory (`reshape` is the exception, and says so).
  */
 import { inspect } from 'node:util';
 import { RepconvError } from '../errors.js';
@@ -23,11 +23,15 @@ export class Tensor<out D extends DType = 'float32'> {
 
   /**
    * Wraps `data` (no copy), or allocates zeros.
-   * @throws ERR_INPUT for an unknown dtype or an array of another kind, ERR_SHAPE when the length is not the product of the shape.
+   * @throws ERR_INPUT for an unknown dtype or an array of another kind, ERR_SHAPE when the length is not the product of
+   * the shape.
    */
   constructor(dtype: D, shape: readonly number[], data?: DataOf<D>) {
     if (!isDType(dtype))
-      throw new RepconvError('ERR_INPUT', `tensor: unknown dtype ${inspect(dtype)}; known are ${Object.keys(dtypes).join(', ')}`);
+      throw new RepconvError(
+        'ERR_INPUT',
+        `tensor: unknown dtype ${inspect(dtype)}; known are ${Object.keys(dtypes).join(', ')}`,
+      );
     this.dtype = dtype;
     this.shape = Object.freeze(checkedShape(shape, 'tensor'));
     const length = storageLength(dtype, checkedSize(this.shape, 'tensor'));
@@ -55,7 +59,10 @@ export class Tensor<out D extends DType = 'float32'> {
   reshape(shape: readonly number[]): Tensor<D> {
     const known = checkedShape(Array.isArray(shape) ? shape.filter((extent) => extent !== -1) : shape, 'reshape');
     const rest = this.size / sizeOf(known);
-    const fits = known.length === shape.length ? this.size === sizeOf(known) : known.length === shape.length - 1 && Number.isInteger(rest);
+    const fits =
+      known.length === shape.length
+        ? this.size === sizeOf(known)
+        : known.length === shape.length - 1 && Number.isInteger(rest);
     if (!fits) {
       throw new RepconvError('ERR_SHAPE', `reshape: ${showShape(this.shape)} cannot become ${showShape(shape)}`);
     }
@@ -71,7 +78,10 @@ export class Tensor<out D extends DType = 'float32'> {
     return new Tensor(this.dtype, this.shape, this.data.slice() as DataOf<D>);
   }
 
-  /** The same numbers in another format, each rounded once to nearest-even; a copy even when the format stays. @throws ERR_UNSUPPORTED for formats that are only carried */
+  /**
+   * The same numbers in another format, each rounded once to nearest-even; a copy even when the format stays. @throws
+   * ERR_UNSUPPORTED for formats that are only carried
+   */
   to<T extends DType>(dtype: T): Tensor<T> {
     if ((dtype as DType) === this.dtype) return this.clone() as unknown as Tensor<T>;
     const result = new Tensor(dtype, this.shape);
@@ -118,7 +128,9 @@ export function tensor<D extends DType = 'float32'>(
   shape?: readonly number[],
   dtype: D = 'float32' as D,
 ): Tensor<D> {
-  const nested = ArrayBuffer.isView(values) ? Array.from(values as unknown as ArrayLike<number>) : (values as NestedNumbers);
+  const nested = ArrayBuffer.isView(values)
+    ? Array.from(values as unknown as ArrayLike<number>)
+    : (values as NestedNumbers);
   const found = checkedShape(nestedShape(nested), 'tensor');
   if (!isNestedAs(nested, found))
     throw new RepconvError(
@@ -134,8 +146,15 @@ export function zeros<D extends DType = 'float32'>(shape: readonly number[], dty
   return new Tensor(dtype, shape);
 }
 
-/** A tensor with `value`, rounded to the format, everywhere. @throws ERR_SHAPE, ERR_LIMIT, ERR_OOM, ERR_UNSUPPORTED for formats that are only carried */
-export function full<D extends DType = 'float32'>(shape: readonly number[], value: number, dtype: D = 'float32' as D): Tensor<D> {
+/**
+ * A tensor with `value`, rounded to the format, everywhere. @throws ERR_SHAPE, ERR_LIMIT, ERR_OOM, ERR_UNSUPPORTED for
+ * formats that are only carried
+ */
+export function full<D extends DType = 'float32'>(
+  shape: readonly number[],
+  value: number,
+  dtype: D = 'float32' as D,
+): Tensor<D> {
   const result = new Tensor(dtype, shape);
   (result.data as { fill(value: number | bigint): unknown }).fill(numberAccess(dtype).write(value));
   return result;
@@ -148,7 +167,8 @@ export function ones<D extends DType = 'float32'>(shape: readonly number[], dtyp
 
 function numberAccess(dtype: DType): { read(element: never): number; write(value: number): number | bigint } {
   const access = dtypes[dtype].number;
-  if (access === undefined) throw new RepconvError('ERR_UNSUPPORTED', `tensor: ${dtype} is stored and carried, but not converted`);
+  if (access === undefined)
+    throw new RepconvError('ERR_UNSUPPORTED', `tensor: ${dtype} is stored and carried, but not converted`);
   return access;
 }
 
@@ -171,5 +191,9 @@ function nestedShape(values: NestedNumbers): number[] {
 
 function isNestedAs(values: NestedNumbers, shape: readonly number[], axis = 0): boolean {
   if (axis === shape.length) return typeof values === 'number';
-  return Array.isArray(values) && values.length === shape[axis] && values.every((value) => isNestedAs(value, shape, axis + 1));
+  return (
+    Array.isArray(values) &&
+    values.length === shape[axis] &&
+    values.every((value) => isNestedAs(value, shape, axis + 1))
+  );
 }

@@ -25,7 +25,8 @@ Result<Napi::Value> describeMachine(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// peak(isa) → multiply-adds in registers on one thread, in floating-point operations per second: the best of several short stretches.
+// peak(isa) → multiply-adds in registers on one thread, in floating-point operations per second: the best of several
+// short stretches.
 Result<Napi::Value> measurePeak(const Napi::CallbackInfo& info) {
   Isa isa = cpuInfo().isa;
   Isa wanted = isa;
@@ -55,7 +56,10 @@ Result<Napi::Value> init(Napi::Env env, Napi::Object exports) {
   const struct {
     const char* name;
     napi_callback function;
-  } functions[] = {{"execute", enter<execute>}, {"cancel", enter<cancelRun>}, {"info", enter<describeMachine>}, {"peak", enter<measurePeak>}};
+  } functions[] = {{"execute", enter<execute>},
+                   {"cancel", enter<cancelRun>},
+                   {"info", enter<describeMachine>},
+                   {"peak", enter<measurePeak>}};
   for (const auto& [name, function] : functions) {
     napi_value value = nullptr;
     if (napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value) != napi_ok)

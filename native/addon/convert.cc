@@ -149,7 +149,8 @@ bool readTypedArray(Napi::Value value, ArrayView* view) {
   napi_typedarray_type type;
   napi_value buffer;
   size_t offset;
-  if (napi_get_typedarray_info(value.Env(), value, &type, &view->length, &view->data, &buffer, &offset) != napi_ok) return false;
+  if (napi_get_typedarray_info(value.Env(), value, &type, &view->length, &view->data, &buffer, &offset) != napi_ok)
+    return false;
   view->elementBytes = type == napi_float64_array ? 8 : type == napi_uint8_array ? 1 : 4;
   return type == napi_float64_array || type == napi_float32_array || type == napi_uint8_array;
 }

@@ -10,7 +10,8 @@
 
 namespace repconv {
 
-// A JavaScript Error whose `code` and `message` are the status'; an abort is marked by its code. lib/engine makes a RepconvError of it.
+// A JavaScript Error whose `code` and `message` are the status'; an abort is marked by its code. lib/engine makes a
+// RepconvError of it.
 Napi::Error toError(Napi::Env env, const Status& status);
 
 // Reads one JavaScript object, remembering the first thing that is wrong with it.

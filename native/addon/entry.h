@@ -1,4 +1,5 @@
-// The door through which JavaScript calls in: what fails behind it, for want of memory too, is thrown in JavaScript, and no C++ exception leaves.
+// The door through which JavaScript calls in: what fails behind it, for want of memory too, is thrown in JavaScript,
+// and no C++ exception leaves.
 #pragma once
 
 #include <new>
@@ -28,7 +29,8 @@ inline napi_value answer(napi_env environment, const Result<Napi::Value>& result
 // Without a value, undefined.
 using Entry = Result<Napi::Value> (*)(const Napi::CallbackInfo& info);
 
-// The entry as Node-API wants it. (The arguments are read behind the door: many of them take memory. The callbacks of node-addon-api let exceptions out.)
+// The entry as Node-API wants it. (The arguments are read behind the door: many of them take memory. The callbacks of
+// node-addon-api let exceptions out.)
 template <Entry entry>
 napi_value enter(napi_env env, napi_callback_info info) noexcept {
   return answer(env, orOutOfMemory([&] { return entry(Napi::CallbackInfo(env, info)); }));

@@ -1,10 +1,11 @@
-// What one JavaScript environment (the main thread, a Worker) has of its own: its hold on the thread pool, and the runs it waits for.
+// What one JavaScript environment (the main thread, a Worker) has of its own: its hold on the thread pool, and the runs
+// it waits for.
 //
 // Life of a run:   JavaScript thread          pool thread                     JavaScript thread
 //                  start() — queue ─────────▶ compute ─ finished() ─────────▶ settle the promise
 //
-// When the environment ends, its runs are told to stop, those that compute are waited for (one layer at most), and no JavaScript is touched any
-// more: whatever they were to deliver is dropped.
+// When the environment ends, its runs are told to stop, those that compute are waited for (one layer at most), and no
+// JavaScript is touched any more: whatever they were to deliver is dropped.
 #pragma once
 
 #include <atomic>
@@ -19,7 +20,8 @@ namespace repconv {
 
 class Environment;
 
-// Work that is done on the pool and settles a promise. Subclasses compute in `compute` and make the result in `deliver`.
+// Work that is done on the pool and settles a promise. Subclasses compute in `compute` and make the result in
+// `deliver`.
 class AsyncRun : public ThreadPool::Job {
  public:
   const std::atomic<bool>* isCancelled() const { return &isCancelled_; }

@@ -14,12 +14,14 @@ Status readValue(const Napi::Object& object, ProgramValue* value) {
   if (data.IsUndefined()) return reader.status();
   int64_t size = 1;
   for (double extent : reader.numbers("shape")) {
-    value->shape.push_back(extent >= 0 && extent <= static_cast<double>(kMaxExtent) ? static_cast<int64_t>(extent) : -1);
+    value->shape.push_back(extent >= 0 && extent <= static_cast<double>(kMaxExtent) ? static_cast<int64_t>(extent)
+                                                                                    : -1);
   }
   if (Status status = checkShape(value->shape); !status.isOk()) return status;
   for (int64_t extent : value->shape) size *= extent;
   ArrayView view;
-  const bool isRight = readTypedArray(data, &view) && view.elementBytes == elementBytes(value->dtype) && view.length == static_cast<size_t>(size);
+  const bool isRight = readTypedArray(data, &view) && view.elementBytes == elementBytes(value->dtype) &&
+                       view.length == static_cast<size_t>(size);
   if (!isRight) reader.fail("data", "a typed array of the value's dtype and size (has it been detached?)");
   static const double nothing = 0;
   value->constant = view.data != nullptr ? view.data : &nothing;

@@ -15,12 +15,14 @@ const char* precisionName(Precision precision) {
   return precision == Precision::bfloat16 ? "bfloat16" : precision == Precision::bfloat16x3 ? "bfloat16x3" : "float32";
 }
 
-// The precision of that name, and its kernels; "fastest" is bfloat16 where there are any: the chooser still takes float32 where that is faster.
+// The precision of that name, and its kernels; "fastest" is bfloat16 where there are any: the chooser still takes
+// float32 where that is faster.
 Status choosePrecision(const std::string& name, SessionOptions* options) {
   if (name.empty() || name == "float32") return Status();
   const bool isFastest = name == "fastest";
   if (!isFastest && name != "bfloat16" && name != "bfloat16x3") {
-    return failure(Code::input, "session: precision expects float32, bfloat16x3, bfloat16 or fastest, got %.40s", name.c_str());
+    return failure(Code::input, "session: precision expects float32, bfloat16x3, bfloat16 or fastest, got %.40s",
+                   name.c_str());
   }
   options->bfloat16 = availableBfloat16(options->isa);
   if (options->bfloat16 != nullptr) {
@@ -30,7 +32,8 @@ Status choosePrecision(const std::string& name, SessionOptions* options) {
                           : cpuInfo().hasAmxBf16       ? "; it has AMX, but the operating system does not permit it"
                                                        : "";
     return failure(Code::unsupported,
-                   "session: precision %s expects a processor with AMX, or AMD's with AVX512_BF16; this one (%s) computes in float32, with %s%s",
+                   "session: precision %s expects a processor with AMX, or AMD's with AVX512_BF16; this one (%s) "
+                   "computes in float32, with %s%s",
                    name.c_str(), cpuInfo().model.c_str(), isaName(options->isa), because);
   }
   return Status();
@@ -42,14 +45,18 @@ Status readOptions(Napi::Env env, Napi::Value value, SessionOptions* options) {
   options->isa = cpuInfo().isa;
   const std::string isa = reader.text("isa", true);
   Isa wanted = Isa::scalar;
-  if (!isa.empty() && !parseIsa(isa, &wanted)) return failure(Code::input, "session: isa expects scalar, avx2 or avx512, got %.40s", isa.c_str());
+  if (!isa.empty() && !parseIsa(isa, &wanted))
+    return failure(Code::input, "session: isa expects scalar, avx2 or avx512, got %.40s", isa.c_str());
   // A cap: a processor that has less uses what it has.
   if (!isa.empty() && wanted < options->isa) options->isa = wanted;
   const double threads = reader.number("threads", 0), poolThreads = reader.number("poolThreads", 0);
   for (double number : {threads, poolThreads}) {
-    if (!(number >= 0 && number <= kMaxTeam)) return failure(Code::input, "session: threads expects at most %d, got %g", kMaxTeam, number);
+    if (!(number >= 0 && number <= kMaxTeam))
+      return failure(Code::input, "session: threads expects at most %d, got %g", kMaxTeam, number);
   }
-  const auto orBudget = [](double number) { return std::min(kMaxTeam, number >= 1 ? static_cast<int>(number) : threadBudget().threads()); };
+  const auto orBudget = [](double number) {
+    return std::min(kMaxTeam, number >= 1 ? static_cast<int>(number) : threadBudget().threads());
+  };
   options->threads = orBudget(threads);
   options->conv = reader.text("conv", true);
   const std::string precision = reader.text("precision", true);
@@ -65,14 +72,16 @@ Status readOptions(Napi::Env env, Napi::Value value, SessionOptions* options) {
 }  // namespace
 
 Result<Napi::Value> SessionObject::define(Napi::Env env) {
-  const napi_property_descriptor methods[] = {method<&SessionObject::prepare>("prepare"),   method<&SessionObject::prepareAsync>("prepareAsync"),
-                                              method<&SessionObject::forget>("forget"),     method<&SessionObject::keepConstants>("keepConstants"),
-                                              method<&SessionObject::runSync>("runSync"),   method<&SessionObject::run>("run"),
-                                              method<&SessionObject::describe>("describe"), method<&SessionObject::arena>("arena"),
-                                              method<&SessionObject::settings>("settings"), method<&SessionObject::memory>("memory"),
-                                              method<&SessionObject::dispose>("dispose")};
+  const napi_property_descriptor methods[] = {
+      method<&SessionObject::prepare>("prepare"),   method<&SessionObject::prepareAsync>("prepareAsync"),
+      method<&SessionObject::forget>("forget"),     method<&SessionObject::keepConstants>("keepConstants"),
+      method<&SessionObject::runSync>("runSync"),   method<&SessionObject::run>("run"),
+      method<&SessionObject::describe>("describe"), method<&SessionObject::arena>("arena"),
+      method<&SessionObject::settings>("settings"), method<&SessionObject::memory>("memory"),
+      method<&SessionObject::dispose>("dispose")};
   napi_value constructor = nullptr;
-  if (napi_define_class(env, "Session", NAPI_AUTO_LENGTH, enter<construct>, nullptr, std::size(methods), methods, &constructor) != napi_ok) {
+  if (napi_define_class(env, "Session", NAPI_AUTO_LENGTH, enter<construct>, nullptr, std::size(methods), methods,
+                        &constructor) != napi_ok) {
     return failure(Code::native, "session: its class cannot be defined");
   }
   return Napi::Value(env, constructor);
@@ -94,7 +103,8 @@ Result<Napi::Value> SessionObject::construct(const Napi::CallbackInfo& info) {
 template <Result<Napi::Value> (SessionObject::*function)(const Napi::CallbackInfo&)>
 Result<Napi::Value> SessionObject::call(const Napi::CallbackInfo& info) {
   void* object = nullptr;
-  if (napi_unwrap(info.Env(), info.This(), &object) != napi_ok) return failure(Code::input, "session: a method is called on something else");
+  if (napi_unwrap(info.Env(), info.This(), &object) != napi_ok)
+    return failure(Code::input, "session: a method is called on something else");
   return (static_cast<SessionObject*>(object)->*function)(info);
 }
 
@@ -125,8 +135,13 @@ SessionObject::~SessionObject() {
 // Planning, packing included, on the pool.
 class SessionObject::Preparation : public AsyncRun {
  public:
-  Preparation(Napi::Object wrapper, SessionObject* object, std::vector<std::vector<int64_t>> shapes, std::vector<std::vector<int64_t>> largest)
-      : wrapper_(Napi::Persistent(wrapper)), object_(object), session_(object->session_), shapes_(std::move(shapes)), largest_(std::move(largest)) {}
+  Preparation(Napi::Object wrapper, SessionObject* object, std::vector<std::vector<int64_t>> shapes,
+              std::vector<std::vector<int64_t>> largest)
+      : wrapper_(Napi::Persistent(wrapper)),
+        object_(object),
+        session_(object->session_),
+        shapes_(std::move(shapes)),
+        largest_(std::move(largest)) {}
 
  protected:
   Status compute(ThreadPool& pool) override {
@@ -153,8 +168,10 @@ Result<Napi::Value> SessionObject::prepareAsync(const Napi::CallbackInfo& info) 
   std::vector<std::vector<int64_t>> shapes, largest;
   if (Status status = readShapes(info[0], &shapes); !status.isOk()) return status;
   if (Status status = readShapes(info[1], &largest); !status.isOk()) return status;
-  auto preparation = std::make_unique<Preparation>(info.This().As<Napi::Object>(), this, std::move(shapes), std::move(largest));
-  Result<Environment::Started> started = Environment::of(env_).start(std::move(preparation), session_->options().threads);
+  auto preparation =
+      std::make_unique<Preparation>(info.This().As<Napi::Object>(), this, std::move(shapes), std::move(largest));
+  Result<Environment::Started> started =
+      Environment::of(env_).start(std::move(preparation), session_->options().threads);
   if (!started.isOk()) return started.status();
   return started.value().promise;
 }
@@ -181,7 +198,8 @@ std::shared_ptr<const Plan> SessionObject::planOf(const Napi::CallbackInfo& info
 }
 
 Result<Napi::Value> SessionObject::forget(const Napi::CallbackInfo& info) {
-  if (session_ == nullptr || !info[0].IsNumber() || plans_.erase(info[0].As<Napi::Number>().Uint32Value()) == 0) return Status();
+  if (session_ == nullptr || !info[0].IsNumber() || plans_.erase(info[0].As<Napi::Number>().Uint32Value()) == 0)
+    return Status();
   size_t arenaBytes = 0, staging = 0;
   for (const auto& [id, plan] : plans_) {
     arenaBytes = std::max(arenaBytes, plan->arenaBytes());
@@ -197,7 +215,9 @@ Result<Napi::Value> SessionObject::keepConstants(const Napi::CallbackInfo& info)
   const std::string which = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
   if (which != "all" && which != "shared" && which != "used")
     return failure(Code::input, "keepConstants: expects all, shared or used, got %.40s", which.c_str());
-  Status status = session_->keepConstants(which == "all" ? Session::Keep::all : which == "shared" ? Session::Keep::shared : Session::Keep::used);
+  Status status = session_->keepConstants(which == "all"      ? Session::Keep::all
+                                          : which == "shared" ? Session::Keep::shared
+                                                              : Session::Keep::used);
   if (status.isOk() && which != "shared") program_.Reset();
   account();
   return status;
@@ -207,11 +227,14 @@ Result<Napi::Value> SessionObject::runSync(const Napi::CallbackInfo& info) {
   const std::shared_ptr<const Plan> plan = planOf(info);
   if (session_ == nullptr || plan == nullptr) return Status(Code::disposed, "runSync: the session or plan is disposed");
   std::vector<void*> inputs, outputs;
-  if (Status status = readMemory(info[1], info[2], *plan, session_->program(), &inputs, &outputs); !status.isOk()) return status;
+  if (Status status = readMemory(info[1], info[2], *plan, session_->program(), &inputs, &outputs); !status.isOk())
+    return status;
   ArrayView times;
   std::vector<double> nanoseconds;
-  const bool isTimed = readTypedArray(info[3], &times) && times.elementBytes == 8 && times.length == plan->steps().size();
-  Status status = session_->run(Environment::of(env_).pool(), *plan, inputs.data(), outputs.data(), nullptr, isTimed ? &nanoseconds : nullptr);
+  const bool isTimed =
+      readTypedArray(info[3], &times) && times.elementBytes == 8 && times.length == plan->steps().size();
+  Status status = session_->run(Environment::of(env_).pool(), *plan, inputs.data(), outputs.data(), nullptr,
+                                isTimed ? &nanoseconds : nullptr);
   for (size_t i = 0; i < nanoseconds.size(); i++) static_cast<double*>(times.data)[i] = nanoseconds[i];
   account();
   return status;
@@ -312,13 +335,14 @@ Result<Napi::Value> SessionObject::dispose(const Napi::CallbackInfo&) {
   return Status();
 }
 
-// What the session holds outside the JavaScript heap, told to the garbage collector. (It acts on that, but process.memoryUsage().external does not show it:
-// V8 counts there what lies in buffers, and nothing else.)
+// What the session holds outside the JavaScript heap, told to the garbage collector. (It acts on that, but
+// process.memoryUsage().external does not show it: V8 counts there what lies in buffers, and nothing else.)
 void SessionObject::account() {
   const Session::Memory memory = session_ != nullptr ? session_->memory() : Session::Memory{};
   const int64_t bytes = static_cast<int64_t>(memory.totalBytes());
   int64_t all = 0;
-  if (bytes != accountedBytes_ && napi_adjust_external_memory(env_, bytes - accountedBytes_, &all) == napi_ok) accountedBytes_ = bytes;
+  if (bytes != accountedBytes_ && napi_adjust_external_memory(env_, bytes - accountedBytes_, &all) == napi_ok)
+    accountedBytes_ = bytes;
 }
 
 Result<Napi::Value> execute(const Napi::CallbackInfo& info) {
@@ -334,9 +358,12 @@ Result<Napi::Value> execute(const Napi::CallbackInfo& info) {
   if (!plan.isOk()) return plan.status();
   std::vector<void*> inputs, outputs;
   const Program& checked = session.value()->program();
-  if (Status status = readArrays(info[2], "input", *plan.value(), checked.inputs, &inputs); !status.isOk()) return status;
-  if (Status status = readArrays(info[3], "output", *plan.value(), checked.outputs, &outputs); !status.isOk()) return status;
-  return session.value()->run(Environment::of(info.Env()).pool(), *plan.value(), inputs.data(), outputs.data(), nullptr, nullptr);
+  if (Status status = readArrays(info[2], "input", *plan.value(), checked.inputs, &inputs); !status.isOk())
+    return status;
+  if (Status status = readArrays(info[3], "output", *plan.value(), checked.outputs, &outputs); !status.isOk())
+    return status;
+  return session.value()->run(Environment::of(info.Env()).pool(), *plan.value(), inputs.data(), outputs.data(), nullptr,
+                              nullptr);
 }
 
 }  // namespace repconv

@@ -28,14 +28,15 @@ class SessionObject {
   Result<Napi::Value> prepare(const Napi::CallbackInfo& info);
   // forget(plan): frees it, and memory of runs that only it needed; runs under way keep theirs
   Result<Napi::Value> forget(const Napi::CallbackInfo& info);
-  // prepareAsync(shapes, largest) → a promise of prepare's number. Before: keepConstants('all') or 'shared', and no other until it is settled
+  // prepareAsync(shapes, largest) → a promise of prepare's number. Before: keepConstants('all') or 'shared', and no
+  // other until it is settled
   Result<Napi::Value> prepareAsync(const Napi::CallbackInfo& info);
   // keepConstants('all' | 'shared' | 'used'): Session::Keep
   Result<Napi::Value> keepConstants(const Napi::CallbackInfo& info);
   // runSync(plan, inputs, outputs, times?)
   Result<Napi::Value> runSync(const Napi::CallbackInfo& info);
-  // run(plan, inputs, outputs) → { id, promise }; the inputs are read before it returns; the outputs, which share no memory with
-  // them or each other, are written when the promise settles
+  // run(plan, inputs, outputs) → { id, promise }; the inputs are read before it returns; the outputs, which share no
+  // memory with them or each other, are written when the promise settles
   Result<Napi::Value> run(const Napi::CallbackInfo& info);
   // describe(plan) → per step { label, operation, algorithm, why, macs }
   Result<Napi::Value> describe(const Napi::CallbackInfo& info);
@@ -66,7 +67,8 @@ class SessionObject {
   int64_t accountedBytes_ = 0;
 };
 
-// execute(program, shapes, inputs, outputs, options): a program that is run once, on this thread, its constants read where they lie.
+// execute(program, shapes, inputs, outputs, options): a program that is run once, on this thread, its constants read
+// where they lie.
 Result<Napi::Value> execute(const Napi::CallbackInfo& info);
 
 }  // namespace repconv

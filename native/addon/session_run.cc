@@ -4,15 +4,17 @@
 
 namespace repconv {
 
-Status readArrays(Napi::Value value, const char* what, const Plan& plan, const std::vector<int>& values, std::vector<void*>* memory) {
-  if (!value.IsArray() || value.As<Napi::Array>().Length() != values.size()) return failure(Code::input, "run: expects %zu %ss", values.size(), what);
+Status readArrays(Napi::Value value, const char* what, const Plan& plan, const std::vector<int>& values,
+                  std::vector<void*>* memory) {
+  if (!value.IsArray() || value.As<Napi::Array>().Length() != values.size())
+    return failure(Code::input, "run: expects %zu %ss", values.size(), what);
   for (size_t i = 0; i < values.size(); i++) {
     ArrayView view;
     const bool isArray = readTypedArray(value.As<Napi::Array>().Get(static_cast<uint32_t>(i)), &view);
     const ValueType& type = plan.type(values[i]);
     if (!isArray || view.elementBytes != elementBytes(type.dtype) || view.length != static_cast<size_t>(type.size())) {
-      return failure(Code::input, "run: %s %zu expects %lld elements of %s, got %zu", what, i, static_cast<long long>(type.size()),
-                     showShape(type.shape).c_str(), isArray ? view.length : 0);
+      return failure(Code::input, "run: %s %zu expects %lld elements of %s, got %zu", what, i,
+                     static_cast<long long>(type.size()), showShape(type.shape).c_str(), isArray ? view.length : 0);
     }
     memory->push_back(view.data);
   }
@@ -21,8 +23,10 @@ Status readArrays(Napi::Value value, const char* what, const Plan& plan, const s
 
 namespace {
 
-// Outputs are written while inputs are still to be read, or by several steps at once: none may lie in the memory of another array.
-Status checkApart(const Plan& plan, const Program& program, const std::vector<void*>& inputs, const std::vector<void*>& outputs) {
+// Outputs are written while inputs are still to be read, or by several steps at once: none may lie in the memory of
+// another array.
+Status checkApart(const Plan& plan, const Program& program, const std::vector<void*>& inputs,
+                  const std::vector<void*>& outputs) {
   const auto overlap = [&plan](const void* a, int valueA, const void* b, int valueB) {
     const uintptr_t from = reinterpret_cast<uintptr_t>(a), other = reinterpret_cast<uintptr_t>(b);
     return from < other + plan.sizeBytes(valueB) && other < from + plan.sizeBytes(valueA);
@@ -41,12 +45,14 @@ Status checkApart(const Plan& plan, const Program& program, const std::vector<vo
 }
 
 // Where an input or output lies in the memory of a run: on a cache line of its own.
-size_t stagedBytes(const Plan& plan, int value) { return roundUp(plan.sizeBytes(value), kCacheLineBytes) + kCacheLineBytes; }
+size_t stagedBytes(const Plan& plan, int value) {
+  return roundUp(plan.sizeBytes(value), kCacheLineBytes) + kCacheLineBytes;
+}
 
 }  // namespace
 
-Status readMemory(Napi::Value inputs, Napi::Value outputs, const Plan& plan, const Program& program, std::vector<void*>* from,
-                  std::vector<void*>* to) {
+Status readMemory(Napi::Value inputs, Napi::Value outputs, const Plan& plan, const Program& program,
+                  std::vector<void*>* from, std::vector<void*>* to) {
   if (Status status = readArrays(inputs, "input", plan, program.inputs, from); !status.isOk()) return status;
   if (Status status = readArrays(outputs, "output", plan, program.outputs, to); !status.isOk()) return status;
   return checkApart(plan, program, *from, *to);
@@ -60,7 +66,8 @@ size_t stagedBytes(const Plan& plan, const Program& program) {
   return bytes;
 }
 
-SessionRun::SessionRun(std::shared_ptr<Session> session, std::shared_ptr<const Plan> plan) : session_(std::move(session)), plan_(std::move(plan)) {}
+SessionRun::SessionRun(std::shared_ptr<Session> session, std::shared_ptr<const Plan> plan)
+    : session_(std::move(session)), plan_(std::move(plan)) {}
 
 SessionRun::~SessionRun() {
   if (staging_) session_->staging().give(std::move(staging_));
@@ -87,12 +94,15 @@ Status SessionRun::take(Napi::Value inputs, Napi::Array outputs) {
   return destination_.IsEmpty() ? failure(Code::native, "run: the outputs cannot be kept") : Status();
 }
 
-Status SessionRun::compute(ThreadPool& pool) { return session_->run(pool, *plan_, inputs_.data(), outputs_.data(), isCancelled(), nullptr); }
+Status SessionRun::compute(ThreadPool& pool) {
+  return session_->run(pool, *plan_, inputs_.data(), outputs_.data(), isCancelled(), nullptr);
+}
 
 Result<Napi::Value> SessionRun::deliver(Napi::Env) {
   const Napi::Array outputs = destination_.Value();
   std::vector<void*> to;
-  if (Status status = readArrays(outputs, "output", *plan_, session_->program().outputs, &to); !status.isOk()) return status;
+  if (Status status = readArrays(outputs, "output", *plan_, session_->program().outputs, &to); !status.isOk())
+    return status;
   for (size_t i = 0; i < to.size(); i++) {
     const size_t bytes = plan_->sizeBytes(session_->program().outputs[i]);
     if (bytes > 0) std::memcpy(to[i], outputs_[i], bytes);

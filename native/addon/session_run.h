@@ -7,11 +7,12 @@
 namespace repconv {
 
 // The memory of typed arrays, each of which must have the size of its value.
-Status readArrays(Napi::Value value, const char* what, const Plan& plan, const std::vector<int>& values, std::vector<void*>* memory);
+Status readArrays(Napi::Value value, const char* what, const Plan& plan, const std::vector<int>& values,
+                  std::vector<void*>* memory);
 
 // Inputs and outputs; no output may share memory with any of the others.
-Status readMemory(Napi::Value inputs, Napi::Value outputs, const Plan& plan, const Program& program, std::vector<void*>* from,
-                  std::vector<void*>* to);
+Status readMemory(Napi::Value inputs, Napi::Value outputs, const Plan& plan, const Program& program,
+                  std::vector<void*>* from, std::vector<void*>* to);
 
 // Of the block of a run.
 size_t stagedBytes(const Plan& plan, const Program& program);

@@ -13,7 +13,8 @@ Block BlockPool::take(size_t sizeBytes) {
     size_t found = idle_.size();
     for (size_t i = 0; i < idle_.size(); i++) {
       const bool fits = idle_[i].sizeBytes() >= sizeBytes;
-      const bool isBetter = found == idle_.size() || idle_[i].sizeBytes() < idle_[found].sizeBytes() || idle_[found].sizeBytes() < sizeBytes;
+      const bool isBetter = found == idle_.size() || idle_[i].sizeBytes() < idle_[found].sizeBytes() ||
+                            idle_[found].sizeBytes() < sizeBytes;
       if (fits ? isBetter : found == idle_.size()) found = i;
     }
     if (found < idle_.size()) {
@@ -46,7 +47,8 @@ void BlockPool::trim(size_t sizeBytes) {
   for (;;) {
     Block freed;
     std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = std::find_if(idle_.begin(), idle_.end(), [most](const Block& block) { return block.sizeBytes() > most; });
+    const auto found =
+        std::find_if(idle_.begin(), idle_.end(), [most](const Block& block) { return block.sizeBytes() > most; });
     if (found == idle_.end()) return;
     sizeBytes_ -= found->sizeBytes();
     freed = std::move(*found);

@@ -14,7 +14,8 @@ class BlockPool {
   // At most `mostIdle` blocks are kept while nobody uses them.
   explicit BlockPool(size_t mostIdle);
 
-  // The smallest idle block of at least `sizeBytes`, or a new one in place of an idle one that is too small; an empty one when there is no memory.
+  // The smallest idle block of at least `sizeBytes`, or a new one in place of an idle one that is too small; an empty
+  // one when there is no memory.
   Block take(size_t sizeBytes);
   void give(Block block);
   // Frees idle blocks that are larger than a new one of `sizeBytes` would be.

@@ -25,8 +25,8 @@ Isa detectIsa() {
   // The compiler's run-time looks at XCR0 too: a feature counts only if the operating system saves its registers.
   __builtin_cpu_init();
   const bool hasAvx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool hasAvx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                         __builtin_cpu_supports("avx512dq");
+  const bool hasAvx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   if (hasAvx2 && hasAvx512) return Isa::avx512;
   if (hasAvx2) return Isa::avx2;
 #endif

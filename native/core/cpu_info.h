@@ -17,9 +17,9 @@ struct CpuInfo {
   size_t l1dBytes = 32 << 10;
   size_t l2Bytes = 1 << 20;
   // Beside that order, since no instruction set here implies them.
-  bool hasBf16Dot = false;     // AVX512_BF16
+  bool hasBf16Dot = false;  // AVX512_BF16
   bool isBf16DotFast = false;  // faster than float32: on AMD's
-  bool hasAmxBf16 = false;     // AMX_TILE and AMX_BF16, and the operating system keeps tiles for those it permits them
+  bool hasAmxBf16 = false;  // AMX_TILE and AMX_BF16, and the operating system keeps tiles for those it permits them
 };
 
 const CpuInfo& cpuInfo();
@@ -40,7 +40,8 @@ struct ThreadBudget {
 
 ThreadBudget threadBudget();
 
-// The smallest processor quota of this process' control group and those around it, rounded up; 0: none. `read` gives the text of a file, or nothing.
+// The smallest processor quota of this process' control group and those around it, rounded up; 0: none. `read` gives
+// the text of a file, or nothing.
 int processorQuota(const std::function<std::string(const std::string& path)>& read);
 
 }  // namespace repconv

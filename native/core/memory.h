@@ -8,7 +8,8 @@
 namespace repconv {
 
 inline constexpr size_t kCacheLineBytes = 64;
-// Blocks of at least this size are aligned to 2 MB and offered to the kernel as huge pages (3-8 % of a whole network, by fewer TLB misses).
+// Blocks of at least this size are aligned to 2 MB and offered to the kernel as huge pages (3-8 % of a whole network,
+// by fewer TLB misses).
 inline constexpr size_t kHugePageBytes = size_t{2} << 20;
 
 template <typename Integer>
@@ -20,7 +21,8 @@ constexpr Integer roundUp(Integer value, std::type_identity_t<Integer> multiple)
 class Block {
  public:
   Block() = default;
-  Block(Block&& other) noexcept : data_(std::exchange(other.data_, nullptr)), sizeBytes_(std::exchange(other.sizeBytes_, 0)) {}
+  Block(Block&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), sizeBytes_(std::exchange(other.sizeBytes_, 0)) {}
   Block& operator=(Block&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(sizeBytes_, other.sizeBytes_);

@@ -1,4 +1,5 @@
-// What can go wrong inside, as a value: native code neither throws nor prints. Only the addon turns a Status into a JavaScript error.
+// What can go wrong inside, as a value: native code neither throws nor prints. Only the addon turns a Status into a
+// JavaScript error.
 #pragma once
 
 #include <cstdarg>

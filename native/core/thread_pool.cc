@@ -80,7 +80,8 @@ void Team::run(size_t count, ItemFunction function, const void* context) {
     shares_[s].end = count * (s + 1) / capacity_;
   }
   state_.fetch_add(1, std::memory_order_seq_cst);
-  // Threads that were busy or asleep when the team was made may have come free: parked ones are woken for the places that nobody has.
+  // Threads that were busy or asleep when the team was made may have come free: parked ones are woken for the places
+  // that nobody has.
   if (pool_.parked_.load(std::memory_order_relaxed) > 0) {
     const int absent = capacity_ - __builtin_popcountll(members_.load(std::memory_order_relaxed));
     if (absent > 0) pool_.wake(absent);
@@ -144,7 +145,8 @@ Status ThreadPool::ensureThreads(int threads) {
     return outOfMemory();
   } catch (const std::system_error& error) {
     // Fewer threads than wanted are enough; none at all is not.
-    if (threads_.empty()) return failure(Code::outOfMemory, "thread pool: the system refused a thread (%s)", error.what());
+    if (threads_.empty())
+      return failure(Code::outOfMemory, "thread pool: the system refused a thread (%s)", error.what());
   }
   return Status();
 }
@@ -184,8 +186,9 @@ void ThreadPool::work() {
     if (Team* team = joinTeam(&member)) {
       team->help(member);
       if (pendingJobs_.load(std::memory_order_relaxed) > 0) continue;
-      // Back to the team while it stands; but where the leader waits for this very processor it goes on at once, not at the end of a time slice. (Two
-      // threads, one of two processors busy with another process: RepVGG-A0 in 7.0 ms, 11.1 without this. EPYC, Zen 5.)
+      // Back to the team while it stands; but where the leader waits for this very processor it goes on at once, not at
+      // the end of a time slice. (Two threads, one of two processors busy with another process: RepVGG-A0 in 7.0 ms,
+      // 11.1 without this. EPYC, Zen 5.)
       std::this_thread::yield();
       continue;
     }

@@ -5,7 +5,8 @@
 namespace repconv {
 namespace {
 
-// A place in the arena: the values that have it (one, and those made in place of it) and the steps during which it is taken.
+// A place in the arena: the values that have it (one, and those made in place of it) and the steps during which it is
+// taken.
 struct Place {
   std::vector<size_t> values;
   size_t sizeBytes;
@@ -17,7 +18,8 @@ struct Place {
 
 // First fit by decreasing size.
 size_t assignOffsets(std::vector<Place>& places) {
-  std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.sizeBytes > b.sizeBytes; });
+  std::stable_sort(places.begin(), places.end(),
+                   [](const Place& a, const Place& b) { return a.sizeBytes > b.sizeBytes; });
   std::vector<const Place*> byOffset;
   const auto isBefore = [](const Place* a, const Place* b) { return a->offset < b->offset; };
   size_t total = 0;

@@ -1,4 +1,5 @@
-// One block of memory for all values that live only inside a run: values that are never needed at the same time share their place.
+// One block of memory for all values that live only inside a run: values that are never needed at the same time share
+// their place.
 #pragma once
 
 #include <vector>

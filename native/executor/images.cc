@@ -20,8 +20,8 @@ struct Wish {
 
 }  // namespace
 
-Result<std::vector<Image>> layOutImages(const Program& program, const std::vector<ValueType>& types, const std::vector<ValueType>& largest,
-                                        const PlanContext& choices) {
+Result<std::vector<Image>> layOutImages(const Program& program, const std::vector<ValueType>& types,
+                                        const std::vector<ValueType>& largest, const PlanContext& choices) {
   std::vector<Wish> wishes(types.size());
   for (const ProgramStep& step : program.steps) {
     const StepTypes stepTypes = step.typesOf(types), largestTypes = step.typesOf(largest);
@@ -48,9 +48,12 @@ Result<std::vector<Image>> layOutImages(const Program& program, const std::vecto
     if (types[v].layout != Layout::nhwc) continue;
     const std::vector<int64_t>& shape = types[v].shape;
     const Border& border = wishes[v].border;
-    const double pixels = static_cast<double>(shape[2] + border.top + border.bottom) * static_cast<double>(shape[3] + border.left + border.right) + border.tail;
+    const double pixels = static_cast<double>(shape[2] + border.top + border.bottom) *
+                              static_cast<double>(shape[3] + border.left + border.right) +
+                          border.tail;
     const double bytes = 4.0 * static_cast<double>(shape[0]) * (static_cast<double>(shape[1]) + kChannelBlock) * pixels;
-    if (bytes > kMaxImageBytes) return failure(Code::outOfMemory, "plan: an image of %s with its border is too large", showShape(shape).c_str());
+    if (bytes > kMaxImageBytes)
+      return failure(Code::outOfMemory, "plan: an image of %s with its border is too large", showShape(shape).c_str());
     images[v] = layOut(types[v], wishes[v].format(), border, wishes[v].isTight);
   }
   return images;

@@ -13,7 +13,8 @@ struct Traffic {
 };
 
 // Whether the step may run for part of a batch of N.
-bool isCuttable(const Program& program, const ProgramStep& step, const std::vector<ValueType>& types, const std::vector<size_t>& valueBytes, int64_t N, Traffic* traffic) {
+bool isCuttable(const Program& program, const ProgramStep& step, const std::vector<ValueType>& types,
+                const std::vector<size_t>& valueBytes, int64_t N, Traffic* traffic) {
   if (!step.operation->isPerImage()) return false;
   *traffic = {};
   for (size_t i = 0; i < step.inputs.size(); i++) {
@@ -43,7 +44,8 @@ bool isCuttable(const Program& program, const ProgramStep& step, const std::vect
 
 size_t mostWholeBytes() { return 2 * cpuInfo().l2Bytes; }
 
-Parts cutIntoParts(const Program& program, const std::vector<ValueType>& types, const std::vector<size_t>& valueBytes, int threads, size_t partBytes) {
+Parts cutIntoParts(const Program& program, const std::vector<ValueType>& types, const std::vector<size_t>& valueBytes,
+                   int threads, size_t partBytes) {
   Parts parts;
   if (program.inputs.empty()) return parts;
   const std::vector<int64_t>& first = types[static_cast<size_t>(program.inputs[0])].shape;
@@ -51,9 +53,13 @@ Parts cutIntoParts(const Program& program, const std::vector<ValueType>& types, 
   // Images enough that no thread waits long for the last.
   if (N < 2 || (N % threads != 0 && N < 4 * threads)) return parts;
   Traffic traffic;
-  const auto pays = [&] { return traffic.images > partBytes && traffic.weights <= traffic.images / static_cast<size_t>(N); };
+  const auto pays = [&] {
+    return traffic.images > partBytes && traffic.weights <= traffic.images / static_cast<size_t>(N);
+  };
   size_t steps = 0;
-  while (steps < program.steps.size() && isCuttable(program, program.steps[steps], types, valueBytes, N, &traffic) && pays()) steps++;
+  while (steps < program.steps.size() && isCuttable(program, program.steps[steps], types, valueBytes, N, &traffic) &&
+         pays())
+    steps++;
   if (steps == 0) return parts;
   parts = {steps, static_cast<size_t>(N), std::vector<Share>(types.size(), Share::none)};
   for (int value : program.inputs) parts.shares[static_cast<size_t>(value)] = Share::image;
@@ -63,7 +69,8 @@ Parts cutIntoParts(const Program& program, const std::vector<ValueType>& types, 
   // What is read behind the parts has to be there whole.
   const auto keep = [&parts](const std::vector<int>& values) {
     for (int value : values) {
-      if (value != kNoValue && parts.share(static_cast<size_t>(value)) == Share::anew) parts.shares[static_cast<size_t>(value)] = Share::image;
+      if (value != kNoValue && parts.share(static_cast<size_t>(value)) == Share::anew)
+        parts.shares[static_cast<size_t>(value)] = Share::image;
     }
   };
   for (size_t s = steps; s < program.steps.size(); s++) keep(program.steps[s].inputs);

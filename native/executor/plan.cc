@@ -11,13 +11,16 @@ namespace repconv {
 namespace {
 
 Result<std::vector<ValueType>> typesOf(const Program& program, const std::vector<std::vector<int64_t>>& shapes) {
-  if (shapes.size() != program.values.size()) return failure(Code::input, "plan: expects %zu shapes, got %zu", program.values.size(), shapes.size());
+  if (shapes.size() != program.values.size())
+    return failure(Code::input, "plan: expects %zu shapes, got %zu", program.values.size(), shapes.size());
   std::vector<ValueType> types;
   for (size_t v = 0; v < shapes.size(); v++) {
     const ProgramValue& value = program.values[v];
     if (Status status = checkShape(shapes[v]); !status.isOk()) return status;
-    if (value.layout == Layout::nhwc && shapes[v].size() != 4) return failure(Code::shape, "plan: an nhwc value expects 4 axes, got %s", showShape(shapes[v]).c_str());
-    if (value.constant != nullptr && shapes[v] != value.shape) return failure(Code::shape, "plan: a constant keeps its shape %s", showShape(value.shape).c_str());
+    if (value.layout == Layout::nhwc && shapes[v].size() != 4)
+      return failure(Code::shape, "plan: an nhwc value expects 4 axes, got %s", showShape(shapes[v]).c_str());
+    if (value.constant != nullptr && shapes[v] != value.shape)
+      return failure(Code::shape, "plan: a constant keeps its shape %s", showShape(value.shape).c_str());
     types.push_back({value.dtype, value.layout, shapes[v]});
   }
   for (const ProgramStep& step : program.steps) {
@@ -49,7 +52,8 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request, Team& team)
   if (!images.isOk()) return images.status();
   std::vector<size_t> valueBytes;
   for (size_t v = 0; v < plan->types_.size(); v++) {
-    valueBytes.push_back(plan->types_[v].layout == Layout::nhwc ? images.value()[v].sizeBytes() : plan->sizeBytes(static_cast<int>(v)));
+    valueBytes.push_back(plan->types_[v].layout == Layout::nhwc ? images.value()[v].sizeBytes()
+                                                                : plan->sizeBytes(static_cast<int>(v)));
   }
   const Values whole{plan->types_, std::move(images.value())};
   plan->parts_ = cutIntoParts(program, whole.types, valueBytes, request.threads, request.partBytes);
@@ -60,7 +64,8 @@ Result<std::unique_ptr<Plan>> Plan::make(const PlanRequest& request, Team& team)
     const Step& step = plan->steps_[s];
     plan->steps_[s - 1].following = step.task->packedWeights != nullptr ? step.task->packedWeights : step.following;
   }
-  // Each thread has what its part makes anew, and scratch memory; when all parts are done, the same memory is scratch of the steps behind.
+  // Each thread has what its part makes anew, and scratch memory; when all parts are done, the same memory is scratch
+  // of the steps behind.
   std::vector<bool> isAnew(valueBytes.size()), isWhole(valueBytes.size());
   for (size_t v = 0; v < valueBytes.size(); v++) (plan->parts_.share(v) == Share::anew ? isAnew : isWhole)[v] = true;
   const ArenaPlan ofPart = planArena(program, valueBytes, isAnew), arena = planArena(program, valueBytes, isWhole);
@@ -101,7 +106,8 @@ Plan::Values Plan::cut(const Values& whole, std::vector<size_t>& valueBytes) {
 }
 
 // Each step by itself: most of it is packing weights.
-Status Plan::planSteps(const PlanRequest& request, const Values& whole, const Values& part, const std::vector<ValueType>& largest, Team& team) {
+Status Plan::planSteps(const PlanRequest& request, const Values& whole, const Values& part,
+                       const std::vector<ValueType>& largest, Team& team) {
   const Program& program = request.program;
   steps_.resize(program.steps.size());
   std::vector<Status> statuses(program.steps.size());
@@ -116,7 +122,8 @@ Status Plan::planSteps(const PlanRequest& request, const Values& whole, const Va
     }
   });
   if (isOutOfMemory.load(std::memory_order_relaxed)) return Status(Code::outOfMemory, "plan: out of memory");
-  if (request.isCancelled != nullptr && request.isCancelled->load(std::memory_order_relaxed)) return Status(Code::aborted, "plan: aborted");
+  if (request.isCancelled != nullptr && request.isCancelled->load(std::memory_order_relaxed))
+    return Status(Code::aborted, "plan: aborted");
   // The first in order, whoever came upon it first.
   for (Status& status : statuses) {
     if (!status.isOk()) return std::move(status);
@@ -124,7 +131,8 @@ Status Plan::planSteps(const PlanRequest& request, const Values& whole, const Va
   return Status();
 }
 
-Status Plan::planStep(const PlanRequest& request, const Values& values, const std::vector<ValueType>& largest, size_t s) {
+Status Plan::planStep(const PlanRequest& request, const Values& values, const std::vector<ValueType>& largest,
+                      size_t s) {
   const ProgramStep& step = request.program.steps[s];
   const StepTypes stepTypes = step.typesOf(values.types), largestTypes = step.typesOf(largest);
   PlanContext context = choicesOf(request);
@@ -133,10 +141,13 @@ Status Plan::planStep(const PlanRequest& request, const Values& values, const st
   context.largest = &largestTypes;
   for (int input : step.inputs) {
     context.inputImages.push_back(input == kNoValue ? nullptr : &values.images[static_cast<size_t>(input)]);
-    context.constants.push_back(input == kNoValue ? nullptr : request.program.values[static_cast<size_t>(input)].constant);
+    context.constants.push_back(input == kNoValue ? nullptr
+                                                  : request.program.values[static_cast<size_t>(input)].constant);
   }
   for (int output : step.outputs) context.outputImages.push_back(&values.images[static_cast<size_t>(output)]);
-  context.packed = [&](const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill) { return request.packed(s, key, sizeBytes, fill); };
+  context.packed = [&](const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill) {
+    return request.packed(s, key, sizeBytes, fill);
+  };
   Result<std::unique_ptr<Task>> task = step.operation->plan(context);
   if (!task.isOk()) return task.status();
   if (s < parts_.steps) task.value()->macs *= static_cast<double>(parts_.count);
@@ -155,7 +166,9 @@ struct Plan::Run {
   const std::atomic<bool>* isCancelled;
 
   using Clock = std::chrono::steady_clock;
-  static double since(Clock::time_point start) { return std::chrono::duration<double, std::nano>(Clock::now() - start).count(); }
+  static double since(Clock::time_point start) {
+    return std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+  }
 
   bool isOver() const { return isCancelled != nullptr && isCancelled->load(std::memory_order_relaxed); }
 
@@ -168,15 +181,18 @@ struct Plan::Run {
       to.clear();
       for (int value : values) {
         const size_t v = static_cast<size_t>(value);
-        const size_t offset = value == kNoValue ? 0 : plan.parts_.share(v) == Share::anew ? member * plan.partBytes_ : image * plan.imageBytes_[v];
+        const size_t offset = value == kNoValue                     ? 0
+                              : plan.parts_.share(v) == Share::anew ? member * plan.partBytes_
+                                                                    : image * plan.imageBytes_[v];
         to.push_back(value == kNoValue ? nullptr : static_cast<char*>(workspace.values[v]) + offset);
       }
     };
     point(step.inputs, pointers.inputs);
     point(step.outputs, pointers.outputs);
-    char* scratch = workspace.arena.as<char>() + plan.scratchOffset_ + (isPart ? member * plan.partBytes_ + plan.partScratchOffset_ : 0);
-    step.task->run({workers, kernels, pointers.inputs.data(), pointers.outputs.data(), scratch, scratch + step.task->sharedScratchBytes,
-                    step.task->memberScratchBytes, step.following});
+    char* scratch = workspace.arena.as<char>() + plan.scratchOffset_ +
+                    (isPart ? member * plan.partBytes_ + plan.partScratchOffset_ : 0);
+    step.task->run({workers, kernels, pointers.inputs.data(), pointers.outputs.data(), scratch,
+                    scratch + step.task->sharedScratchBytes, step.task->memberScratchBytes, step.following});
   }
 
   // The first steps, image by image.
@@ -211,15 +227,17 @@ struct Plan::Run {
   }
 };
 
-Status Plan::run(const Program& program, const KernelTable& kernels, Team& team, const void* const* inputs, void* const* outputs, Workspace& workspace,
-                 const std::atomic<bool>* isCancelled, std::vector<double>* nanoseconds) const {
+Status Plan::run(const Program& program, const KernelTable& kernels, Team& team, const void* const* inputs,
+                 void* const* outputs, Workspace& workspace, const std::atomic<bool>* isCancelled,
+                 std::vector<double>* nanoseconds) const {
   std::vector<void*>& memory = workspace.values;
   memory.assign(types_.size(), nullptr);
   for (size_t v = 0; v < types_.size(); v++) {
     if (offsets_[v] != kOutside) memory[v] = workspace.arena.as<char>() + offsets_[v];
     if (program.values[v].constant != nullptr) memory[v] = const_cast<void*>(program.values[v].constant);
   }
-  for (size_t i = 0; i < program.inputs.size(); i++) memory[static_cast<size_t>(program.inputs[i])] = const_cast<void*>(inputs[i]);
+  for (size_t i = 0; i < program.inputs.size(); i++)
+    memory[static_cast<size_t>(program.inputs[i])] = const_cast<void*>(inputs[i]);
   for (size_t i = 0; i < program.outputs.size(); i++) memory[static_cast<size_t>(program.outputs[i])] = outputs[i];
   // Here, since nothing may fail on a pool thread.
   workspace.members.resize(static_cast<size_t>(team.capacity()));

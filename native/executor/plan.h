@@ -1,4 +1,5 @@
-// A program planned for one set of shapes: tasks with their algorithms, and one arena in which every value that lives only inside has its place.
+// A program planned for one set of shapes: tasks with their algorithms, and one arena in which every value that lives
+// only inside has its place.
 #pragma once
 
 #include <atomic>
@@ -24,7 +25,9 @@ struct PlanRequest {
   const std::vector<std::vector<int64_t>>& shapes;
   const std::vector<std::vector<int64_t>>& largest;
   // Called by several threads at once.
-  std::function<Result<const void*>(size_t step, const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)> packed;
+  std::function<Result<const void*>(size_t step, const std::string& key, size_t sizeBytes,
+                                    const std::function<void(void*)>& fill)>
+      packed;
   // Looked at between steps (null: never).
   const std::atomic<bool>* isCancelled = nullptr;
 };
@@ -56,13 +59,16 @@ class Plan {
   const std::vector<Placement>& placements() const { return placements_; }
   const Parts& parts() const { return parts_; }
   const ValueType& type(int value) const { return types_[static_cast<size_t>(value)]; }
-  size_t sizeBytes(int value) const { return static_cast<size_t>(type(value).size()) * elementBytes(type(value).dtype); }
+  size_t sizeBytes(int value) const {
+    return static_cast<size_t>(type(value).size()) * elementBytes(type(value).dtype);
+  }
 
-  // Computes. `inputs` and `outputs` are the memory of the program's inputs and outputs; the workspace's arena has at least arenaBytes(). Between
-  // steps `isCancelled` is looked at (null: never). `nanoseconds`, if given, receives the time of each step; those that run image by image share the
-  // time that passed for all.
-  Status run(const Program& program, const KernelTable& kernels, Team& team, const void* const* inputs, void* const* outputs, Workspace& workspace,
-             const std::atomic<bool>* isCancelled, std::vector<double>* nanoseconds) const;
+  // Computes. `inputs` and `outputs` are the memory of the program's inputs and outputs; the workspace's arena has at
+  // least arenaBytes(). Between steps `isCancelled` is looked at (null: never). `nanoseconds`, if given, receives the
+  // time of each step; those that run image by image share the time that passed for all.
+  Status run(const Program& program, const KernelTable& kernels, Team& team, const void* const* inputs,
+             void* const* outputs, Workspace& workspace, const std::atomic<bool>* isCancelled,
+             std::vector<double>* nanoseconds) const;
 
  private:
   // What a step knows of the values: of the whole batch, or of one part of it.
@@ -72,7 +78,8 @@ class Plan {
   };
   struct Run;
   Values cut(const Values& whole, std::vector<size_t>& valueBytes);
-  Status planSteps(const PlanRequest& request, const Values& whole, const Values& part, const std::vector<ValueType>& largest, Team& team);
+  Status planSteps(const PlanRequest& request, const Values& whole, const Values& part,
+                   const std::vector<ValueType>& largest, Team& team);
   Status planStep(const PlanRequest& request, const Values& values, const std::vector<ValueType>& largest, size_t s);
 
   std::vector<ValueType> types_;

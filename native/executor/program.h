@@ -1,4 +1,5 @@
-// A program: what crosses the boundary. Plain data that says what to compute, as values and steps in order; read once, then only trusted.
+// A program: what crosses the boundary. Plain data that says what to compute, as values and steps in order; read once,
+// then only trusted.
 #pragma once
 
 #include <memory>
@@ -10,7 +11,8 @@
 namespace repconv {
 
 inline constexpr int kNoValue = -1;
-// Limits of the reader. A program beyond them is refused before its values and steps are made, a shape before anything of its size is.
+// Limits of the reader. A program beyond them is refused before its values and steps are made, a shape before anything
+// of its size is.
 inline constexpr size_t kMaxValues = 1 << 20;
 inline constexpr size_t kMaxRank = 8;
 inline constexpr int64_t kMaxExtent = 0x7fffffff;
@@ -20,12 +22,12 @@ struct ProgramValue {
   DType dtype = DType::float32;
   Layout layout = Layout::plain;
   const void* constant = nullptr;  // data of a constant
-  std::vector<int64_t> shape;      // of a constant; the others get theirs with each plan
-  bool isPrivate = false;          // of a constant that nobody changes or frees as long as the session may read it
+  std::vector<int64_t> shape;  // of a constant; the others get theirs with each plan
+  bool isPrivate = false;  // of a constant that nobody changes or frees as long as the session may read it
 };
 
 struct ProgramStep {
-  std::string name;   // of the operation
+  std::string name;  // of the operation
   std::string label;  // for people: which layer
   std::vector<int> inputs;  // kNoValue where an optional one is absent
   std::vector<int> outputs;
@@ -41,8 +43,9 @@ struct Program {
   std::vector<int> inputs;
   std::vector<int> outputs;
 
-  // Every value is made once, before it is read: it is an input, a constant, or an output of one step. Inputs and outputs are plain. Numbers are of
-  // the format that the steps which read and make them compute in; bytes are an input.
+  // Every value is made once, before it is read: it is an input, a constant, or an output of one step. Inputs and
+  // outputs are plain. Numbers are of the format that the steps which read and make them compute in; bytes are an
+  // input.
   Status check() const;
 };
 

@@ -9,9 +9,11 @@ Result<std::shared_ptr<Session>> Session::make(Program program, const SessionOpt
   return std::shared_ptr<Session>(new Session(std::move(program), options));
 }
 
-Result<std::shared_ptr<const Plan>> Session::prepare(const std::vector<std::vector<int64_t>>& shapes, const std::vector<std::vector<int64_t>>& largest,
+Result<std::shared_ptr<const Plan>> Session::prepare(const std::vector<std::vector<int64_t>>& shapes,
+                                                     const std::vector<std::vector<int64_t>>& largest,
                                                      const std::atomic<bool>* isCancelled, ThreadPool* pool) {
-  const auto packed = [this](size_t step, const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill) -> Result<const void*> {
+  const auto packed = [this](size_t step, const std::string& key, size_t sizeBytes,
+                             const std::function<void(void*)>& fill) -> Result<const void*> {
     Packed& constant = packedAt(std::to_string(step) + " " + key);
     std::lock_guard<std::mutex> packing(constant.packing);
     if (constant.block) return constant.block.as<const void>();
@@ -26,7 +28,9 @@ Result<std::shared_ptr<const Plan>> Session::prepare(const std::vector<std::vect
   ThreadPool none;
   // A step alone is planned here: no thread is woken for it.
   Team team(pool != nullptr ? *pool : none, pool != nullptr && program_.steps.size() > 1 ? options_.threads : 1);
-  const PlanRequest request{program_, kernels_, options_.threads, options_.conv, options_.partBytes, options_.precision, options_.bfloat16, shapes, largest, packed, isCancelled};
+  const PlanRequest request{program_,           kernels_,          options_.threads, options_.conv, options_.partBytes,
+                            options_.precision, options_.bfloat16, shapes,           largest,       packed,
+                            isCancelled};
   Result<std::unique_ptr<Plan>> plan = Plan::make(request, team);
   if (!plan.isOk()) return plan.status();
   return std::shared_ptr<const Plan>(std::move(plan.value()));
@@ -44,7 +48,9 @@ Status Session::keepConstants(Keep which) {
       if (step.inputs[i] != kNoValue && !step.operation->packs(i)) isKept[static_cast<size_t>(step.inputs[i])] = true;
     }
   }
-  const auto stays = [&](size_t v) { return program_.values[v].constant == nullptr || (which == Keep::shared && program_.values[v].isPrivate); };
+  const auto stays = [&](size_t v) {
+    return program_.values[v].constant == nullptr || (which == Keep::shared && program_.values[v].isPrivate);
+  };
   const auto isOwn = [this](size_t v) { return v < constants_.size() && constants_[v]; };
   // All copies before the first change: without memory for one, everything stays as it was.
   std::vector<Block> copies(program_.values.size());
@@ -72,8 +78,8 @@ Status Session::keepConstants(Keep which) {
   return Status();
 }
 
-Status Session::run(ThreadPool& pool, const Plan& plan, const void* const* inputs, void* const* outputs, const std::atomic<bool>* isCancelled,
-                    std::vector<double>* nanoseconds) {
+Status Session::run(ThreadPool& pool, const Plan& plan, const void* const* inputs, void* const* outputs,
+                    const std::atomic<bool>* isCancelled, std::vector<double>* nanoseconds) {
   std::unique_ptr<Workspace> workspace;
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -84,7 +90,8 @@ Status Session::run(ThreadPool& pool, const Plan& plan, const void* const* input
   }
   if (workspace == nullptr) workspace = std::make_unique<Workspace>();
   workspace->arena = arenas_.take(plan.arenaBytes());
-  if (!workspace->arena) return failure(Code::outOfMemory, "run: no memory for an arena of %zu bytes", plan.arenaBytes());
+  if (!workspace->arena)
+    return failure(Code::outOfMemory, "run: no memory for an arena of %zu bytes", plan.arenaBytes());
   // Goes back to the pool also where the run finds no memory.
   struct Lease {
     BlockPool& arenas;

@@ -3,9 +3,10 @@
 //     tiles  0 1   sums: strip × vector      4 5   inputs of the two strips      6 7   weights of the two vectors
 //            2 3
 //
-// The instructions are inline assembly, all here: the intrinsics of GCC 12 do not say which memory they read, and a store that they need may be
-// dropped or moved behind them. Weights and inputs lie as the tiles want them, 64 bytes a row. All tiles have 16 rows always: rows beyond a strip's
-// last pixel read what follows it and are thrown away, which is cheaper than another configuration (14 rows take the time of 16).
+// The instructions are inline assembly, all here: the intrinsics of GCC 12 do not say which memory they read, and a
+// store that they need may be dropped or moved behind them. Weights and inputs lie as the tiles want them, 64 bytes a
+// row. All tiles have 16 rows always: rows beyond a strip's last pixel read what follows it and are thrown away, which
+// is cheaper than another configuration (14 rows take the time of 16).
 #include "kernels/bfloat16.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -13,7 +14,9 @@
 #include <immintrin.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16,amx-tile,amx-bf16"))), apply_to = function)
+#pragma clang attribute push(                                                                            \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16,amx-tile,amx-bf16"))), \
+    apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma,prefer-vector-width=512")
@@ -26,7 +29,8 @@ namespace {
 
 constexpr int kRows = 16;
 constexpr int kStep = 32;  // k of a tile
-// Of a step's 32 lines of weights: prefetches wait for the same buffers as loads do, so the next panel comes over several tiles.
+// Of a step's 32 lines of weights: prefetches wait for the same buffers as loads do, so the next panel comes over
+// several tiles.
 constexpr int kPrefetchLines = 4;
 
 // "memory": reads or writes what the compiler cannot see.
@@ -56,18 +60,21 @@ void begin(Bfloat16Work& work) {
   asm volatile("ldtilecfg %0" ::"m"(kConfig) : "memory");
 }
 
-// Stores pixels begin … end − 1 of the pending tile, counted over its strips. Sums go to memory while the next tile is multiplied: done at once, that
-// cost 29 % of a layer of 192 channels at 14×14 (62 µs in place of 44), done a pixel at each step it costs half (prototype; Xeon, Sapphire Rapids class).
+// Stores pixels begin … end − 1 of the pending tile, counted over its strips. Sums go to memory while the next tile is
+// multiplied: done at once, that cost 29 % of a layer of 192 channels at 14×14 (62 µs in place of 44), done a pixel at
+// each step it costs half (prototype; Xeon, Sapphire Rapids class).
 void finishPixels(const Bfloat16Work& work, int begin, int end) {
   const Bfloat16Tile& tile = work.pending;
-  finishAs(tile, [&](const auto& finish) __attribute__((always_inline)) {
-    const int first = tile.strips[0].pixels;
-    const auto& sums = work.sums[work.next ^ 1];
-    for (int p = begin; p < end; p++) {
-      const int s = p >= first, inStrip = s ? p - first : p;
-      for (int v = 0; v <= finish.last; v++) finish.vector(tile.strips[s], inStrip, v, _mm512_load_ps(sums[s * kRows + inStrip] + v * kBfloat16Lanes));
-    }
-  });
+  finishAs(
+      tile, [&](const auto& finish) __attribute__((always_inline)) {
+        const int first = tile.strips[0].pixels;
+        const auto& sums = work.sums[work.next ^ 1];
+        for (int p = begin; p < end; p++) {
+          const int s = p >= first, inStrip = s ? p - first : p;
+          for (int v = 0; v <= finish.last; v++)
+            finish.vector(tile.strips[s], inStrip, v, _mm512_load_ps(sums[s * kRows + inStrip] + v * kBfloat16Lanes));
+        }
+      });
 }
 
 void end(Bfloat16Work& work) {
@@ -107,10 +114,12 @@ void multiplyTile(Bfloat16Work& work, const Bfloat16Tile& tile) {
   const ptrdiff_t strideBytes = tile.pixelStride * static_cast<ptrdiff_t>(sizeof(uint16_t)), lowPlane = tile.lowPlane;
   const uint16_t* prefetch = tile.prefetch;
   // Some at each step.
-  const int steps = tile.runCount * ((tile.runLength + kStep - 1) / kStep), perStep = (work.pendingPixels + steps - 1) / steps;
+  const int steps = tile.runCount * ((tile.runLength + kStep - 1) / kStep),
+            perStep = (work.pendingPixels + steps - 1) / steps;
   int finished = 0;
   for (int run = 0; run < tile.runCount; run++) {
-    const uint16_t* const in[2] = {tile.strips[0].in + tile.runOffsets[run], tile.strips[kStrips - 1].in + tile.runOffsets[run]};
+    const uint16_t* const in[2] = {tile.strips[0].in + tile.runOffsets[run],
+                                   tile.strips[kStrips - 1].in + tile.runOffsets[run]};
     for (int k = 0; k < tile.runLength; k += kStep) {
       const ptrdiff_t at = k + kStep <= tile.runLength ? k : tile.runLength - kStep;
       if (finished < work.pendingPixels) {
@@ -118,7 +127,8 @@ void multiplyTile(Bfloat16Work& work, const Bfloat16Tile& tile) {
         finishPixels(work, finished, until);
         finished = until;
       }
-      for (int line = 0; line < kPrefetchLines * (kIsSplit ? 2 : 1); line++, prefetch += 2 * kBfloat16Lanes) __builtin_prefetch(prefetch, 0, 2);
+      for (int line = 0; line < kPrefetchLines * (kIsSplit ? 2 : 1); line++, prefetch += 2 * kBfloat16Lanes)
+        __builtin_prefetch(prefetch, 0, 2);
       loadWeights<kVectors>(weights, kRowBytes);
       if constexpr (kIsSplit) {
         loadInputs<kStrips>(in, lowPlane + at, strideBytes);
@@ -164,13 +174,24 @@ void multiply(Bfloat16Work& work, const Bfloat16Tile& tile) {
 
 namespace repconv {
 const Bfloat16Kernels* bfloat16AmxKernels() {
-  // 16 × 16 pixels and channels, 32 k: set so that estimates compare as times did where both were measured (prototype; Xeon, Sapphire Rapids class):
-  // bfloat16x3 153, 140, 180 µs beside F(4×4) 275, 209, 243 µs for 192 channels at 14×14, 96 at 28×28, 48 at 56×56. (Beside direct convolution it
-  // would be 43: Winograd's transforms reach less of that processor's peak than its estimate says, and no other choice is close.)
+  // 16 × 16 pixels and channels, 32 k: set so that estimates compare as times did where both were measured (prototype;
+  // Xeon, Sapphire Rapids class): bfloat16x3 153, 140, 180 µs beside F(4×4) 275, 209, 243 µs for 192 channels at 14×14,
+  // 96 at 28×28, 48 at 56×56. (Beside direct convolution it would be 43: Winograd's transforms reach less of that
+  // processor's peak than its estimate says, and no other choice is close.)
   constexpr double kTileCost = 30;
-  static const Bfloat16Kernels kernels = {
-      "amx", kStep, 2, {0, kRows, kRows, 0}, kRows, 2, kPrefetchLines, kTileCost / kRows, {multiply<false>, multiply<true>}, bfloat16DotKernels()->narrow, bfloat16DotKernels()->gather,
-      begin, end};
+  static const Bfloat16Kernels kernels = {"amx",
+                                          kStep,
+                                          2,
+                                          {0, kRows, kRows, 0},
+                                          kRows,
+                                          2,
+                                          kPrefetchLines,
+                                          kTileCost / kRows,
+                                          {multiply<false>, multiply<true>},
+                                          bfloat16DotKernels()->narrow,
+                                          bfloat16DotKernels()->gather,
+                                          begin,
+                                          end};
   return &kernels;
 }
 }  // namespace repconv

@@ -1,7 +1,7 @@
 // bfloat16 by AVX512_BF16: vdpbf16ps adds two products to each of 16 sums.
 //
-// Registers, as in body/gemm.inl: 24 sums (8 pixels × 3 vectors, 12 × 2), the vectors' weights, one broadcast pair of inputs; split, twice the
-// weights and one broadcast more: all 32.
+// Registers, as in body/gemm.inl: 24 sums (8 pixels × 3 vectors, 12 × 2), the vectors' weights, one broadcast pair of
+// inputs; split, twice the weights and one broadcast more: all 32.
 #include "kernels/bfloat16.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -9,7 +9,8 @@
 #include <immintrin.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma"))), \
+                             apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma,prefer-vector-width=512")
@@ -79,13 +80,14 @@ void multiplyTile(const Bfloat16Tile& tile) {
       weights += kLine * kVectors * kParts;
     }
   }
-  finishAs(tile, [&](const auto& finish) __attribute__((always_inline)) {
+  finishAs(
+      tile, [&](const auto& finish) __attribute__((always_inline)) {
 #pragma GCC unroll 16
-    for (int p = 0; p < kPixels; p++) {
+        for (int p = 0; p < kPixels; p++) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; v++) finish.vector(strip, p, v, sum[p][v]);
-    }
-  });
+          for (int v = 0; v < kVectors; v++) finish.vector(strip, p, v, sum[p][v]);
+        }
+      });
 }
 
 using TileFunction = void (*)(const Bfloat16Tile& tile);
@@ -115,7 +117,8 @@ void multiply(Bfloat16Work&, const Bfloat16Tile& tile) {
 
 void narrow(uint16_t* high, uint16_t* low, const float* in, size_t size) {
   size_t i = 0;
-  for (; i + kBfloat16Lanes <= size; i += kBfloat16Lanes) narrowVector(high + i, low == nullptr ? nullptr : low + i, _mm512_loadu_ps(in + i), 0xffff);
+  for (; i + kBfloat16Lanes <= size; i += kBfloat16Lanes)
+    narrowVector(high + i, low == nullptr ? nullptr : low + i, _mm512_loadu_ps(in + i), 0xffff);
   if (i == size) return;
   const __mmask16 lanes = firstLanes(static_cast<int>(size - i));
   narrowVector(high + i, low == nullptr ? nullptr : low + i, _mm512_maskz_loadu_ps(lanes, in + i), lanes);

@@ -1,7 +1,8 @@
 // The kernels of one instruction set, as a table of functions with the sizes that belong to them.
 //
-// A kernel is a pure function over a small piece of work: no threads, no allocation, no failure. The bodies are written once (body/*.inl) and
-// compiled once per instruction set (isa_*.cc); a table is chosen once per session and handed down, so one process can run and test them all.
+// A kernel is a pure function over a small piece of work: no threads, no allocation, no failure. The bodies are written
+// once (body/*.inl) and compiled once per instruction set (isa_*.cc); a table is chosen once per session and handed
+// down, so one process can run and test them all.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +18,12 @@ inline constexpr int kMaxTilePixels = 14;
 
 // One register tile of a convolution or matrix product:
 //
-//     out[p][c] = clamp(bias[c] + Σ_runs Σ_k in[p·pixelStride + runOffsets[run] + k] · weights[run][k][c] + residual[p][c])
+//     out[p][c] = clamp(bias[c] + Σ_runs Σ_k in[p·pixelStride + runOffsets[run] + k] · weights[run][k][c] +
+//     residual[p][c])
 //
-// A run is a stretch of input that is contiguous in memory for all its k: a row of taps (3·C for a 3×3 kernel over dense pixels), one tap, or
-// a whole row of a matrix. The sum is formed in the order of runs and k, in one accumulator per output.
+// A run is a stretch of input that is contiguous in memory for all its k: a row of taps (3·C for a 3×3 kernel over
+// dense pixels), one tap, or a whole row of a matrix. The sum is formed in the order of runs and k, in one accumulator
+// per output.
 struct GemmTile {
   const float* in;
   ptrdiff_t pixelStride;
@@ -28,7 +31,7 @@ struct GemmTile {
   int runCount;
   int runLength;
   const float* weights;  // [run][k][panel vectors · vectorLength], zero beyond the last channel
-  const float* bias;     // [panel vectors · vectorLength]
+  const float* bias;  // [panel vectors · vectorLength]
   float* out;
   ptrdiff_t outPixelStride;
   int lastLanes;  // channels of the panel's last vector that are stored
@@ -36,7 +39,8 @@ struct GemmTile {
   ptrdiff_t residualPixelStride;
   float low;  // NaN passes the clamp
   float high;
-  // Memory that is wanted soon, fetched into the second-level cache on the way: every k fetches a line, prefetchStep bytes after the one before.
+  // Memory that is wanted soon, fetched into the second-level cache on the way: every k fetches a line, prefetchStep
+  // bytes after the one before.
   const void* prefetch;
   ptrdiff_t prefetchStep;
 };
@@ -44,11 +48,12 @@ struct GemmTile {
 using GemmKernel = void (*)(const GemmTile& tile);
 
 // Rows of outputs of a depthwise convolution, for `channels` channels from the pointers on:
-//     out[y][x][c] = clamp(bias[c] + Σ_u Σ_v in[y·inRow + x·inPixel + u·tapRow + v·tapPixel + c] · weights[u·tapColumns + v][c] + residual[y][x][c])
+//     out[y][x][c] = clamp(bias[c] + Σ_u Σ_v in[y·inRow + x·inPixel + u·tapRow + v·tapPixel + c] · weights[u·tapColumns
+//     + v][c] + residual[y][x][c])
 // summed in the order of u and v.
 struct DepthwiseRows {
-  const float* in;            // the first tap of the first output
-  ptrdiff_t inRow, inPixel;   // from one output's taps to the next one's
+  const float* in;  // the first tap of the first output
+  ptrdiff_t inRow, inPixel;  // from one output's taps to the next one's
   ptrdiff_t tapRow, tapPixel;
   int tapRows, tapColumns;
   const float* weights;
@@ -67,8 +72,8 @@ struct DepthwiseRows {
 inline constexpr int kMaxWinogradOutputs = 4;
 inline constexpr int kMaxWinogradPoints = (kMaxWinogradOutputs + 2) * (kMaxWinogradOutputs + 2);
 
-// U = G g Gᵀ of one panel's 3×3 kernels, for a stretch of input channels: tap t of channel c is at in + (c·9 + t)·width, where width is that of the
-// panel (vectors · vectorLength); point ξ goes to out + ξ·pointStride + c·width.
+// U = G g Gᵀ of one panel's 3×3 kernels, for a stretch of input channels: tap t of channel c is at in + (c·9 +
+// t)·width, where width is that of the panel (vectors · vectorLength); point ξ goes to out + ξ·pointStride + c·width.
 struct WinogradWeights {
   const float* in;
   float* out;
@@ -77,14 +82,14 @@ struct WinogradWeights {
   int vectors;
 };
 
-// A tile of F(4×4) may be short in either direction: two outputs, from four pixels, at the points 0, ±1/√2 and ∞ alone. Its points are numbered as
-// those of the other tiles, and are those of the same kernels.
+// A tile of F(4×4) may be short in either direction: two outputs, from four pixels, at the points 0, ±1/√2 and ∞ alone.
+// Its points are numbered as those of the other tiles, and are those of the same kernels.
 struct WinogradShortness {
   bool rows, columns;
 };
 
-// Bᵀ d B of one tile: whole vectors of channels from the t·t pixels at `taps` (of a short tile, the first ones of its rows and columns); point ξ goes to
-// out + ξ·pointStride.
+// Bᵀ d B of one tile: whole vectors of channels from the t·t pixels at `taps` (of a short tile, the first ones of its
+// rows and columns); point ξ goes to out + ξ·pointStride.
 struct WinogradInput {
   const float* taps[kMaxWinogradPoints];
   WinogradShortness isShort;
@@ -153,11 +158,14 @@ struct KernelTable {
 
   // One output pixel over the pixels at `taps`: the largest, or the sum over `divisor`.
   void (*poolMax)(float* out, const float* in, const ptrdiff_t* taps, int64_t tapCount, int64_t channels) = nullptr;
-  void (*poolMean)(float* out, const float* in, const ptrdiff_t* taps, int64_t tapCount, int64_t channels, float divisor) = nullptr;
+  void (*poolMean)(float* out, const float* in, const ptrdiff_t* taps, int64_t tapCount, int64_t channels,
+                   float divisor) = nullptr;
 
   // A row of pixels from planes (one per channel, `plane` floats apart) to pixels (`pixel` floats apart) and back.
-  void (*interleave)(float* out, ptrdiff_t pixel, const float* in, ptrdiff_t plane, int64_t channels, int64_t pixels) = nullptr;
-  void (*deinterleave)(float* out, ptrdiff_t plane, const float* in, ptrdiff_t pixel, int64_t channels, int64_t pixels) = nullptr;
+  void (*interleave)(float* out, ptrdiff_t pixel, const float* in, ptrdiff_t plane, int64_t channels,
+                     int64_t pixels) = nullptr;
+  void (*deinterleave)(float* out, ptrdiff_t plane, const float* in, ptrdiff_t pixel, int64_t channels,
+                       int64_t pixels) = nullptr;
 
   // out += factor · in, in float64: what folding is made of.
   void (*axpy64)(double* out, const double* in, double factor, size_t size) = nullptr;

@@ -16,7 +16,8 @@ Status Attributes::list(const char* name, int64_t least, std::vector<int64_t>* v
   if (attribute == nullptr) return Status();
   for (double value : attribute->numbers) {
     if (!(value >= static_cast<double>(least) && value <= kMaxAttribute && value == std::trunc(value))) {
-      return failure(Code::input, "%s: %s expects whole numbers from %lld to 2^24", operation_.c_str(), name, static_cast<long long>(least));
+      return failure(Code::input, "%s: %s expects whole numbers from %lld to 2^24", operation_.c_str(), name,
+                     static_cast<long long>(least));
     }
     values->push_back(static_cast<int64_t>(value));
   }
@@ -27,7 +28,8 @@ Status Attributes::integers(const char* name, int count, int64_t least, int* val
   std::vector<int64_t> all;
   if (Status status = list(name, least, &all); !status.isOk()) return status;
   if (find(name) == nullptr) return Status();
-  if (all.size() != static_cast<size_t>(count)) return failure(Code::input, "%s: %s expects %d number(s), got %zu", operation_.c_str(), name, count, all.size());
+  if (all.size() != static_cast<size_t>(count))
+    return failure(Code::input, "%s: %s expects %d number(s), got %zu", operation_.c_str(), name, count, all.size());
   for (int i = 0; i < count; i++) values[i] = static_cast<int>(all[i]);
   return Status();
 }
@@ -35,7 +37,8 @@ Status Attributes::integers(const char* name, int count, int64_t least, int* val
 Status Attributes::number(const char* name, double* value) const {
   const Attribute* attribute = find(name);
   if (attribute == nullptr) return Status();
-  if (attribute->numbers.size() != 1) return failure(Code::input, "%s: %s expects one number", operation_.c_str(), name);
+  if (attribute->numbers.size() != 1)
+    return failure(Code::input, "%s: %s expects one number", operation_.c_str(), name);
   *value = attribute->numbers[0];
   return Status();
 }

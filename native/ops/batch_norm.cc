@@ -1,5 +1,6 @@
-// batchNorm with running statistics, as one scale and shift per channel; and batchNormTraining, which finds the statistics first.
-// Inputs of both: x, weight or none, bias or none, running mean, running variance; batchNorm also takes a residual (like the output) or none.
+// batchNorm with running statistics, as one scale and shift per channel; and batchNormTraining, which finds the
+// statistics first. Inputs of both: x, weight or none, bias or none, running mean, running variance; batchNorm also
+// takes a residual (like the output) or none.
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -21,9 +22,11 @@ Status checkParameters(const char* name, const StepTypes& types, bool needsStati
   const std::vector<int64_t> perChannel = {x->shape[1]};
   for (size_t index = kWeight; index <= kVariance; index++) {
     const ValueType* parameter = types.input(index);
-    if (parameter == nullptr && needsStatistics && index >= kMean) return failure(Code::input, "%s: expects running statistics", name);
+    if (parameter == nullptr && needsStatistics && index >= kMean)
+      return failure(Code::input, "%s: expects running statistics", name);
     if (parameter != nullptr && parameter->shape != perChannel) {
-      return failure(Code::shape, "%s: parameter %d expects shape %s, got %s", name, static_cast<int>(index), showShape(perChannel).c_str(), showShape(parameter->shape).c_str());
+      return failure(Code::shape, "%s: parameter %d expects shape %s, got %s", name, static_cast<int>(index),
+                     showShape(perChannel).c_str(), showShape(parameter->shape).c_str());
     }
   }
   return Status();
@@ -31,13 +34,15 @@ Status checkParameters(const char* name, const StepTypes& types, bool needsStati
 
 // Channels of a plain value [N, C, …].
 struct Planes {
-  explicit Planes(const ValueType& type) : N(type.shape[0]), C(type.shape[1]), size(type.size() / std::max<int64_t>(1, N * C)) {}
+  explicit Planes(const ValueType& type)
+      : N(type.shape[0]), C(type.shape[1]), size(type.size() / std::max<int64_t>(1, N * C)) {}
   int64_t N, C, size;
 };
 
 class BatchNormTask : public Task {
  public:
-  BatchNormTask(const PlanContext& context, const Epilogue& epilogue, const float* packed) : epilogue_(epilogue), scale_(packed), planes_(*context.types->inputs[kX]) {
+  BatchNormTask(const PlanContext& context, const Epilogue& epilogue, const float* packed)
+      : epilogue_(epilogue), scale_(packed), planes_(*context.types->inputs[kX]) {
     isNhwc_ = context.types->inputs[kX]->layout == Layout::nhwc;
     shift_ = packed + roundUp(planes_.C, kChannelBlock);
     if (!isNhwc_) return;
@@ -51,9 +56,12 @@ class BatchNormTask : public Task {
       const float* residual = context.inputs[kResidual] != nullptr ? context.input(kResidual) : nullptr;
       forRows(context.team, out_, [&](int64_t n, int64_t y, int) {
         float* out = out_.at(context.output(), n, y);
-        context.kernels.affine({out, in_.at(context.input(kX), n, y), scale_, shift_, residual != nullptr ? residual_.at(residual, n, y) : nullptr,
-                                out_.W, out_.pixel, epilogue_.low(), epilogue_.high()});
-        if (!epilogue_.isClamp()) context.kernels.activate(epilogue_.activation, epilogue_.alpha, out, out, static_cast<size_t>(out_.W * out_.pixel));
+        context.kernels.affine({out, in_.at(context.input(kX), n, y), scale_, shift_,
+                                residual != nullptr ? residual_.at(residual, n, y) : nullptr, out_.W, out_.pixel,
+                                epilogue_.low(), epilogue_.high()});
+        if (!epilogue_.isClamp())
+          context.kernels.activate(epilogue_.activation, epilogue_.alpha, out, out,
+                                   static_cast<size_t>(out_.W * out_.pixel));
         clearBorder(out_, context.output(), n, y, y + 1);
       });
       return;
@@ -61,7 +69,8 @@ class BatchNormTask : public Task {
     context.team.parallelFor(static_cast<size_t>(planes_.N * planes_.C), [&](size_t plane, int) {
       const size_t at = plane * static_cast<size_t>(planes_.size);
       const size_t c = plane % static_cast<size_t>(planes_.C);
-      context.kernels.affinePlane(context.output() + at, context.input(kX) + at, static_cast<size_t>(planes_.size), scale_[c], shift_[c]);
+      context.kernels.affinePlane(context.output() + at, context.input(kX) + at, static_cast<size_t>(planes_.size),
+                                  scale_[c], shift_[c]);
     });
   }
 
@@ -94,7 +103,8 @@ class BatchNorm : public Operation {
   bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     for (size_t index = kWeight; index <= kVariance; index++) {
-      if (context.types->input(index) != nullptr && context.constant(index) == nullptr) return failure(Code::unsupported, "batchNorm: parameters must be constants");
+      if (context.types->input(index) != nullptr && context.constant(index) == nullptr)
+        return failure(Code::unsupported, "batchNorm: parameters must be constants");
     }
     const int64_t channels = context.types->inputs[kX]->shape[1];
     const size_t room = roundUp(static_cast<size_t>(channels), kChannelBlock);
@@ -102,7 +112,8 @@ class BatchNorm : public Operation {
       float* scale = static_cast<float*>(memory);
       float* shift = scale + room;
       std::memset(memory, 0, 2 * room * sizeof(float));
-      const float *weight = context.constant(kWeight), *bias = context.constant(kBias), *mean = context.constant(kMean), *variance = context.constant(kVariance);
+      const float *weight = context.constant(kWeight), *bias = context.constant(kBias), *mean = context.constant(kMean),
+                  *variance = context.constant(kVariance);
       for (int64_t c = 0; c < channels; c++) {
         const double t = (weight != nullptr ? weight[c] : 1.0) / std::sqrt(static_cast<double>(variance[c]) + eps_);
         scale[c] = static_cast<float>(t);
@@ -124,13 +135,15 @@ class BatchNormTrainingTask : public Task {
 
   void run(const RunContext& context) const override {
     const int64_t count = planes_.N * planes_.size;
-    const float *x = context.input(kX), *runningMean = optional(context, kMean), *runningVariance = optional(context, kVariance);
+    const float *x = context.input(kX), *runningMean = optional(context, kMean),
+                *runningVariance = optional(context, kVariance);
     const float *weight = optional(context, kWeight), *bias = optional(context, kBias);
     context.team.parallelFor(static_cast<size_t>(planes_.C), [&](size_t channel, int) {
       const int64_t c = static_cast<int64_t>(channel);
       // Two passes, in double: one pass of sums and squares loses everything when the mean is large.
       const double mean = sum(x, c, [](double value) { return value; }) / static_cast<double>(count);
-      const double variance = sum(x, c, [mean](double value) { return (value - mean) * (value - mean); }) / static_cast<double>(count);
+      const double variance =
+          sum(x, c, [mean](double value) { return (value - mean) * (value - mean); }) / static_cast<double>(count);
       const double scale = (weight != nullptr ? weight[c] : 1.0) / std::sqrt(variance + eps_);
       const double shift = (bias != nullptr ? bias[c] : 0.0) - mean * scale;
       for (int64_t n = 0; n < planes_.N; n++) {
@@ -139,12 +152,16 @@ class BatchNormTrainingTask : public Task {
         for (int64_t i = 0; i < planes_.size; i++) to[i] = static_cast<float>(from[i] * scale + shift);
       }
       if (runningMean != nullptr) context.output(1)[c] = blend(runningMean[c], mean, count);
-      if (runningVariance != nullptr) context.output(2)[c] = blend(runningVariance[c], variance * static_cast<double>(count) / static_cast<double>(count - 1), count);
+      if (runningVariance != nullptr)
+        context.output(2)[c] =
+            blend(runningVariance[c], variance * static_cast<double>(count) / static_cast<double>(count - 1), count);
     });
   }
 
  private:
-  static const float* optional(const RunContext& context, size_t index) { return context.inputs[index] != nullptr ? context.input(index) : nullptr; }
+  static const float* optional(const RunContext& context, size_t index) {
+    return context.inputs[index] != nullptr ? context.input(index) : nullptr;
+  }
 
   template <typename Term>
   double sum(const float* x, int64_t c, const Term& term) const {
@@ -172,8 +189,9 @@ class BatchNormTraining : public Operation {
   Status check(const StepTypes& types) const override {
     if (Status status = checkParameters("batchNormTraining", types, false); !status.isOk()) return status;
     const std::vector<int64_t> statistics = {types.input(kMean) != nullptr ? types.input(kX)->shape[1] : 0};
-    const bool isRight = types.outputs.size() == 3 && types.input(kX)->layout == Layout::plain && types.outputs[1]->shape == statistics &&
-                         types.outputs[2]->shape == statistics && (types.input(kMean) == nullptr) == (types.input(kVariance) == nullptr);
+    const bool isRight = types.outputs.size() == 3 && types.input(kX)->layout == Layout::plain &&
+                         types.outputs[1]->shape == statistics && types.outputs[2]->shape == statistics &&
+                         (types.input(kMean) == nullptr) == (types.input(kVariance) == nullptr);
     return isRight ? Status() : failure(Code::shape, "batchNormTraining: expects a plain input and three outputs");
   }
 

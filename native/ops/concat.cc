@@ -1,4 +1,5 @@
-// concat: plain values along any axis. (Images are joined plane by plane; a join of pixels is not worth a second form until a network needs it.)
+// concat: plain values along any axis. (Images are joined plane by plane; a join of pixels is not worth a second form
+// until a network needs it.)
 #include <cstring>
 
 #include "ops/operation.h"
@@ -42,21 +43,29 @@ class Concat : public Operation {
   explicit Concat(int axis) : axis_(static_cast<size_t>(axis)) {}
 
   Status check(const StepTypes& types) const override {
-    if (types.inputs.empty() || types.outputs.size() != 1 || types.outputs[0]->layout != Layout::plain || axis_ >= types.outputs[0]->shape.size()) {
+    if (types.inputs.empty() || types.outputs.size() != 1 || types.outputs[0]->layout != Layout::plain ||
+        axis_ >= types.outputs[0]->shape.size()) {
       return failure(Code::shape, "concat: expects plain inputs and an axis of theirs");
     }
     std::vector<int64_t> shape = types.outputs[0]->shape;
     int64_t sum = 0;
     for (const ValueType* input : types.inputs) {
-      if (input == nullptr || input->layout != Layout::plain || input->shape.size() != shape.size()) return failure(Code::shape, "concat: expects plain inputs of the same rank");
+      if (input == nullptr || input->layout != Layout::plain || input->shape.size() != shape.size())
+        return failure(Code::shape, "concat: expects plain inputs of the same rank");
       sum += input->shape[axis_];
       shape[axis_] = input->shape[axis_];
-      if (shape != input->shape) return failure(Code::shape, "concat: %s does not join %s", showShape(input->shape).c_str(), showShape(types.outputs[0]->shape).c_str());
+      if (shape != input->shape)
+        return failure(Code::shape, "concat: %s does not join %s", showShape(input->shape).c_str(),
+                       showShape(types.outputs[0]->shape).c_str());
     }
-    return sum == types.outputs[0]->shape[axis_] ? Status() : failure(Code::shape, "concat: the inputs do not add up to %s", showShape(types.outputs[0]->shape).c_str());
+    return sum == types.outputs[0]->shape[axis_] ? Status()
+                                                 : failure(Code::shape, "concat: the inputs do not add up to %s",
+                                                           showShape(types.outputs[0]->shape).c_str());
   }
 
-  Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override { return std::unique_ptr<Task>(new ConcatTask(*context.types, axis_)); }
+  Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
+    return std::unique_ptr<Task>(new ConcatTask(*context.types, axis_));
+  }
 
  private:
   size_t axis_;

@@ -17,7 +17,12 @@ const char* nameOf(Binary kind) { return kind == Binary::add ? "add" : "mul"; }
 class ImageBinaryTask : public Task {
  public:
   ImageBinaryTask(const PlanContext& context, Binary kind, const Epilogue& epilogue, const float* neutral)
-      : kind_(kind), epilogue_(epilogue), neutral_(neutral), a_(*context.inputImages[0]), b_(*context.inputImages[1]), out_(*context.outputImages[0]) {}
+      : kind_(kind),
+        epilogue_(epilogue),
+        neutral_(neutral),
+        a_(*context.inputImages[0]),
+        b_(*context.inputImages[1]),
+        out_(*context.outputImages[0]) {}
 
   void run(const RunContext& context) const override {
     const bool isPerChannel = b_.H * b_.W == 1 && out_.H * out_.W != 1;
@@ -29,7 +34,8 @@ class ImageBinaryTask : public Task {
         // x·1 + b and x·b + (−0) are exact.
         const float* b = b_.at(context.input(1), b_.N == 1 ? 0 : n, 0);
         const bool isAdd = kind_ == Binary::add;
-        context.kernels.affine({out, a, isAdd ? neutral_ : b, isAdd ? b : neutral_, nullptr, out_.W, out_.pixel, epilogue_.low(), epilogue_.high()});
+        context.kernels.affine({out, a, isAdd ? neutral_ : b, isAdd ? b : neutral_, nullptr, out_.W, out_.pixel,
+                                epilogue_.low(), epilogue_.high()});
       } else {
         const auto kernel = kind_ == Binary::add ? context.kernels.add : context.kernels.multiply;
         kernel(out, a, b_.at(context.input(1), b_.N == 1 ? 0 : n, y), size, epilogue_.low(), epilogue_.high());
@@ -46,7 +52,8 @@ class ImageBinaryTask : public Task {
   Image a_, b_, out_;
 };
 
-// Plain values that broadcast: along the last axis each input is a run or one number; the axes before are walked one by one.
+// Plain values that broadcast: along the last axis each input is a run or one number; the axes before are walked one by
+// one.
 class PlainBinaryTask : public Task {
  public:
   PlainBinaryTask(const StepTypes& types, Binary kind) : kind_(kind), shape_(types.outputs[0]->shape) {
@@ -90,11 +97,13 @@ class PlainBinaryTask : public Task {
 
   int64_t offset(int input, int64_t row) const {
     int64_t at = 0;
-    for (size_t axis = shape_.size() - 1; axis-- > 0; row /= shape_[axis]) at += row % shape_[axis] * strides_[input][axis];
+    for (size_t axis = shape_.size() - 1; axis-- > 0; row /= shape_[axis])
+      at += row % shape_[axis] * strides_[input][axis];
     return at;
   }
 
-  // Neighbouring axes along which both inputs go on as they would in one axis become one: same shapes end as a single run.
+  // Neighbouring axes along which both inputs go on as they would in one axis become one: same shapes end as a single
+  // run.
   void mergeAxes() {
     if (shape_.empty()) {
       shape_ = {1};
@@ -124,28 +133,34 @@ class BinaryOperation : public Operation {
 
   Status check(const StepTypes& types) const override {
     const ValueType *a = types.input(0), *b = types.input(1);
-    if (a == nullptr || b == nullptr || types.outputs.size() != 1) return failure(Code::input, "%s: expects two inputs and an output", nameOf(kind_));
+    if (a == nullptr || b == nullptr || types.outputs.size() != 1)
+      return failure(Code::input, "%s: expects two inputs and an output", nameOf(kind_));
     const ValueType* out = types.outputs[0];
     bool isRight = a->layout == out->layout && b->layout == out->layout;
     if (out->layout == Layout::nhwc) {
-      const bool isPerChannel = b->shape.size() == 4 && (b->shape[0] == 1 || b->shape[0] == out->shape[0]) && b->shape[1] == out->shape[1] &&
-                                b->shape[2] == 1 && b->shape[3] == 1;
+      const bool isPerChannel = b->shape.size() == 4 && (b->shape[0] == 1 || b->shape[0] == out->shape[0]) &&
+                                b->shape[1] == out->shape[1] && b->shape[2] == 1 && b->shape[3] == 1;
       isRight = isRight && out->shape.size() == 4 && a->shape == out->shape && (b->shape == out->shape || isPerChannel);
     } else {
-      isRight = isRight && epilogue_.activation == Activation::none && broadcasts(*a, *out) && broadcasts(*b, *out) && isReached(*a, *b, *out);
+      isRight = isRight && epilogue_.activation == Activation::none && broadcasts(*a, *out) && broadcasts(*b, *out) &&
+                isReached(*a, *b, *out);
     }
-    return isRight ? Status() : failure(Code::shape, "%s: %s and %s do not make %s", nameOf(kind_), showShape(a->shape).c_str(), showShape(b->shape).c_str(), showShape(out->shape).c_str());
+    return isRight ? Status()
+                   : failure(Code::shape, "%s: %s and %s do not make %s", nameOf(kind_), showShape(a->shape).c_str(),
+                             showShape(b->shape).c_str(), showShape(out->shape).c_str());
   }
 
   bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
-    if (context.types->outputs[0]->layout == Layout::plain) return std::unique_ptr<Task>(new PlainBinaryTask(*context.types, kind_));
+    if (context.types->outputs[0]->layout == Layout::plain)
+      return std::unique_ptr<Task>(new PlainBinaryTask(*context.types, kind_));
     const size_t room = roundUp(static_cast<size_t>(context.types->outputs[0]->shape[1]), kChannelBlock);
     Result<const void*> neutral = context.packed("neutral", room * sizeof(float), [&](void* memory) {
       for (size_t c = 0; c < room; c++) static_cast<float*>(memory)[c] = kind_ == Binary::add ? 1.0f : -0.0f;
     });
     if (!neutral.isOk()) return neutral.status();
-    return std::unique_ptr<Task>(new ImageBinaryTask(context, kind_, epilogue_, static_cast<const float*>(neutral.value())));
+    return std::unique_ptr<Task>(
+        new ImageBinaryTask(context, kind_, epilogue_, static_cast<const float*>(neutral.value())));
   }
 
  private:
@@ -160,7 +175,9 @@ class BinaryOperation : public Operation {
 
   // Every extent of the output is that of an input: where both broadcast, there is nothing to walk along.
   static bool isReached(const ValueType& a, const ValueType& b, const ValueType& out) {
-    const auto extent = [](const ValueType& type, size_t fromEnd) { return fromEnd < type.shape.size() ? type.shape[type.shape.size() - 1 - fromEnd] : 1; };
+    const auto extent = [](const ValueType& type, size_t fromEnd) {
+      return fromEnd < type.shape.size() ? type.shape[type.shape.size() - 1 - fromEnd] : 1;
+    };
     for (size_t i = 0; i < out.shape.size(); i++) {
       if (extent(out, i) != extent(a, i) && extent(out, i) != extent(b, i)) return false;
     }
@@ -173,7 +190,8 @@ class BinaryOperation : public Operation {
 
 class ActivationTask : public Task {
  public:
-  ActivationTask(const PlanContext& context, const Epilogue& epilogue) : epilogue_(epilogue), size_(static_cast<size_t>(context.types->inputs[0]->size())) {
+  ActivationTask(const PlanContext& context, const Epilogue& epilogue)
+      : epilogue_(epilogue), size_(static_cast<size_t>(context.types->inputs[0]->size())) {
     isNhwc_ = context.types->inputs[0]->layout == Layout::nhwc;
     if (!isNhwc_) return;
     in_ = *context.inputImages[0];
@@ -184,12 +202,14 @@ class ActivationTask : public Task {
     const KernelTable& kernels = context.kernels;
     if (!isNhwc_) {
       forChunks(context.team, size_, [&](size_t begin, size_t end) {
-        kernels.activate(epilogue_.activation, epilogue_.alpha, context.output() + begin, context.input(0) + begin, end - begin);
+        kernels.activate(epilogue_.activation, epilogue_.alpha, context.output() + begin, context.input(0) + begin,
+                         end - begin);
       });
       return;
     }
     forRows(context.team, out_, [&](int64_t n, int64_t y, int) {
-      kernels.activate(epilogue_.activation, epilogue_.alpha, out_.at(context.output(), n, y), in_.at(context.input(0), n, y), static_cast<size_t>(out_.W * out_.pixel));
+      kernels.activate(epilogue_.activation, epilogue_.alpha, out_.at(context.output(), n, y),
+                       in_.at(context.input(0), n, y), static_cast<size_t>(out_.W * out_.pixel));
       clearBorder(out_, context.output(), n, y, y + 1);
     });
   }
@@ -206,11 +226,14 @@ class ActivationOperation : public Operation {
   explicit ActivationOperation(const Epilogue& epilogue) : epilogue_(epilogue) {}
   Status check(const StepTypes& types) const override {
     const ValueType* input = types.input(0);
-    const bool isRight = input != nullptr && types.outputs.size() == 1 && input->shape == types.outputs[0]->shape && input->layout == types.outputs[0]->layout;
+    const bool isRight = input != nullptr && types.outputs.size() == 1 && input->shape == types.outputs[0]->shape &&
+                         input->layout == types.outputs[0]->layout;
     return isRight ? Status() : failure(Code::shape, "activation: expects an input and an output of one type");
   }
   bool isPerImage() const override { return true; }
-  Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override { return std::unique_ptr<Task>(new ActivationTask(context, epilogue_)); }
+  Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
+    return std::unique_ptr<Task>(new ActivationTask(context, epilogue_));
+  }
 
  private:
   Epilogue epilogue_;
@@ -243,13 +266,16 @@ class Prelu : public Operation {
  public:
   Status check(const StepTypes& types) const override {
     const ValueType *input = types.input(0), *slope = types.input(1);
-    const bool isRight = input != nullptr && slope != nullptr && types.outputs.size() == 1 && input->shape == types.outputs[0]->shape &&
-                         input->layout == Layout::plain && types.outputs[0]->layout == Layout::plain && slope->shape.size() == 1 &&
+    const bool isRight = input != nullptr && slope != nullptr && types.outputs.size() == 1 &&
+                         input->shape == types.outputs[0]->shape && input->layout == Layout::plain &&
+                         types.outputs[0]->layout == Layout::plain && slope->shape.size() == 1 &&
                          (slope->shape[0] == 1 || (input->shape.size() >= 2 && slope->shape[0] == input->shape[1]));
     return isRight ? Status() : failure(Code::shape, "prelu: expects plain values and one slope or one per channel");
   }
   bool isPerImage() const override { return true; }
-  Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override { return std::unique_ptr<Task>(new PreluTask(*context.types)); }
+  Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
+    return std::unique_ptr<Task>(new PreluTask(*context.types));
+  }
 };
 
 template <Binary kKind>
@@ -262,7 +288,9 @@ Result<std::unique_ptr<Operation>> makeBinary(const Attributes& attributes) {
 }  // namespace
 
 Result<std::unique_ptr<Operation>> makeAdd(const Attributes& attributes) { return makeBinary<Binary::add>(attributes); }
-Result<std::unique_ptr<Operation>> makeMul(const Attributes& attributes) { return makeBinary<Binary::multiply>(attributes); }
+Result<std::unique_ptr<Operation>> makeMul(const Attributes& attributes) {
+  return makeBinary<Binary::multiply>(attributes);
+}
 Result<std::unique_ptr<Operation>> makeActivation(const Attributes& attributes) {
   Epilogue epilogue;
   if (Status status = Epilogue::read(attributes, &epilogue); !status.isOk()) return status;

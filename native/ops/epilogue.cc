@@ -7,7 +7,8 @@ Status Epilogue::read(const Attributes& attributes, Epilogue* epilogue) {
   // In the order of the enumeration.
   const Status status = attributes.word(
       "activation",
-      {"none", "relu", "relu6", "leakyRelu", "sigmoid", "silu", "hardSigmoid", "hardSwish", "gelu", "geluTanh", "tanh"}, &index);
+      {"none", "relu", "relu6", "leakyRelu", "sigmoid", "silu", "hardSigmoid", "hardSwish", "gelu", "geluTanh", "tanh"},
+      &index);
   if (!status.isOk()) return status;
   epilogue->activation = static_cast<Activation>(index);
   double alpha = 0;

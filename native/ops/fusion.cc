@@ -1,7 +1,7 @@
-// The arithmetic of folding, in float64: scale channels, place taps, contract channels. (What may be folded is decided in lib/reparam; the
-// plain twin of each step is lib/reparam/arithmetic.ts.) Kernels are [O, I, T]: output channels, input channels per group, taps. Where a step says so,
-// they are stored in float32: weights are read as they are, and a result that is to be rounded is rounded as it is stored, once. Folding a batch norm is
-// then one pass over memory.
+// The arithmetic of folding, in float64: scale channels, place taps, contract channels. (What may be folded is decided
+// in lib/reparam; the plain twin of each step is lib/reparam/arithmetic.ts.) Kernels are [O, I, T]: output channels,
+// input channels per group, taps. Where a step says so, they are stored in float32: weights are read as they are, and a
+// result that is to be rounded is rounded as it is stored, once. Folding a batch norm is then one pass over memory.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -13,9 +13,14 @@
 namespace repconv {
 namespace {
 
-const double* kernelAt(const RunContext& context, size_t input) { return static_cast<const double*>(context.inputs[input]); }
+const double* kernelAt(const RunContext& context, size_t input) {
+  return static_cast<const double*>(context.inputs[input]);
+}
 
-bool isStored(const ValueType* type) { return type != nullptr && type->layout == Layout::plain && type->shape.size() == 3 && (type->dtype == DType::float64 || type->dtype == DType::float32); }
+bool isStored(const ValueType* type) {
+  return type != nullptr && type->layout == Layout::plain && type->shape.size() == 3 &&
+         (type->dtype == DType::float64 || type->dtype == DType::float32);
+}
 
 bool isKernel(const ValueType* type) { return isStored(type) && type->dtype == DType::float64; }
 
@@ -81,7 +86,8 @@ class FusionOperation : public Operation {
   Attribute attribute_;
 };
 
-// scaleChannels: out[o, i, t] = kernel[o, i, t] · factors[o], or · factors[g(o)·I + i] over the input channels. Kernel and out stored in either format.
+// scaleChannels: out[o, i, t] = kernel[o, i, t] · factors[o], or · factors[g(o)·I + i] over the input channels. Kernel
+// and out stored in either format.
 struct ScaleChannels {
   static constexpr const char* kName = "scaleChannels";
   int isInput = 0;
@@ -89,7 +95,9 @@ struct ScaleChannels {
 
   bool fits(const StepTypes& types) const {
     const ValueType *kernel = types.input(0), *factors = types.input(1);
-    if (!isStored(kernel) || factors == nullptr || factors->dtype != DType::float64 || kernel->shape != types.outputs[0]->shape || kernel->shape[0] % groups != 0) return false;
+    if (!isStored(kernel) || factors == nullptr || factors->dtype != DType::float64 ||
+        kernel->shape != types.outputs[0]->shape || kernel->shape[0] % groups != 0)
+      return false;
     return factors->shape == std::vector<int64_t>{isInput ? kernel->shape[1] * groups : kernel->shape[0]};
   }
 
@@ -115,7 +123,8 @@ struct ScaleChannels {
   }
 };
 
-// placeTaps: out = base + kernel with tap t at taps[t], and its groups spread over fewer, larger ones. The kernel stored in either format.
+// placeTaps: out = base + kernel with tap t at taps[t], and its groups spread over fewer, larger ones. The kernel
+// stored in either format.
 struct PlaceTaps {
   static constexpr const char* kName = "placeTaps";
   std::vector<int64_t> taps;
@@ -124,14 +133,19 @@ struct PlaceTaps {
 
   bool fits(const StepTypes& types) const {
     const ValueType *base = types.input(0), *kernel = types.input(1), *out = types.outputs[0];
-    if (!isStored(kernel) || !isKernel(out) || (base != nullptr && (!isKernel(base) || base->shape != out->shape))) return false;
-    if (kernel->shape[0] != out->shape[0] || kernelGroups % groups != 0 || out->shape[0] % kernelGroups != 0) return false;
-    if (kernel->shape[1] * kernelGroups != out->shape[1] * groups || taps.size() != static_cast<size_t>(kernel->shape[2])) return false;
+    if (!isStored(kernel) || !isKernel(out) || (base != nullptr && (!isKernel(base) || base->shape != out->shape)))
+      return false;
+    if (kernel->shape[0] != out->shape[0] || kernelGroups % groups != 0 || out->shape[0] % kernelGroups != 0)
+      return false;
+    if (kernel->shape[1] * kernelGroups != out->shape[1] * groups ||
+        taps.size() != static_cast<size_t>(kernel->shape[2]))
+      return false;
     return std::all_of(taps.begin(), taps.end(), [&](int64_t t) { return t < out->shape[2]; });
   }
 
   void run(const RunContext& context, const std::vector<ValueType>& inputs, const ValueType& output) const {
-    const int64_t O = output.shape[0], I = output.shape[1], T = output.shape[2], J = inputs[1].shape[1], S = inputs[1].shape[2];
+    const int64_t O = output.shape[0], I = output.shape[1], T = output.shape[2], J = inputs[1].shape[1],
+                  S = inputs[1].shape[2];
     const double* base = kernelAt(context, 0);
     double* out = static_cast<double*>(context.outputs[0]);
     asStored(inputs[1].dtype, static_cast<const void*>(context.inputs[1]), [&](const auto* kernel) {
@@ -146,14 +160,16 @@ struct PlaceTaps {
         // The kernel's group of this output begins at this input channel of the target's group.
         const int64_t first = o / (O / kernelGroups) * J - o / (O / groups) * I;
         for (int64_t j = 0; j < J; j++) {
-          for (int64_t s = 0; s < S; s++) row[(first + j) * T + taps[static_cast<size_t>(s)]] += static_cast<double>(kernel[(o * J + j) * S + s]);
+          for (int64_t s = 0; s < S; s++)
+            row[(first + j) * T + taps[static_cast<size_t>(s)]] += static_cast<double>(kernel[(o * J + j) * S + s]);
         }
       });
     });
   }
 };
 
-// contractChannels: out[o, i, t, s] = Σ_m second[o, m, t] · first[g(o)·M + m, i, s], both with the same groups; the two taps as one axis.
+// contractChannels: out[o, i, t, s] = Σ_m second[o, m, t] · first[g(o)·M + m, i, s], both with the same groups; the two
+// taps as one axis.
 struct ContractChannels {
   static constexpr const char* kName = "contractChannels";
   int groups = 1;
@@ -161,12 +177,14 @@ struct ContractChannels {
   bool fits(const StepTypes& types) const {
     const ValueType *second = types.input(0), *first = types.input(1), *out = types.outputs[0];
     if (!isKernel(second) || !isKernel(first) || !isKernel(out)) return false;
-    return second->shape[0] % groups == 0 && second->shape[1] * groups == first->shape[0] && out->shape[0] == second->shape[0] &&
-           out->shape[1] == first->shape[1] && out->shape[2] == second->shape[2] * first->shape[2];
+    return second->shape[0] % groups == 0 && second->shape[1] * groups == first->shape[0] &&
+           out->shape[0] == second->shape[0] && out->shape[1] == first->shape[1] &&
+           out->shape[2] == second->shape[2] * first->shape[2];
   }
 
   void run(const RunContext& context, const std::vector<ValueType>& inputs, const ValueType&) const {
-    const int64_t O = inputs[0].shape[0], M = inputs[0].shape[1], T = inputs[0].shape[2], I = inputs[1].shape[1], S = inputs[1].shape[2];
+    const int64_t O = inputs[0].shape[0], M = inputs[0].shape[1], T = inputs[0].shape[2], I = inputs[1].shape[1],
+                  S = inputs[1].shape[2];
     const double *second = kernelAt(context, 0), *first = kernelAt(context, 1);
     double* out = static_cast<double*>(context.outputs[0]);
     forOutputs(context.team, O, [&](int64_t o) {
@@ -195,7 +213,9 @@ struct ContractChannels {
 struct IsFinite {
   static constexpr const char* kName = "isFinite";
 
-  bool fits(const StepTypes& types) const { return isStored(types.input(0)) && isKernel(types.outputs[0]) && types.outputs[0]->size() == 1; }
+  bool fits(const StepTypes& types) const {
+    return isStored(types.input(0)) && isKernel(types.outputs[0]) && types.outputs[0]->size() == 1;
+  }
 
   void run(const RunContext& context, const std::vector<ValueType>& inputs, const ValueType&) const {
     std::atomic<bool> isAll{true};
@@ -222,7 +242,8 @@ struct IsFinite {
 
 Result<std::unique_ptr<Operation>> makeScaleChannels(const Attributes& attributes) {
   ScaleChannels scale;
-  for (const Status& status : {attributes.integers("input", 1, 0, &scale.isInput), attributes.integers("groups", 1, 1, &scale.groups)}) {
+  for (const Status& status :
+       {attributes.integers("input", 1, 0, &scale.isInput), attributes.integers("groups", 1, 1, &scale.groups)}) {
     if (!status.isOk()) return status;
   }
   return std::unique_ptr<Operation>(new FusionOperation<ScaleChannels>(scale));
@@ -230,8 +251,9 @@ Result<std::unique_ptr<Operation>> makeScaleChannels(const Attributes& attribute
 
 Result<std::unique_ptr<Operation>> makePlaceTaps(const Attributes& attributes) {
   PlaceTaps place;
-  for (const Status& status : {attributes.list("taps", 0, &place.taps), attributes.integers("kernelGroups", 1, 1, &place.kernelGroups),
-                               attributes.integers("groups", 1, 1, &place.groups)}) {
+  for (const Status& status :
+       {attributes.list("taps", 0, &place.taps), attributes.integers("kernelGroups", 1, 1, &place.kernelGroups),
+        attributes.integers("groups", 1, 1, &place.groups)}) {
     if (!status.isOk()) return status;
   }
   return std::unique_ptr<Operation>(new FusionOperation<PlaceTaps>(std::move(place)));
@@ -243,6 +265,8 @@ Result<std::unique_ptr<Operation>> makeContractChannels(const Attributes& attrib
   return std::unique_ptr<Operation>(new FusionOperation<ContractChannels>(contract));
 }
 
-Result<std::unique_ptr<Operation>> makeIsFinite(const Attributes&) { return std::unique_ptr<Operation>(new FusionOperation<IsFinite>(IsFinite{})); }
+Result<std::unique_ptr<Operation>> makeIsFinite(const Attributes&) {
+  return std::unique_ptr<Operation>(new FusionOperation<IsFinite>(IsFinite{}));
+}
 
 }  // namespace repconv

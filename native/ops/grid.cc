@@ -7,7 +7,8 @@
 
 namespace repconv {
 
-void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelWeights& panel, const Epilogue& epilogue) {
+void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelWeights& panel,
+                  const Epilogue& epilogue) {
   GemmTile tile{};
   tile.pixelStride = grid.inPixel;
   tile.runOffsets = pattern.offsets.data();
@@ -24,12 +25,14 @@ void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern
   const int64_t most = kernels.tilePixels[panel.vectors];
   // Tiles of nearly equal width: 14 pixels are 7 + 7, not 8 + 6.
   const int64_t tiles = (grid.columns + most - 1) / most;
-  // What comes next is fetched evenly, a line for each product at most: prefetches wait for the same buffers as loads do, and a line that was fetched
-  // already costs as much as one that was not (three for each product: 0.19 ms for RepVGG-A0's first layer instead of 0.16; EPYC, Zen 5).
+  // What comes next is fetched evenly, a line for each product at most: prefetches wait for the same buffers as loads
+  // do, and a line that was fetched already costs as much as one that was not (three for each product: 0.19 ms for
+  // RepVGG-A0's first layer instead of 0.16; EPYC, Zen 5).
   tile.prefetch = panel.weights;
   const int64_t products = pattern.depth();
   if (panel.next != nullptr) {
-    const int64_t sizeBytes = panel.nextFloats * static_cast<int64_t>(sizeof(float)), fetches = std::max<int64_t>(grid.rows * tiles * products, 1);
+    const int64_t sizeBytes = panel.nextFloats * static_cast<int64_t>(sizeof(float)),
+                  fetches = std::max<int64_t>(grid.rows * tiles * products, 1);
     tile.prefetchStep = std::min<int64_t>(sizeBytes / fetches + 1, kCacheLineBytes);
   }
   for (int64_t y = 0; y < grid.rows; y++) {
@@ -39,18 +42,21 @@ void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern
       tile.in = grid.in + y * grid.inRow + x * grid.inPixel;
       tile.out = grid.out + y * grid.outRow + x * grid.outPixel;
       if (grid.residual != nullptr) tile.residual = grid.residual + y * grid.residualRow + x * grid.residualPixel;
-      if (panel.next != nullptr) tile.prefetch = reinterpret_cast<const char*>(panel.next) + (y * tiles + t) * products * tile.prefetchStep;
+      if (panel.next != nullptr)
+        tile.prefetch = reinterpret_cast<const char*>(panel.next) + (y * tiles + t) * products * tile.prefetchStep;
       byPixels[end - x](tile);
       x = end;
     }
   }
 }
 
-void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelPlan& plan, const float* packed,
-                 size_t panelBegin, size_t panelEnd, const Epilogue& epilogue, const float* following) {
+void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelPlan& plan,
+                 const float* packed, size_t panelBegin, size_t panelEnd, const Epilogue& epilogue,
+                 const float* following) {
   for (size_t index = panelBegin; index < panelEnd; index++) {
     const Panel& panel = plan.panels[index];
-    const bool isLast = index + 1 == plan.panels.size() && panel.firstChannel + panel.vectors * kernels.vectorLength <= grid.capacity;
+    const bool isLast =
+        index + 1 == plan.panels.size() && panel.firstChannel + panel.vectors * kernels.vectorLength <= grid.capacity;
     Grid part = grid;
     part.in += panel.group * pattern.groupStride;
     part.out += panel.firstChannel;

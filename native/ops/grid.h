@@ -1,5 +1,6 @@
-// A dense product over a grid of output pixels: what direct convolution, 1×1 convolution, im2col, transposed convolution and linear layers
-// have in common. For each output pixel the input is a fixed pattern of runs relative to a moving point.
+// A dense product over a grid of output pixels: what direct convolution, 1×1 convolution, im2col, transposed
+// convolution and linear layers have in common. For each output pixel the input is a fixed pattern of runs relative to
+// a moving point.
 #pragma once
 
 #include <cstddef>
@@ -44,12 +45,15 @@ struct PanelWeights {
 };
 
 // One panel for all pixels; the grid's pointers are those of the panel's group and first channel.
-void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelWeights& panel, const Epilogue& epilogue);
+void computePanel(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelWeights& panel,
+                  const Epilogue& epilogue);
 
-// Panels panelBegin … panelEnd − 1 for all pixels: panel by panel, so that a panel stays in cache while the pixels pass. `following`: weights that are read
+// Panels panelBegin … panelEnd − 1 for all pixels: panel by panel, so that a panel stays in cache while the pixels
+// pass. `following`: weights that are read
 // after the last of them; null: unknown.
-void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelPlan& plan, const float* packed,
-                 size_t panelBegin, size_t panelEnd, const Epilogue& epilogue, const float* following = nullptr);
+void computeGrid(const KernelTable& kernels, const Grid& grid, const RunPattern& pattern, const PanelPlan& plan,
+                 const float* packed, size_t panelBegin, size_t panelEnd, const Epilogue& epilogue,
+                 const float* following = nullptr);
 
 // How a product over images is cut into tasks: images × row blocks × panel blocks.
 struct WorkSplit {
@@ -62,8 +66,9 @@ struct WorkSize {
   size_t panels, weightBytes, inputBytesPerImage;
 };
 
-// By images and rows, unless the weights outweigh the activations by far: reading the other's activations costs more than reading shared
-// weights twice (192 → 192 channels at 14×14 on two cores, split by channel 195 µs, by rows 161 µs).
+// By images and rows, unless the weights outweigh the activations by far: reading the other's activations costs more
+// than reading shared weights twice (192 → 192 channels at 14×14 on two cores, split by channel 195 µs, by rows 161
+// µs).
 WorkSplit splitWork(const WorkSize& size, int threads);
 
 }  // namespace repconv

@@ -10,7 +10,8 @@ namespace {
 
 class LayoutTask : public Task {
  public:
-  LayoutTask(const Image& image, bool isToNhwc, const Bfloat16Kernels* bfloat16) : image_(image), isToNhwc_(isToNhwc), bfloat16_(bfloat16) {
+  LayoutTask(const Image& image, bool isToNhwc, const Bfloat16Kernels* bfloat16)
+      : image_(image), isToNhwc_(isToNhwc), bfloat16_(bfloat16) {
     memberScratchBytes = rowScratchBytes(image);
   }
 
@@ -24,7 +25,8 @@ class LayoutTask : public Task {
         });
         clearBorder(image_, context.outputs[0], n, y, y + 1);
       } else {
-        context.kernels.deinterleave(context.output() + planes, plane, image_.at(context.input(0), n, y), image_.pixel, image_.C, image_.W);
+        context.kernels.deinterleave(context.output() + planes, plane, image_.at(context.input(0), n, y), image_.pixel,
+                                     image_.C, image_.W);
       }
     });
   }
@@ -41,16 +43,20 @@ class ChangeLayout : public Operation {
  public:
   Status check(const StepTypes& types) const override {
     const ValueType* input = types.input(0);
-    const bool isRight = input != nullptr && types.outputs.size() == 1 && input->shape.size() == 4 && input->shape == types.outputs[0]->shape &&
-                         (input->layout == Layout::plain) == kToNhwc && (types.outputs[0]->layout == Layout::nhwc) == kToNhwc;
-    return isRight ? Status() : failure(Code::shape, "%s: expects an image of 4 axes in the other layout", kToNhwc ? "toNhwc" : "toPlain");
+    const bool isRight = input != nullptr && types.outputs.size() == 1 && input->shape.size() == 4 &&
+                         input->shape == types.outputs[0]->shape && (input->layout == Layout::plain) == kToNhwc &&
+                         (types.outputs[0]->layout == Layout::nhwc) == kToNhwc;
+    return isRight ? Status()
+                   : failure(Code::shape, "%s: expects an image of 4 axes in the other layout",
+                             kToNhwc ? "toNhwc" : "toPlain");
   }
   bool acceptsTight(size_t) const override { return true; }
   bool producesTight() const override { return true; }
   bool storesRounded(const PlanContext&) const override { return kToNhwc; }
   bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
-    return std::unique_ptr<Task>(new LayoutTask(kToNhwc ? *context.outputImages[0] : *context.inputImages[0], kToNhwc, context.bfloat16));
+    return std::unique_ptr<Task>(
+        new LayoutTask(kToNhwc ? *context.outputImages[0] : *context.inputImages[0], kToNhwc, context.bfloat16));
   }
 };
 
@@ -58,7 +64,8 @@ class CopyTask : public Task {
  public:
   explicit CopyTask(size_t sizeBytes) : sizeBytes_(sizeBytes) {}
   void run(const RunContext& context) const override {
-    if (context.outputs[0] != context.inputs[0] && sizeBytes_ > 0) std::memcpy(context.outputs[0], context.inputs[0], sizeBytes_);
+    if (context.outputs[0] != context.inputs[0] && sizeBytes_ > 0)
+      std::memcpy(context.outputs[0], context.inputs[0], sizeBytes_);
   }
 
  private:
@@ -83,8 +90,12 @@ class Reshape : public Operation {
 
 }  // namespace
 
-Result<std::unique_ptr<Operation>> makeToNhwc(const Attributes&) { return std::unique_ptr<Operation>(new ChangeLayout<true>); }
-Result<std::unique_ptr<Operation>> makeToPlain(const Attributes&) { return std::unique_ptr<Operation>(new ChangeLayout<false>); }
+Result<std::unique_ptr<Operation>> makeToNhwc(const Attributes&) {
+  return std::unique_ptr<Operation>(new ChangeLayout<true>);
+}
+Result<std::unique_ptr<Operation>> makeToPlain(const Attributes&) {
+  return std::unique_ptr<Operation>(new ChangeLayout<false>);
+}
 Result<std::unique_ptr<Operation>> makeReshape(const Attributes&) { return std::unique_ptr<Operation>(new Reshape); }
 
 }  // namespace repconv

@@ -7,15 +7,22 @@
 namespace repconv {
 namespace {
 
-// Features are summed in stretches of at most so many, each added to the sum of those before it: 100 000 of one sign in one accumulator would be
-// off by 8e-4. Rows go through a panel's stretches in blocks of so many, whose sums lie in scratch memory meanwhile.
+// Features are summed in stretches of at most so many, each added to the sum of those before it: 100 000 of one sign in
+// one accumulator would be off by 8e-4. Rows go through a panel's stretches in blocks of so many, whose sums lie in
+// scratch memory meanwhile.
 constexpr int64_t kStretchFeatures = 256;
 constexpr int64_t kBlockRows = 64;
 
 class LinearTask : public Task {
  public:
-  LinearTask(int64_t rows, int64_t features, int64_t outputs, PanelPlan plan, const float* packed, const Epilogue& epilogue)
-      : rows_(rows), features_(features), outputs_(outputs), plan_(std::move(plan)), packed_(packed), epilogue_(epilogue) {
+  LinearTask(int64_t rows, int64_t features, int64_t outputs, PanelPlan plan, const float* packed,
+             const Epilogue& epilogue)
+      : rows_(rows),
+        features_(features),
+        outputs_(outputs),
+        plan_(std::move(plan)),
+        packed_(packed),
+        epilogue_(epilogue) {
     whole_.offsets = last_.offsets = {0};
     whole_.length = kStretchFeatures;
     last_.length = static_cast<int>(features - (features - 1) / kStretchFeatures * kStretchFeatures);
@@ -26,11 +33,13 @@ class LinearTask : public Task {
   void run(const RunContext& context) const override {
     // The weights are the larger part: each panel is read once, and panels are shared out.
     context.team.parallelFor(plan_.panels.size(), [&](size_t panel, int member) {
-      for (int64_t row = 0; row < rows_; row += kBlockRows) computeBlock(context, plan_.panels[panel], row, context.scratch<float>(member));
+      for (int64_t row = 0; row < rows_; row += kBlockRows)
+        computeBlock(context, plan_.panels[panel], row, context.scratch<float>(member));
     });
     if (epilogue_.isClamp()) return;
     forChunks(context.team, static_cast<size_t>(rows_ * outputs_), [&](size_t begin, size_t end) {
-      context.kernels.activate(epilogue_.activation, epilogue_.alpha, context.output() + begin, context.output() + begin, end - begin);
+      context.kernels.activate(epilogue_.activation, epilogue_.alpha, context.output() + begin,
+                               context.output() + begin, end - begin);
     });
   }
 
@@ -52,7 +61,8 @@ class LinearTask : public Task {
       grid.residualPixel = width;
       grid.rows = 1;
       grid.columns = std::min(rows_ - row, kBlockRows);
-      const PanelWeights weights{packed_ + panel.weightOffset + from * width, from > 0 ? kNoBias : packed_ + plan_.weightFloats + panel.biasOffset, panel.vectors,
+      const PanelWeights weights{packed_ + panel.weightOffset + from * width,
+                                 from > 0 ? kNoBias : packed_ + plan_.weightFloats + panel.biasOffset, panel.vectors,
                                  isLast ? panel.lastLanes(context.kernels.vectorLength) : context.kernels.vectorLength};
       computePanel(context.kernels, grid, pattern, weights, isLast ? epilogue_ : Epilogue{});
     }
@@ -72,12 +82,15 @@ class Linear : public Operation {
 
   Status check(const StepTypes& types) const override {
     const ValueType *input = types.input(0), *weight = types.input(1), *bias = types.input(2);
-    bool isRight = input != nullptr && weight != nullptr && types.outputs.size() == 1 && !input->shape.empty() && weight->shape.size() == 2;
+    bool isRight = input != nullptr && weight != nullptr && types.outputs.size() == 1 && !input->shape.empty() &&
+                   weight->shape.size() == 2;
     if (isRight) {
       std::vector<int64_t> shape = input->shape;
       shape.back() = weight->shape[0];
-      isRight = weight->shape[1] == input->shape.back() && weight->shape[0] > 0 && weight->shape[1] > 0 && types.outputs[0]->shape == shape && input->layout == Layout::plain &&
-                types.outputs[0]->layout == Layout::plain && (bias == nullptr || bias->shape == std::vector<int64_t>{weight->shape[0]});
+      isRight = weight->shape[1] == input->shape.back() && weight->shape[0] > 0 && weight->shape[1] > 0 &&
+                types.outputs[0]->shape == shape && input->layout == Layout::plain &&
+                types.outputs[0]->layout == Layout::plain &&
+                (bias == nullptr || bias->shape == std::vector<int64_t>{weight->shape[0]});
     }
     return isRight ? Status() : failure(Code::shape, "linear: input, weight and output do not go together");
   }
@@ -86,21 +99,29 @@ class Linear : public Operation {
 
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     const float *weight = context.constant(1), *bias = context.constant(2);
-    if (weight == nullptr || (context.types->input(2) != nullptr && bias == nullptr)) return failure(Code::unsupported, "linear: weight and bias must be constants");
-    const int64_t outputs = context.types->inputs[1]->shape[0], features = context.types->inputs[1]->shape[1], rows = context.types->inputs[0]->size() / features;
-    // bfloat16 halves what is read of the weights, which is what a few rows cost. (Pairs of bfloat16 are as long as float32.)
-    if (context.precision == Precision::bfloat16 && context.bfloat16 != nullptr) return planBfloat16(context, rows, features, outputs);
+    if (weight == nullptr || (context.types->input(2) != nullptr && bias == nullptr))
+      return failure(Code::unsupported, "linear: weight and bias must be constants");
+    const int64_t outputs = context.types->inputs[1]->shape[0], features = context.types->inputs[1]->shape[1],
+                  rows = context.types->inputs[0]->size() / features;
+    // bfloat16 halves what is read of the weights, which is what a few rows cost. (Pairs of bfloat16 are as long as
+    // float32.)
+    if (context.precision == Precision::bfloat16 && context.bfloat16 != nullptr)
+      return planBfloat16(context, rows, features, outputs);
     PanelPlan plan = planPanels(context.kernels, 1, outputs, features);
     Result<const void*> packed = context.packed("linear", plan.sizeBytes(), [&](void* to) {
-      packPanels(context.kernels, plan, [=](int64_t o, int64_t k) { return weight[o * features + k]; }, bias, static_cast<float*>(to));
+      packPanels(
+          context.kernels, plan, [=](int64_t o, int64_t k) { return weight[o * features + k]; }, bias,
+          static_cast<float*>(to));
     });
     if (!packed.isOk()) return packed.status();
-    return std::unique_ptr<Task>(new LinearTask(rows, features, outputs, std::move(plan), static_cast<const float*>(packed.value()), epilogue_));
+    return std::unique_ptr<Task>(
+        new LinearTask(rows, features, outputs, std::move(plan), static_cast<const float*>(packed.value()), epilogue_));
   }
 
  private:
   // As a 1×1 convolution over one column of pixels, each a row's features: rows of an image can be cut into blocks.
-  Result<std::unique_ptr<Task>> planBfloat16(const PlanContext& context, int64_t rows, int64_t features, int64_t outputs) const {
+  Result<std::unique_ptr<Task>> planBfloat16(const PlanContext& context, int64_t rows, int64_t features,
+                                             int64_t outputs) const {
     ConvGeometry geometry{};
     geometry.attributes.epilogue = epilogue_;
     geometry.N = geometry.W = geometry.K = geometry.L = geometry.outW = 1;
@@ -115,7 +136,8 @@ class Linear : public Operation {
       image.image = rows * channels;
       return image;
     };
-    Result<std::unique_ptr<Task>> task = kBfloat16Conv.plan({context, geometry, columnOf(features), columnOf(outputs), nullptr, context.constant(1), context.constant(2)});
+    Result<std::unique_ptr<Task>> task = kBfloat16Conv.plan(
+        {context, geometry, columnOf(features), columnOf(outputs), nullptr, context.constant(1), context.constant(2)});
     if (task.isOk()) {
       task.value()->algorithm = kBfloat16Conv.name;
       task.value()->macs = geometry.macs();

@@ -2,9 +2,10 @@
 //
 //     out[n][c][y][x] = (in[n][y][x][c] / 255 − mean[c]) / std[c]      in [N, H, W, C] bytes, out [N, C, H, W] nhwc with its border
 //
-// A byte has 256 values, so each channel has a table of 256 results, filled once. They are rounded as torchvision's ToTensor and Normalize round,
-// after each of the three float32 operations; looking them up gives the same bits with every instruction set. (A vector division per element is
-// no faster: two divisions cost what two loads do.)
+// A byte has 256 values, so each channel has a table of 256 results, filled once. They are rounded as torchvision's
+// ToTensor and Normalize round,
+// after each of the three float32 operations; looking them up gives the same bits with every instruction set. (A vector
+// division per element is no faster: two divisions cost what two loads do.)
 #include "ops/operation.h"
 #include "ops/parallel.h"
 #include "ops/rounded_rows.h"
@@ -25,7 +26,8 @@ void convertRow(float* out, ptrdiff_t pixel, const uint8_t* in, const float* tab
 
 class NormalizeTask : public Task {
  public:
-  NormalizeTask(const Image& image, const float* table, const Bfloat16Kernels* bfloat16) : image_(image), table_(table), bfloat16_(bfloat16) {
+  NormalizeTask(const Image& image, const float* table, const Bfloat16Kernels* bfloat16)
+      : image_(image), table_(table), bfloat16_(bfloat16) {
     memberScratchBytes = rowScratchBytes(image);
   }
 
@@ -51,14 +53,19 @@ class NormalizeBytes : public Operation {
   Status check(const StepTypes& types) const override {
     const ValueType* bytes = types.input(0);
     const ValueType* image = types.outputs.size() == 1 ? types.outputs[0] : nullptr;
-    bool isRight = bytes != nullptr && image != nullptr && bytes->dtype == DType::uint8 && bytes->layout == Layout::plain && bytes->shape.size() == 4 &&
-                   image->dtype == DType::float32 && image->layout == Layout::nhwc &&
-                   image->shape == std::vector<int64_t>{bytes->shape[0], bytes->shape[3], bytes->shape[1], bytes->shape[2]};
+    bool isRight =
+        bytes != nullptr && image != nullptr && bytes->dtype == DType::uint8 && bytes->layout == Layout::plain &&
+        bytes->shape.size() == 4 && image->dtype == DType::float32 && image->layout == Layout::nhwc &&
+        image->shape == std::vector<int64_t>{bytes->shape[0], bytes->shape[3], bytes->shape[1], bytes->shape[2]};
     for (size_t parameter : {1, 2}) {
       const ValueType* type = types.input(parameter);
-      isRight = isRight && type != nullptr && type->dtype == DType::float32 && type->layout == Layout::plain && type->shape == std::vector<int64_t>{bytes->shape[3]};
+      isRight = isRight && type != nullptr && type->dtype == DType::float32 && type->layout == Layout::plain &&
+                type->shape == std::vector<int64_t>{bytes->shape[3]};
     }
-    return isRight ? Status() : failure(Code::shape, "normalizeBytes: expects bytes [N,H,W,C], a mean and a standard deviation [C], and makes an nhwc image [N,C,H,W]");
+    return isRight ? Status()
+                   : failure(Code::shape,
+                             "normalizeBytes: expects bytes [N,H,W,C], a mean and a standard deviation [C], and makes "
+                             "an nhwc image [N,C,H,W]");
   }
   bool reads(size_t index, DType dtype) const override { return dtype == (index == 0 ? DType::uint8 : DType::float32); }
   bool packs(size_t index) const override { return index > 0; }
@@ -67,14 +74,17 @@ class NormalizeBytes : public Operation {
   bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     const float *mean = context.constant(1), *deviation = context.constant(2);
-    if (mean == nullptr || deviation == nullptr) return failure(Code::unsupported, "normalizeBytes: mean and standard deviation have to be constants");
+    if (mean == nullptr || deviation == nullptr)
+      return failure(Code::unsupported, "normalizeBytes: mean and standard deviation have to be constants");
     const Image& image = *context.outputImages[0];
-    Result<const void*> table = context.packed("bytes", static_cast<size_t>(image.C * kByteValues) * sizeof(float), [&](void* memory) {
-      float* to = static_cast<float*>(memory);
-      for (int64_t c = 0; c < image.C; c++) {
-        for (int64_t value = 0; value < kByteValues; value++) to[c * kByteValues + value] = (static_cast<float>(value) / 255.0f - mean[c]) / deviation[c];
-      }
-    });
+    Result<const void*> table =
+        context.packed("bytes", static_cast<size_t>(image.C * kByteValues) * sizeof(float), [&](void* memory) {
+          float* to = static_cast<float*>(memory);
+          for (int64_t c = 0; c < image.C; c++) {
+            for (int64_t value = 0; value < kByteValues; value++)
+              to[c * kByteValues + value] = (static_cast<float>(value) / 255.0f - mean[c]) / deviation[c];
+          }
+        });
     if (!table.isOk()) return table.status();
     auto task = std::make_unique<NormalizeTask>(image, static_cast<const float*>(table.value()), context.bfloat16);
     task->algorithm = "table";
@@ -84,6 +94,8 @@ class NormalizeBytes : public Operation {
 
 }  // namespace
 
-Result<std::unique_ptr<Operation>> makeNormalizeBytes(const Attributes&) { return std::unique_ptr<Operation>(new NormalizeBytes); }
+Result<std::unique_ptr<Operation>> makeNormalizeBytes(const Attributes&) {
+  return std::unique_ptr<Operation>(new NormalizeBytes);
+}
 
 }  // namespace repconv

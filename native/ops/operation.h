@@ -1,7 +1,8 @@
 // The contract between the executor and the operations.
 //
-// An Operation is a step of a program: it checks shapes and says what it wants of its inputs. For one set of shapes it is planned into a Task,
-// which has chosen its algorithm, packed its constants and knows its scratch memory; a task is then run any number of times, on any thread.
+// An Operation is a step of a program: it checks shapes and says what it wants of its inputs. For one set of shapes it
+// is planned into a Task, which has chosen its algorithm, packed its constants and knows its scratch memory; a task is
+// then run any number of times, on any thread.
 #pragma once
 
 #include <functional>
@@ -38,8 +39,8 @@ struct RunContext {
   char* sharedScratch;
   char* memberScratch;
   size_t memberScratchBytes;
-  // What the next step that has weights reads first of them, to be fetched on the way (RepVGG-A0, one image: 1.03 times as
-  // fast on two threads, 1.01 on one; EPYC, Zen 5); null: nothing.
+  // What the next step that has weights reads first of them, to be fetched on the way (RepVGG-A0, one image: 1.03 times
+  // as fast on two threads, 1.01 on one; EPYC, Zen 5); null: nothing.
   const float* following = nullptr;
 
   const float* input(size_t index) const { return static_cast<const float*>(inputs[index]); }
@@ -75,8 +76,8 @@ enum class Precision { float32, bfloat16x3, bfloat16 };
 struct PlanContext {
   const KernelTable& kernels;
   int threads = 1;
-  // The types of this plan, and those with the session's largest batch. An algorithm is chosen by the latter alone, so that an image's result
-  // never depends on its company.
+  // The types of this plan, and those with the session's largest batch. An algorithm is chosen by the latter alone, so
+  // that an image's result never depends on its company.
   const StepTypes* types = nullptr;
   const StepTypes* largest = nullptr;
   // Where the images lie; meaningful for nhwc values only.
@@ -87,12 +88,15 @@ struct PlanContext {
   // A convolution algorithm to use wherever it fits.
   std::string forcedConv = {};
   // Memory that belongs to the session, made by the first plan that asks for `key` and shared by all later ones.
-  std::function<Result<const void*>(const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)> packed = {};
+  std::function<Result<const void*>(const std::string& key, size_t sizeBytes, const std::function<void(void*)>& fill)>
+      packed = {};
   // The kernels of a precision other than float32; null: none.
   Precision precision = Precision::float32;
   const Bfloat16Kernels* bfloat16 = nullptr;
 
-  const float* constant(size_t index) const { return index < constants.size() ? static_cast<const float*>(constants[index]) : nullptr; }
+  const float* constant(size_t index) const {
+    return index < constants.size() ? static_cast<const float*>(constants[index]) : nullptr;
+  }
 };
 
 class Operation {

@@ -16,10 +16,12 @@ PanelPlan planPanels(int vectorLength, int maxVectors, int groups, int64_t chann
     int64_t first = 0;
     while (first < channels) {
       const int64_t left = (channels - first + VL - 1) / VL;
-      // Threes as long as they last; a remainder of one makes two twos of a three and a one: a tile of one vector reads too much per product.
+      // Threes as long as they last; a remainder of one makes two twos of a three and a one: a tile of one vector reads
+      // too much per product.
       const int vectors = left == 4 ? 2 : static_cast<int>(std::min<int64_t>(left, maxVectors));
       const int64_t covered = std::min<int64_t>(channels - first, vectors * VL);
-      plan.panels.push_back({group * channels + first, group, vectors, static_cast<int>(covered), plan.weightFloats, plan.biasFloats});
+      plan.panels.push_back(
+          {group * channels + first, group, vectors, static_cast<int>(covered), plan.weightFloats, plan.biasFloats});
       plan.weightFloats += static_cast<size_t>(depth * vectors * VL);
       plan.biasFloats += static_cast<size_t>(vectors * VL);
       first += covered;

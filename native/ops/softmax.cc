@@ -39,11 +39,14 @@ class Softmax : public Operation {
   explicit Softmax(int axis) : axis_(static_cast<size_t>(axis)) {}
   Status check(const StepTypes& types) const override {
     const ValueType* input = types.input(0);
-    const bool isRight = input != nullptr && types.outputs.size() == 1 && input->shape == types.outputs[0]->shape && axis_ < input->shape.size() &&
-                         input->layout == Layout::plain && types.outputs[0]->layout == Layout::plain;
+    const bool isRight = input != nullptr && types.outputs.size() == 1 && input->shape == types.outputs[0]->shape &&
+                         axis_ < input->shape.size() && input->layout == Layout::plain &&
+                         types.outputs[0]->layout == Layout::plain;
     return isRight ? Status() : failure(Code::shape, "softmax: expects a plain value and an axis of it");
   }
-  Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override { return std::unique_ptr<Task>(new SoftmaxTask(*context.types->inputs[0], axis_)); }
+  Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
+    return std::unique_ptr<Task>(new SoftmaxTask(*context.types->inputs[0], axis_));
+  }
 
  private:
   size_t axis_;

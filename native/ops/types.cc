@@ -39,7 +39,8 @@ Image layOut(const ValueType& type, Format format, const Border& border, bool is
   image.border = border;
   image.pixel = isTight && image.C < kChannelBlock ? image.C : roundUp(image.C, kChannelBlock);
   image.row = (border.left + image.W + border.right) * image.pixel;
-  // Rows whose distance is a multiple of 4 KB fall into the same cache sets, and loads of one seem to depend on stores to the other.
+  // Rows whose distance is a multiple of 4 KB fall into the same cache sets, and loads of one seem to depend on stores
+  // to the other.
   const auto elements = [format](size_t bytes) { return static_cast<ptrdiff_t>(bytes / elementBytes(format)); };
   const int64_t rows = border.top + image.H + border.bottom;
   if (rows > 1 && !border.isNone() && image.row % elements(4096) == 0) image.row += elements(kCacheLineBytes);
@@ -54,7 +55,9 @@ Image layOut(const ValueType& type, Format format, const Border& border, bool is
 void clearBorder(const Image& image, void* memory, int64_t n, int64_t rowBegin, int64_t rowEnd) {
   const Border& border = image.border;
   if (border.isNone()) return;
-  const auto bytes = [&image](ptrdiff_t elements) { return static_cast<size_t>(elements) * elementBytes(image.format); };
+  const auto bytes = [&image](ptrdiff_t elements) {
+    return static_cast<size_t>(elements) * elementBytes(image.format);
+  };
   for (int plane = 0; plane < planesOf(image.format); plane++) {
     char* start = static_cast<char*>(memory) + bytes(n * image.image + plane * image.low);
     if (rowBegin == 0) std::memset(start, 0, bytes(border.top * image.row));
@@ -63,7 +66,8 @@ void clearBorder(const Image& image, void* memory, int64_t n, int64_t rowBegin, 
       std::memset(row, 0, bytes(border.left * image.pixel));
       std::memset(row + bytes((border.left + image.W) * image.pixel), 0, bytes(border.right * image.pixel));
     }
-    if (rowEnd == image.H) std::memset(start + bytes((border.top + image.H) * image.row), 0, bytes(border.bottom * image.row));
+    if (rowEnd == image.H)
+      std::memset(start + bytes((border.top + image.H) * image.row), 0, bytes(border.bottom * image.row));
   }
 }
 

@@ -49,8 +49,8 @@ struct Border {
 //     │ 0 0 0 │ 0 0 0 … 0 0 0         │ 0 0  │  bottom rows
 //     └───────┴───────────────────────┴──────┘
 //
-// Strides are in elements of the format. Channels beyond C hold anything in float32, where no sum ever includes them, so a NaN there stays there;
-// they are zeros in the other formats.
+// Strides are in elements of the format. Channels beyond C hold anything in float32, where no sum ever includes them,
+// so a NaN there stays there; they are zeros in the other formats.
 struct Image {
   int64_t N = 0, C = 0, H = 0, W = 0;
   Format format = Format::float32;
@@ -59,7 +59,7 @@ struct Image {
   ptrdiff_t row = 0;
   ptrdiff_t image = 0;
   ptrdiff_t origin = 0;  // of pixel (0, 0) of image 0, from the start of the memory
-  ptrdiff_t low = 0;     // from a number's high part to its low part
+  ptrdiff_t low = 0;  // from a number's high part to its low part
 
   // Rows follow each other without a gap: the whole image is one row of H·W pixels.
   bool isDense() const { return row == W * pixel; }
@@ -73,12 +73,12 @@ struct Image {
 // Channels of a pixel are rounded up to this many, so that kernels may work in whole vectors of any instruction set.
 inline constexpr int64_t kChannelBlock = 16;
 
-// `isTight`: fewer channels than a block stay unrounded (an image of 3 channels would grow fivefold); only readers that need no whole vectors
-// can have that.
+// `isTight`: fewer channels than a block stay unrounded (an image of 3 channels would grow fivefold); only readers that
+// need no whole vectors can have that.
 Image layOut(const ValueType& type, Format format, const Border& border, bool isTight);
 
-// Zeroes the border beside rows rowBegin … rowEnd − 1 of image n, and above the first and below the last row of the image. Whoever writes the
-// rows calls it, in the same task: the memory held something else before.
+// Zeroes the border beside rows rowBegin … rowEnd − 1 of image n, and above the first and below the last row of the
+// image. Whoever writes the rows calls it, in the same task: the memory held something else before.
 void clearBorder(const Image& image, void* memory, int64_t n, int64_t rowBegin, int64_t rowEnd);
 
 }  // namespace repconv

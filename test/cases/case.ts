@@ -1,6 +1,6 @@
 /**
- * A case: one call of one operator, as plain data. The tables beside this file are lists of them, shared by tests and benches: test what we time,
- * time what we test.
+ * A case: one call of one operator, as plain data. The tables beside this file are lists of them, shared by tests and
+ * benches: test what we time, time what we test.
  *
  *     for (const c of allCases) {
  *       const inputs = inputsOf(c, 'integers');
@@ -50,7 +50,10 @@ export function inputsOf({ operator, inputs }: OperatorCase, fill: Fill, seed = 
 }
 
 /** What the reference interpreter answers; shapes are checked as everywhere. */
-export function referenceOf(c: Pick<OperatorCase, 'operator' | 'options'>, inputs: readonly (AnyTensor | null)[]): Tensor<'float64'>[] {
+export function referenceOf(
+  c: Pick<OperatorCase, 'operator' | 'options'>,
+  inputs: readonly (AnyTensor | null)[],
+): Tensor<'float64'>[] {
   const [operator, attributes] = [operators[c.operator], attributesOf(c)];
   const exact = inputs.map((input) => (input === null ? null : input.to('float64')));
   operator.infer(exact, attributes as never);

@@ -27,12 +27,15 @@ describe('the tables', () => {
     }
   });
 
-  it.each(allCases.map((c) => [c.name, c] as const))('%s: the reference answers the shapes that infer promises', (_, c) => {
-    const promised = operators[c.operator].infer(typesOf(c.inputs), attributesOf(c) as never);
-    const results = referenceOf(c, inputsOf(c, 'integers'));
-    expect(results.map(({ shape }) => shape)).toEqual(promised.map(({ shape }) => shape));
-    for (const { data } of results) expect(data.every(Number.isFinite)).toBe(true);
-  });
+  it.each(allCases.map((c) => [c.name, c] as const))(
+    '%s: the reference answers the shapes that infer promises',
+    (_, c) => {
+      const promised = operators[c.operator].infer(typesOf(c.inputs), attributesOf(c) as never);
+      const results = referenceOf(c, inputsOf(c, 'integers'));
+      expect(results.map(({ shape }) => shape)).toEqual(promised.map(({ shape }) => shape));
+      for (const { data } of results) expect(data.every(Number.isFinite)).toBe(true);
+    },
+  );
 });
 
 describe('inputs', () => {
@@ -48,16 +51,21 @@ describe('inputs', () => {
     for (const { weight } of convCases) {
       expect(weight[1] * weight[2] * weight[3] * 8 * 8 + 8).toBeLessThan(2 ** 24);
     }
-    expect(inputsOf(c, 'integers').every((t) => t === null || t.data.every((x) => Number.isInteger(x) && Math.abs(x) <= 8))).toBe(true);
+    expect(
+      inputsOf(c, 'integers').every((t) => t === null || t.data.every((x) => Number.isInteger(x) && Math.abs(x) <= 8)),
+    ).toBe(true);
   });
 
   it('have variances above zero', () => {
     for (const row of operatorCases.filter(({ operator, inputs }) => operator === 'batchNorm' && inputs[4])) {
-      for (const fill of ['integers', 'normal'] as const) expect(inputsOf(row, fill)[4]!.data.every((v) => v > 0)).toBe(true);
+      for (const fill of ['integers', 'normal'] as const)
+        expect(inputsOf(row, fill)[4]!.data.every((v) => v > 0)).toBe(true);
     }
   });
 });
 
-function typesOf(shapes: readonly (readonly number[] | null)[]): ({ dtype: 'float32'; shape: readonly number[] } | null)[] {
+function typesOf(
+  shapes: readonly (readonly number[] | null)[],
+): ({ dtype: 'float32'; shape: readonly number[] } | null)[] {
   return shapes.map((shape) => shape && { dtype: 'float32', shape });
 }

@@ -1,6 +1,6 @@
 /**
- * Convolutions, chosen for the edges of kernels: channel counts around vector widths, maps around tile sizes, every kernel size, stride, dilation,
- * grouping and border. None has more than 20 million multiply-accumulates.
+ * Convolutions, chosen for the edges of kernels: channel counts around vector widths, maps around tile sizes, every
+ * kernel size, stride, dilation, grouping and border. None has more than 20 million multiply-accumulates.
  */
 import type { Conv2dOptions } from '../../lib/ops/conv2d.js';
 import type { PaddingMode } from '../../lib/ops/window.js';
@@ -25,7 +25,9 @@ export const convCases: readonly ConvCase[] = [
   ...channelCounts.map((C, i) =>
     conv(`3×3 on ${C} channels`, [1, C, 5 + (i % 4), 7 + (i % 5)], channelCounts[(i * 5 + 3) % 16], 3, { padding: 1 }),
   ),
-  ...channelCounts.map((C, i) => conv(`1×1 on ${C} channels`, [1 + (i % 2), C, 3 + (i % 3), 4 + i], channelCounts[(i * 3 + 7) % 16], 1)),
+  ...channelCounts.map((C, i) =>
+    conv(`1×1 on ${C} channels`, [1 + (i % 2), C, 3 + (i % 3), 4 + i], channelCounts[(i * 3 + 7) % 16], 1),
+  ),
 
   // Widths: the ends of every tile from 1 to 34.
   ...Array.from({ length: 34 }, (_, i) =>
@@ -35,7 +37,14 @@ export const convCases: readonly ConvCase[] = [
   // Kernel sizes and strides.
   ...[1, 2, 3, 4, 5, 7].flatMap((K) =>
     [1, 2, 3].map((stride) =>
-      conv(`${K}×${K} stride ${stride}`, [1, 6, 13, 17], 10, K, { stride, padding: Math.floor(K / 2) }, { bias: stride !== 2 }),
+      conv(
+        `${K}×${K} stride ${stride}`,
+        [1, 6, 13, 17],
+        10,
+        K,
+        { stride, padding: Math.floor(K / 2) },
+        { bias: stride !== 2 },
+      ),
     ),
   ),
   conv('1×3', [1, 16, 9, 13], 16, [1, 3], { padding: [0, 1] }),
@@ -66,7 +75,11 @@ export const convCases: readonly ConvCase[] = [
 
   // Depthwise, and with a multiplier.
   ...channelCounts.map((C, i) =>
-    conv(`depthwise on ${C} channels`, [1 + (i % 2), C, 6 + (i % 3), 5 + i], C, 3, { groups: C, padding: 1, stride: 1 + (i % 2) }),
+    conv(`depthwise on ${C} channels`, [1 + (i % 2), C, 6 + (i % 3), 5 + i], C, 3, {
+      groups: C,
+      padding: 1,
+      stride: 1 + (i % 2),
+    }),
   ),
   conv('depthwise 5×5', [1, 24, 13, 11], 24, 5, { groups: 24, padding: 2 }),
   conv('depthwise 7×7', [1, 33, 9, 15], 33, 7, { groups: 33, padding: 3 }),
@@ -77,9 +90,20 @@ export const convCases: readonly ConvCase[] = [
   conv('depthwise 3×3 dilation 2 stride 2', [2, 33, 15, 14], 33, 3, { groups: 33, padding: 2, dilation: 2, stride: 2 }),
   conv('depthwise 3×3 stride 2×1', [1, 24, 11, 9], 24, 3, { groups: 24, padding: 1, stride: [2, 1] }),
   conv('depthwise 3×3 on 145 channels', [2, 145, 7, 9], 145, 3, { groups: 145, padding: 1 }),
-  conv('depthwise 3×3 stride 2 on 145 channels', [1, 145, 13, 10], 145, 3, { groups: 145, padding: [0, 1, 2, 0], stride: 2 }),
+  conv('depthwise 3×3 stride 2 on 145 channels', [1, 145, 13, 10], 145, 3, {
+    groups: 145,
+    padding: [0, 1, 2, 0],
+    stride: 2,
+  }),
   ...Array.from({ length: 9 }, (_, i) =>
-    conv(`depthwise 3×3 on ${i + 1} rows`, [1, 17, i + 1, 13 - i], 17, 3, { groups: 17, padding: 1 }, { bias: i % 2 === 0 }),
+    conv(
+      `depthwise 3×3 on ${i + 1} rows`,
+      [1, 17, i + 1, 13 - i],
+      17,
+      3,
+      { groups: 17, padding: 1 },
+      { bias: i % 2 === 0 },
+    ),
   ),
   conv('depthwise 3×3 stride 3', [2, 5, 10, 14], 5, 3, { groups: 5, stride: 3 }, { bias: false }),
   conv('depthwise 1×1 is a scale', [1, 33, 4, 7], 33, 1, { groups: 33 }),

@@ -4,8 +4,8 @@ import { sizeOf } from '../../lib/tensor/shape.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 
 /**
- * `integers`: whole numbers from −8 to 8, whose products sum exactly in float32 (262 144 of them fit below 2^24), so that engines must agree
- * bit for bit. `normal`: standard normal numbers.
+ * `integers`: whole numbers from −8 to 8, whose products sum exactly in float32 (262 144 of them fit below 2^24), so
+ * that engines must agree bit for bit. `normal`: standard normal numbers.
  */
 export type Fill = 'integers' | 'normal';
 
@@ -25,17 +25,20 @@ function integers(shape: readonly number[], generator: Random, magnitude = 8): T
 /** The same kinds, but above zero, as a variance must be. */
 export function positive(shape: readonly number[], fill: Fill, generator: Random): Tensor {
   const values = filled(shape, fill, generator);
-  for (let i = 0; i < values.data.length; i++) values.data[i] = Math.abs(values.data[i]) + (fill === 'integers' ? 1 : 0.05);
+  for (let i = 0; i < values.data.length; i++)
+    values.data[i] = Math.abs(values.data[i]) + (fill === 'integers' ? 1 : 0.05);
   return values;
 }
 
 /**
- * Float32 numbers on which kernels stumble: not a number, infinities, both zeros, subnormals, the corners of the piecewise functions with their
- * neighbours, where float32's exponential ends, the largest.
+ * Float32 numbers on which kernels stumble: not a number, infinities, both zeros, subnormals, the corners of the
+ * piecewise functions with their neighbours, where float32's exponential ends, the largest.
  */
 export const specialNumbers: readonly number[] = [
   ...[NaN, Infinity, -Infinity, 0, -0],
-  ...[1e-45, 1e-40, 1.1754944e-38, 1e-30, 1e-8, 0.5, 1, 2, 2.9999998, 3, 3.0000002, 5.9999995, 6, 6.0000005].flatMap(bothSigns),
+  ...[1e-45, 1e-40, 1.1754944e-38, 1e-30, 1e-8, 0.5, 1, 2, 2.9999998, 3, 3.0000002, 5.9999995, 6, 6.0000005].flatMap(
+    bothSigns,
+  ),
   ...[8, 20, 30, 88, 89, 104, 700, 1e4, 1e38, 3.4028235e38].flatMap(bothSigns),
 ];
 

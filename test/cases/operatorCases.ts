@@ -1,4 +1,6 @@
-/** Everything but convolutions: every operator, on shapes that are not square, not even and not multiples of a vector. */
+/**
+ * Everything but convolutions: every operator, on shapes that are not square, not even and not multiples of a vector.
+ */
 import type { OperatorName } from '../../lib/ops/vocabulary.js';
 import { caseLine, type OperatorCase } from './case.js';
 import { convCases, operatorCaseOf } from './convCases.js';
@@ -13,7 +15,17 @@ const images = [
   [1, 65, 9, 2],
   [1, 24, 31, 29],
 ];
-const activations = ['relu', 'relu6', 'leakyRelu', 'sigmoid', 'silu', 'hardSigmoid', 'hardSwish', 'gelu', 'tanh'] as const;
+const activations = [
+  'relu',
+  'relu6',
+  'leakyRelu',
+  'sigmoid',
+  'silu',
+  'hardSigmoid',
+  'hardSwish',
+  'gelu',
+  'tanh',
+] as const;
 
 export const operatorCases: readonly OperatorCase[] = [
   // Transposed convolution: weight [C, O/G, K, K'].
@@ -70,7 +82,12 @@ export const operatorCases: readonly OperatorCase[] = [
 
   // Element by element.
   ...activations.flatMap((operator) => images.map((shape) => op(operator, [shape]))),
-  ...activations.flatMap((operator) => [op(operator, [[5, 37]]), op(operator, [[1003]]), op(operator, [[]]), op(operator, [[0, 3, 4, 5]])]),
+  ...activations.flatMap((operator) => [
+    op(operator, [[5, 37]]),
+    op(operator, [[1003]]),
+    op(operator, [[]]),
+    op(operator, [[0, 3, 4, 5]]),
+  ]),
   op('leakyRelu', [[1, 17, 3, 11]], { negativeSlope: 0.2 }),
   op('gelu', [[1, 17, 3, 11]], { approximate: 'tanh' }),
   ...images.map((shape) => op('prelu', [shape, [shape[1]]])),
@@ -212,7 +229,9 @@ export const operatorCases: readonly OperatorCase[] = [
   op('maxPool2d', [[1, 2, 9, 7]], { kernelSize: 3, stride: 1, dilation: 2 }),
   op('maxPool2d', [[1, 16, 11, 13]], { kernelSize: 3, stride: 2, padding: 1, dilation: [2, 3] }),
   op('maxPool2d', [[1, 2, 9, 10]], { kernelSize: 2, stride: 3, padding: 1, dilation: 2, ceilMode: true }),
-  ...(['globalAveragePool2d', 'globalMaxPool2d'] as const).flatMap((operator) => images.map((shape) => op(operator, [shape]))),
+  ...(['globalAveragePool2d', 'globalMaxPool2d'] as const).flatMap((operator) =>
+    images.map((shape) => op(operator, [shape])),
+  ),
   ...(['adaptiveAveragePool2d', 'adaptiveMaxPool2d'] as const).flatMap((operator) =>
     [1, 4, [1, 3], [2, 3], [3, 2], [5, 7], [7, 10]].flatMap((outputSize) => [
       op(operator, [[2, 3, 5, 7]], { outputSize }),
@@ -226,10 +245,19 @@ export const allCases: readonly OperatorCase[] = [...convCases.map(operatorCaseO
 
 function op(operator: OperatorName, inputs: OperatorCase['inputs'], options: object = {}): OperatorCase {
   const [shapes, shownOptions] = [inputs.map((shape) => JSON.stringify(shape)).join(' '), caseLine(options)];
-  return { name: `${operator}: ${shapes}${shownOptions === '{}' ? '' : ` ${shownOptions}`}`, operator, inputs, options };
+  return {
+    name: `${operator}: ${shapes}${shownOptions === '{}' ? '' : ` ${shownOptions}`}`,
+    operator,
+    inputs,
+    options,
+  };
 }
 
-function batchNorm(operator: 'batchNorm' | 'batchNormTraining', shape: readonly number[], options: object = {}): OperatorCase {
+function batchNorm(
+  operator: 'batchNorm' | 'batchNormTraining',
+  shape: readonly number[],
+  options: object = {},
+): OperatorCase {
   const perChannel = [shape[1]];
   return op(operator, [shape, perChannel, perChannel, perChannel, perChannel], options);
 }

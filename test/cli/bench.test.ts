@@ -1,4 +1,7 @@
-/** `repconv bench` with as little measuring as it does: that its rows are there and agree with each other, not how fast anything is. */
+/**
+ * `repconv bench` with as little measuring as it does: that its rows are there and agree with each other, not how fast
+ * anything is.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { casesOf, checkCases, measureCases } from '../../lib/cli/cases.js';
@@ -22,7 +25,10 @@ describe('repconv bench', () => {
   it('measures three forms of both networks after finding them equal', () => {
     const { code, stdout } = repconv(['bench', '--json', '--batch', '2', ...little]);
     expect(code).toBe(0);
-    const { environment, networks } = JSON.parse(stdout) as { environment: { threads: number; isa: string }; networks: NetworkResult[] };
+    const { environment, networks } = JSON.parse(stdout) as {
+      environment: { threads: number; isa: string };
+      networks: NetworkResult[];
+    };
     expect(environment).toMatchObject({ threads: 1, isa: expect.stringMatching(/^(scalar|avx2|avx512)$/) });
     expect(networks.map(({ network, input, blocksFused }) => [network, input, blocksFused])).toEqual([
       ['mobileone-s0', [2, 3, 32, 32], 43],
@@ -66,8 +72,9 @@ describe('repconv bench', () => {
   }, 120_000);
 
   it('ends with 130 when it is interrupted', async () => {
-    const { code } = await repconvUntilOutput(['bench', 'mobileone-s0', '--resolution', '32', '--seconds', '100'], (child) =>
-      child.kill('SIGINT'),
+    const { code } = await repconvUntilOutput(
+      ['bench', 'mobileone-s0', '--resolution', '32', '--seconds', '100'],
+      (child) => child.kill('SIGINT'),
     );
     expect(code).toBe(130);
   }, 120_000);
@@ -100,7 +107,15 @@ describe('repconv bench', () => {
     const { environment, options } = JSON.parse(repconv([...one, '--json']).stdout) as Record<string, object>;
     expect(environment).toMatchObject({ threads: chosenThreads().threads });
     expect(options).toEqual({
-      ...{ batch: [1], threads: [chosenThreads().threads], precision: ['float32'], resolution: 32, seed: 1, rounds: 1, layers: false },
+      ...{
+        batch: [1],
+        threads: [chosenThreads().threads],
+        precision: ['float32'],
+        resolution: 32,
+        seed: 1,
+        rounds: 1,
+        layers: false,
+      },
     });
   }, 120_000);
 
@@ -167,14 +182,22 @@ describe('repconv bench', () => {
 
   it('takes quantiles between samples as NumPy does', () => {
     // numpy.quantile([4, 1, 3, 2], [0, 0.25, 0.5, 0.95, 1])
-    expect([0, 0.25, 0.5, 0.95, 1].map((q) => quantile([4, 1, 3, 2], q))).toEqual([1, 1.75, 2.5, 3.8499999999999996, 4]);
+    expect([0, 0.25, 0.5, 0.95, 1].map((q) => quantile([4, 1, 3, 2], q))).toEqual([
+      1, 1.75, 2.5, 3.8499999999999996, 4,
+    ]);
     expect(quantile([5], 0.95)).toBe(5);
   });
 });
 
 describe('what cannot be measured', () => {
   it.each([
-    ['more threads than a run may use', ['--threads', `1,${maxThreads + 1}`], {}, 2, `whole number from 1 to ${maxThreads}.`],
+    [
+      'more threads than a run may use',
+      ['--threads', `1,${maxThreads + 1}`],
+      {},
+      2,
+      `whole number from 1 to ${maxThreads}.`,
+    ],
     [
       'more threads in the environment',
       [],
@@ -233,7 +256,14 @@ describe('what cannot be measured', () => {
   }, 120_000);
 
   it('leaves what was measured before it: returned with the failure, and shown', async () => {
-    const cases = casesOf({ precision: ['float32'], batch: [1, 2, 3], threads: [1], seconds: 1, rounds: 1, layers: false });
+    const cases = casesOf({
+      precision: ['float32'],
+      batch: [1, 2, 3],
+      threads: [1],
+      seconds: 1,
+      rounds: 1,
+      layers: false,
+    });
     const shown: number[][] = [];
     const measure = async (_: unknown, { batch }: { batch: number }): Promise<CaseResult> => {
       if (batch === 3) throw new CommandFailure('no');
@@ -241,7 +271,14 @@ describe('what cannot be measured', () => {
     };
     const show = (results: readonly CaseResult[]) => shown.push(results.map(({ input: [batch] }) => batch));
     const of = { resolution: 32, seed: 1 };
-    const { results, failure } = await measureCases(['mobileone-s0', 'repvgg-a0'], cases, of, measure, new ProgressDisplay(), show);
+    const { results, failure } = await measureCases(
+      ['mobileone-s0', 'repvgg-a0'],
+      cases,
+      of,
+      measure,
+      new ProgressDisplay(),
+      show,
+    );
     expect(results).toHaveLength(2);
     expect(failure?.error).toEqual(new CommandFailure('no'));
     expect(shown).toEqual([[1, 2]]);
@@ -269,9 +306,18 @@ describe('what cannot be measured', () => {
   );
 
   it('is found by the settings alone, whatever the size of the case', () => {
-    const options = { precision: ['float32'], batch: [1024], threads: [1, maxThreads], seconds: 1, rounds: 1, layers: false } as const;
+    const options = {
+      precision: ['float32'],
+      batch: [1024],
+      threads: [1, maxThreads],
+      seconds: 1,
+      rounds: 1,
+      layers: false,
+    } as const;
     expect(() => checkCases(casesOf(options))).not.toThrow();
-    expect(() => checkCases(casesOf({ ...options, threads: [1, maxThreads + 1] }))).toThrow(expect.objectContaining({ code: 'ERR_INPUT' }));
+    expect(() => checkCases(casesOf({ ...options, threads: [1, maxThreads + 1] }))).toThrow(
+      expect.objectContaining({ code: 'ERR_INPUT' }),
+    );
   });
 });
 
@@ -282,13 +328,18 @@ describe('a machine that is not quiet', () => {
     const facts = { network: 'repvgg-a0', threads: 2, precision: 'float32', rounds: 5 } as const;
     return { ...facts, input: [batch, 3, 224, 224], times: [times(0.01), times(spread)] };
   };
-  const warnings = (results: ReturnType<typeof result>[], load = 0.5) => noiseWarnings(results, (one) => one.times, { ...place, load });
+  const warnings = (results: ReturnType<typeof result>[], load = 0.5) =>
+    noiseWarnings(results, (one) => one.times, { ...place, load });
 
   it('is told of for each case, with spread and p95', () => {
     expect(warnings([result(1, 0.1), result(8, 0.09)])).toEqual([]);
-    expect(warnings([result(1, 0.173)])).toEqual(['repvgg-a0: quartiles 17 % of the median apart, p95 1.5 times it: not a quiet machine']);
+    expect(warnings([result(1, 0.173)])).toEqual([
+      'repvgg-a0: quartiles 17 % of the median apart, p95 1.5 times it: not a quiet machine',
+    ]);
     expect(warnings([result(1, 0.02), result(8, 0.4)], 4)).toEqual([
-      expect.stringMatching(/^repvgg-a0, batch 8, 2 threads: quartiles 40 % .*: not a quiet machine \(load 4 at the start\)$/),
+      expect.stringMatching(
+        /^repvgg-a0, batch 8, 2 threads: quartiles 40 % .*: not a quiet machine \(load 4 at the start\)$/,
+      ),
     ]);
   });
 });

@@ -21,13 +21,23 @@ function environment(extra: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 export function repconv(args: readonly string[], extra: NodeJS.ProcessEnv = {}, cwd = process.cwd()): Ended {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [mainFile, ...args], { encoding: 'utf8', env: environment(extra), cwd });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [mainFile, ...args], {
+    encoding: 'utf8',
+    env: environment(extra),
+    cwd,
+  });
   return { code: status, stdout, stderr };
 }
 
 /** The same, with something done as soon as it has written to stdout. */
-export function repconvUntilOutput(args: readonly string[], act: (child: ReturnType<typeof spawn>) => void): Promise<Ended> {
-  const child = spawn(process.execPath, [mainFile, ...args], { env: environment({}), stdio: ['ignore', 'pipe', 'pipe'] });
+export function repconvUntilOutput(
+  args: readonly string[],
+  act: (child: ReturnType<typeof spawn>) => void,
+): Promise<Ended> {
+  const child = spawn(process.execPath, [mainFile, ...args], {
+    env: environment({}),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let [stdout, stderr] = ['', ''];
   child.stdout.once('data', () => act(child));
   child.stdout.on('data', (part) => {

@@ -8,7 +8,8 @@ describe('the command line', () => {
     const { code, stdout, stderr } = repconv([command, '--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(new RegExp(`^Usage: repconv ${command} `));
-    for (const part of ['Options:', '--json', 'Examples:', `  repconv ${command} `, 'Exit codes:']) expect(stdout).toContain(part);
+    for (const part of ['Options:', '--json', 'Examples:', `  repconv ${command} `, 'Exit codes:'])
+      expect(stdout).toContain(part);
   });
 
   it('fits into 80 columns', () => {
@@ -22,7 +23,9 @@ describe('the command line', () => {
 
   it('--help names every command, and --version is that of the package', () => {
     expect(repconv(['--help']).stdout).toMatch(/bench[\s\S]*fuse[\s\S]*inspect[\s\S]*Exit codes/);
-    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
     expect(repconv(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
@@ -34,7 +37,11 @@ describe('the command line', () => {
     ['a number that is none', ['bench', '--threads', '2x'], 'whole number from 1 to 64'],
     ['a number out of range', ['bench', '--resolution', '8'], 'whole number from 32 to 4096'],
     ['an unknown network', ['bench', 'resnet-50'], 'unknown network "resnet-50"; known: repvgg-a0, '],
-    ['an unknown model', ['inspect', 'test/golden/safetensors/reference.safetensors', '--model', 'vgg'], 'unknown network "vgg"'],
+    [
+      'an unknown model',
+      ['inspect', 'test/golden/safetensors/reference.safetensors', '--model', 'vgg'],
+      'unknown network "vgg"',
+    ],
   ])('%s ends with 2 and says what is wrong', (_, args, message) => {
     const { code, stdout, stderr } = repconv(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

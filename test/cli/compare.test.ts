@@ -1,4 +1,7 @@
-/** `repconv bench --compare`: that the other engine is found, that outputs are compared first, that the numbers agree with each other. */
+/**
+ * `repconv bench --compare`: that the other engine is found, that outputs are compared first, that the numbers agree
+ * with each other.
+ */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -18,14 +21,27 @@ const little = ['mobileone-s0', '--resolution', '32', '--rounds', '2', '--thread
 
 describe.skipIf(!hasOnnxRuntime)('repconv bench --compare onnxruntime', () => {
   it('has a row for each case, with equal outputs and ratios that follow from the times', () => {
-    const { code, stdout } = repconv(['bench', ...little, '--batch', '1,2', '--compare', 'onnxruntime', '--layers', '--json']);
+    const { code, stdout } = repconv([
+      'bench',
+      ...little,
+      '--batch',
+      '1,2',
+      '--compare',
+      'onnxruntime',
+      '--layers',
+      '--json',
+    ]);
     expect(code).toBe(0);
     const { comparisons } = JSON.parse(stdout) as { comparisons: Comparison[] };
-    expect(comparisons.map(({ network, input, threads, precision }) => [network, input[0], threads, precision])).toEqual([
+    expect(
+      comparisons.map(({ network, input, threads, precision }) => [network, input[0], threads, precision]),
+    ).toEqual([
       ['mobileone-s0', 1, 1, 'float32'],
       ['mobileone-s0', 2, 1, 'float32'],
     ]);
-    const { version } = JSON.parse(readFileSync(new URL('onnxruntime-node/package.json', peers), 'utf8')) as { version: string };
+    const { version } = JSON.parse(readFileSync(new URL('onnxruntime-node/package.json', peers), 'utf8')) as {
+      version: string;
+    };
     for (const { peer, equality, rounds, ratio, ratios, ours, theirs, layers } of comparisons) {
       expect(peer).toEqual({ name: 'onnxruntime-node', version });
       expect(equality).toMatchObject({ limit: 2e-5, kind: 'largest' });
@@ -46,7 +62,9 @@ describe.skipIf(!hasOnnxRuntime)('repconv bench --compare onnxruntime', () => {
   it('prints tables that fit into 80 columns', () => {
     const { code, stdout } = repconv(['bench', ...little, '--batch', '1,2', '--compare', 'onnxruntime', '--layers']);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/\n {2}batch +threads +ours +p95 +spread +theirs +p95 +spread +ratio\n +1 +1 .*×\n +2 +1 .*×\n/);
+    expect(stdout).toMatch(
+      /\n {2}batch +threads +ours +p95 +spread +theirs +p95 +spread +ratio\n +1 +1 .*×\n +2 +1 .*×\n/,
+    );
     expect(stdout.match(/\n {2}layer +algorithm +ms +of time +GFLOP\/s +of peak\n/g)).toHaveLength(2);
     expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
   }, 120_000);
@@ -54,7 +72,15 @@ describe.skipIf(!hasOnnxRuntime)('repconv bench --compare onnxruntime', () => {
 
 describe('repconv bench --precision', () => {
   it('passes on what compile has, and prints the coded refusal of what it has not', () => {
-    const { code, stdout, stderr } = repconv(['bench', ...little, '--resolution', '64', '--precision', 'bfloat16', '--json']);
+    const { code, stdout, stderr } = repconv([
+      'bench',
+      ...little,
+      '--resolution',
+      '64',
+      '--precision',
+      'bfloat16',
+      '--json',
+    ]);
     if (code === 0) {
       const { networks } = JSON.parse(stdout) as { networks: NetworkResult[] };
       expect(networks).toMatchObject([{ precision: 'bfloat16', equality: { merged: { limit: 2e-2, kind: 'rms' } } }]);
@@ -78,8 +104,13 @@ describe('the check of equality', () => {
     ['bfloat16x3', 5e-5, (share: number) => apart((value) => value * (1 + share * 5e-5))],
     ['bfloat16', 2e-2, (share: number) => apart((value) => value * (1 + share * 2e-2))],
   ] as const)('%s lets pass what is within %d, and nothing else', (precision, limit, output) => {
-    expect(checkEqual('test', output(0.9), expected, precision)).toMatchObject({ limit, difference: expect.closeTo(0.9 * limit, 6) });
-    expect(() => checkEqual('test', output(1.1), expected, precision)).toThrow(/^test: outputs differ by .*; not measured$/);
+    expect(checkEqual('test', output(0.9), expected, precision)).toMatchObject({
+      limit,
+      difference: expect.closeTo(0.9 * limit, 6),
+    });
+    expect(() => checkEqual('test', output(1.1), expected, precision)).toThrow(
+      /^test: outputs differ by .*; not measured$/,
+    );
     const broken = apart((value) => value);
     broken.data[7] = Number.NaN;
     expect(() => checkEqual('test', broken, expected, precision)).toThrow('not measured');
@@ -113,14 +144,20 @@ describe('a package that only an option needs', () => {
     install('broken-engine', "throw new Error('wrong ELF class');");
     const peer = findPeer('broken-engine', '--option');
     expect(() => peer.load()).toThrow(
-      expect.objectContaining({ code: 'ERR_NATIVE', message: expect.stringMatching(/broken-engine at .* wrong ELF class$/) }),
+      expect.objectContaining({
+        code: 'ERR_NATIVE',
+        message: expect.stringMatching(/broken-engine at .* wrong ELF class$/),
+      }),
     );
   });
 
   /** Puts a package beside the working directory, which becomes one of its own. */
   function install(name: string, source: string): void {
     mkdirSync(path(`node_modules/${name}`), { recursive: true });
-    writeFileSync(path(`node_modules/${name}/package.json`), JSON.stringify({ name, version: '3.2.1', main: 'index.js' }));
+    writeFileSync(
+      path(`node_modules/${name}/package.json`),
+      JSON.stringify({ name, version: '3.2.1', main: 'index.js' }),
+    );
     writeFileSync(path(`node_modules/${name}/index.js`), source);
     process.chdir(dirname(path('file')));
   }

@@ -1,6 +1,7 @@
 /**
- * docs/cli.md, held to what the commands do: every command in it is understood, and what it shows of their output has the shape of what they print. Networks
- * are measured with as little as possible, so numbers of times differ; numbers that follow from a network alone are compared as they stand.
+ * docs/cli.md, held to what the commands do: every command in it is understood, and what it shows of their output has
+ * the shape of what they print. Networks are measured with as little as possible, so numbers of times differ; numbers
+ * that follow from a network alone are compared as they stand.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -12,7 +13,9 @@ import { hasOnnxRuntime } from '../onnx/onnxRuntime.js';
 import { repconv, temporaryFolder } from './command.js';
 
 const root = join(import.meta.dirname, '../..');
-const [docs, readme, benches] = ['docs/cli.md', 'README.md', 'bench/README.md'].map((file) => readFileSync(join(root, file), 'utf8'));
+const [docs, readme, benches] = ['docs/cli.md', 'README.md', 'bench/README.md'].map((file) =>
+  readFileSync(join(root, file), 'utf8'),
+);
 const blocks = [...docs.matchAll(/```(\w*)\n(.*?)```/gs)].map(([, language, code]) => ({ language, code }));
 /** Commands and what they print, by their first line. */
 const shown = new Map(
@@ -26,9 +29,12 @@ const tiny = ['--resolution', '32', '--rounds', '2'];
 
 describe('commands in docs', () => {
   const commandPattern = /\b(?:repconv|main\.js) (bench|fuse|inspect)\b([^`\n#]*)/g;
-  const commands = [docs, readme, benches].flatMap((text) => [...text.matchAll(commandPattern)].map(([, name, rest]) => ({ name, rest })));
+  const commands = [docs, readme, benches].flatMap((text) =>
+    [...text.matchAll(commandPattern)].map(([, name, rest]) => ({ name, rest })),
+  );
   const help = new Map(['bench', 'fuse', 'inspect'].map((name) => [name, repconv([name, '--help']).stdout]));
-  const optionsIn = (text: string): string[] => [...text.matchAll(/(?<![\w-])--?[a-z][a-z-]*/g)].map(([option]) => option);
+  const optionsIn = (text: string): string[] =>
+    [...text.matchAll(/(?<![\w-])--?[a-z][a-z-]*/g)].map(([option]) => option);
 
   it('have options that their help has', () => {
     expect(commands.length).toBeGreaterThan(15);
@@ -81,7 +87,9 @@ describe('what docs/cli.md shows', () => {
         if (name !== 'bench') continue;
         const { code, stdout } = repconv([name, ...args, ...tiny]);
         expect(code).toBe(0);
-        const [warnings, lines] = [true, false].map((is) => text.split('\n').filter((line) => line.startsWith('warning: ') === is));
+        const [warnings, lines] = [true, false].map((is) =>
+          text.split('\n').filter((line) => line.startsWith('warning: ') === is),
+        );
         for (const warning of warnings)
           expect(warning).toMatch(
             /^warning: repvgg-a0, batch \d, \d threads?: quartiles \d+ % of the median apart, p95 \d\.\d times it: not a quiet machine$/,
@@ -98,7 +106,9 @@ describe('what docs/cli.md shows', () => {
     // Conversions between layers depend on the algorithms, and these on the processor.
     const isLayer = (name: string): boolean => /^(stage|linear|…)/.test(name);
     expectShape(namesIn(stdout).filter(isLayer).join('\n'), namesIn(layers).filter(isLayer).join('\n'), (line) => line);
-    expectShape(stdout, layers.split('\n').slice(0, 3).join('\n'), (line) => withoutNumbers(line).replace(/kernels [^;]*/, 'kernels #'));
+    expectShape(stdout, layers.split('\n').slice(0, 3).join('\n'), (line) =>
+      withoutNumbers(line).replace(/kernels [^;]*/, 'kernels #'),
+    );
   }, 120_000);
 });
 

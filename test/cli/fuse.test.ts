@@ -113,7 +113,10 @@ describe('repconv fuse', patient, () => {
       blocks: { path: string; reason?: { code: string } }[];
     };
     expect(report).toMatchObject({ fused: 42, left: 1, written: null });
-    expect(report.blocks.find(({ reason }) => reason)).toMatchObject({ path: 'stage2.3', reason: { code: 'NONFINITE' } });
+    expect(report.blocks.find(({ reason }) => reason)).toMatchObject({
+      path: 'stage2.3',
+      reason: { code: 'NONFINITE' },
+    });
     expect(existsSync(output)).toBe(false);
   });
 });
@@ -136,7 +139,10 @@ describe('repconv inspect', patient, () => {
 
   it('prints one JSON document', () => {
     const { code, stdout } = repconv(['inspect', fused, '--json']);
-    const document = JSON.parse(stdout) as { tensors: unknown[]; fusing: { fusable: number; blocks: { status: string }[] } };
+    const document = JSON.parse(stdout) as {
+      tensors: unknown[];
+      fusing: { fusable: number; blocks: { status: string }[] };
+    };
     expect(code).toBe(0);
     expect(document).toMatchObject({
       checksum: 'verified',
@@ -155,7 +161,9 @@ describe('repconv inspect', patient, () => {
 
   it('lets nothing in a file steer the terminal', async () => {
     const hostile = path('hostile.safetensors');
-    await saveStateDict(hostile, [['\u001b[2J\u0007weight', tensor([1])]], { metadata: { '\u001b]0;title': 'line\nbreak\u009b31m' } });
+    await saveStateDict(hostile, [['\u001b[2J\u0007weight', tensor([1])]], {
+      metadata: { '\u001b]0;title': 'line\nbreak\u009b31m' },
+    });
     const [text, json] = [[], ['--json']].map((options) => repconv(['inspect', hostile, ...options]).stdout);
     expect(text).toContain('\\u001b[2J\\u0007weight');
     expect(JSON.parse(json)).toMatchObject({

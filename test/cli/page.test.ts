@@ -1,4 +1,7 @@
-/** Pages with charts: that one file holds everything, that nothing in the data becomes markup, and that what the charts are given is what was measured. */
+/**
+ * Pages with charts: that one file holds everything, that nothing in the data becomes markup, and that what the charts
+ * are given is what was measured.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { createContext, runInContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
@@ -16,7 +19,13 @@ const page: Page = {
     {
       heading: hostile,
       charts: [
-        { kind: 'bars', title: hostile, values: 'ms', categories: ['a', hostile], series: [{ name: 'one', values: [1, null] }] },
+        {
+          kind: 'bars',
+          title: hostile,
+          values: 'ms',
+          categories: ['a', hostile],
+          series: [{ name: 'one', values: [1, null] }],
+        },
         { kind: 'lines', title: 'growth', values: 'ms', x: 'batch', logarithmic: ['x'], series: [{ name: 'one', points: [[1, 2], [8, 9]] }] }, // biome-ignore format: pairs
       ],
       table: { columns: [{ title: 'case' }, { title: 'ms', align: 'right' }], rows: [[hostile, '1.5']] },
@@ -47,7 +56,8 @@ describe('a page', () => {
       ['chart1', 'scatter'],
     ]);
     expect(charts[0].data).toMatchObject({ labels: ['a', hostile], datasets: [{ label: 'one', data: [1, null] }] });
-    expect(charts[1].data).toMatchObject({ datasets: [{ data: [{ x: 1, y: 2 }, { x: 8, y: 9 }] }] }); // biome-ignore format: pairs
+    // biome-ignore format: pairs
+    expect(charts[1].data).toMatchObject({ datasets: [{ data: [{ x: 1, y: 2 }, { x: 8, y: 9 }] }] });
     changeScheme();
     expect(charts.map(({ isDestroyed }) => isDestroyed)).toEqual([true, true, false, false]);
   });
@@ -64,7 +74,20 @@ describe('a page', () => {
 describe('repconv bench --html', () => {
   it('shows every case that it measured, and its layers', () => {
     const file = path('report.html');
-    const options = ['--resolution', '32', '--rounds', '2', '--threads', '1', '--batch', '1,2', '--layers', '--json', '--html', file];
+    const options = [
+      '--resolution',
+      '32',
+      '--rounds',
+      '2',
+      '--threads',
+      '1',
+      '--batch',
+      '1,2',
+      '--layers',
+      '--json',
+      '--html',
+      file,
+    ];
     const { code, stdout, stderr } = repconv(['bench', 'mobileone-s0', ...options]);
     expect(code).toBe(0);
     const document = JSON.parse(stdout) as { networks: NetworkResult[]; warnings: string[] };
@@ -72,9 +95,13 @@ describe('repconv bench --html', () => {
     const html = readFileSync(file, 'utf8');
     expect(jsonIn(html, 'data')).toEqual(document);
     // Whatever stderr warned of.
-    expect(stderr.split('\n').filter((line) => line.startsWith('warning: '))).toEqual(warnings.map((warning) => `warning: ${warning}`));
+    expect(stderr.split('\n').filter((line) => line.startsWith('warning: '))).toEqual(
+      warnings.map((warning) => `warning: ${warning}`),
+    );
     expect(html.match(/<li>warning: [^<]*/g) ?? []).toEqual(warnings.map((warning) => `<li>warning: ${warning}`));
-    expect(html).toMatch(/<p>Outputs differ by at most \d\.\de-\d \(largest difference over largest output\); the limit is 2e-5\.<\/p>/);
+    expect(html).toMatch(
+      /<p>Outputs differ by at most \d\.\de-\d \(largest difference over largest output\); the limit is 2e-5\.<\/p>/,
+    );
     const { charts } = draw(html);
     // Images per second of all cases, then time and share of the peak of the layers of each.
     expect(charts).toHaveLength(5);
@@ -125,7 +152,9 @@ function draw(html: string): { charts: DrawnChart[]; changeScheme: () => void } 
   const browser = createContext({
     Chart,
     document: { documentElement: {}, getElementById: (id: string) => ({ textContent: elementText(html, id) }) },
-    getComputedStyle: () => ({ getPropertyValue: (name: string) => (name === '--series' ? ' #111111 #222222' : ' #333333') }),
+    getComputedStyle: () => ({
+      getPropertyValue: (name: string) => (name === '--series' ? ' #111111 #222222' : ' #333333'),
+    }),
     matchMedia: () => ({
       addEventListener: (_: string, act: () => void) => {
         changeScheme = act;

@@ -1,6 +1,7 @@
 /**
- * Convolutions in bfloat16 and in pairs of bfloat16, on this processor's instructions (test/native/bfloat16_*_test.cc has both kernels, AMX emulated
- * where there is none). Bounds per element follow from the rounding of the factors; those of whole networks are what `compile` promises.
+ * Convolutions in bfloat16 and in pairs of bfloat16, on this processor's instructions (test/native/bfloat16_*_test.cc
+ * has both kernels, AMX emulated where there is none). Bounds per element follow from the rounding of the factors;
+ * those of whole networks are what `compile` promises.
  */
 import { describe, expect, it } from 'vitest';
 import { nativeAddon } from '../../lib/engine/addon.js';
@@ -20,7 +21,9 @@ import { bfloat16Bound, relativeRms } from './bounds.js';
 
 const { bfloat16: kernel } = nativeAddon().info();
 if (kernel === '')
-  console.warn('SKIPPED: this processor has neither AMX nor a fast AVX512_BF16; precisions bfloat16 and bfloat16x3 are not tested here');
+  console.warn(
+    'SKIPPED: this processor has neither AMX nor a fast AVX512_BF16; precisions bfloat16 and bfloat16x3 are not tested here',
+  );
 const precisions = ['bfloat16', 'bfloat16x3'] as const;
 type Precision = (typeof precisions)[number];
 
@@ -45,7 +48,12 @@ const compute = (c: OperatorCase, inputs: readonly (Tensor | null)[], precision:
   nativeReading({ threads: 2, precision, conv: precision }).apply(conv2d, inputs, attributesOf(c) as never)[0];
 
 /** Element by element within what rounding the factors can do, and within a network's bound as a whole. */
-function expectWithinRounding(c: OperatorCase, inputs: readonly (Tensor | null)[], result: Tensor, precision: Precision): void {
+function expectWithinRounding(
+  c: OperatorCase,
+  inputs: readonly (Tensor | null)[],
+  result: Tensor,
+  precision: Precision,
+): void {
   const [expected] = referenceOf(c, inputs);
   const [magnitude] = referenceOf(
     c,
@@ -77,7 +85,9 @@ describe.runIf(kernel !== '').each(precisions)('%s', (precision) => {
   it('is less exact than float32, as it must be if it is what ran', () => {
     const c = cases.find(({ name }) => name.includes('stage 4')) as OperatorCase;
     const inputs = inputsOf(c, 'normal');
-    expect(relativeRms(compute(c, inputs, precision), referenceOf(c, inputs)[0])).toBeGreaterThan(networkError[precision] / 100);
+    expect(relativeRms(compute(c, inputs, precision), referenceOf(c, inputs)[0])).toBeGreaterThan(
+      networkError[precision] / 100,
+    );
   });
 
   it('makes of NaN and infinity something that is no number, exactly where they are read', () => {
@@ -126,10 +136,20 @@ describe.runIf(kernel !== '').each(precisions)('%s', (precision) => {
   });
 
   it('names the algorithm and its kernel, and what was asked for', () => {
-    const session = compileSync(new Conv2d(64, 64, 3, { stride: 2 }), { inputs: { x: [1, 64, 33, 33] }, precision, conv: precision });
-    expect(session.describe()).toContainEqual(expect.objectContaining({ operation: 'conv2d', algorithm: precision, kernel }));
+    const session = compileSync(new Conv2d(64, 64, 3, { stride: 2 }), {
+      inputs: { x: [1, 64, 33, 33] },
+      precision,
+      conv: precision,
+    });
+    expect(session.describe()).toContainEqual(
+      expect.objectContaining({ operation: 'conv2d', algorithm: precision, kernel }),
+    );
     expect(session.settings.precision).toBe(precision);
-    const narrow = compileSync(new Conv2d(16, 64, 3, { groups: 2 }), { inputs: { x: [1, 16, 33, 33] }, precision, conv: precision });
+    const narrow = compileSync(new Conv2d(16, 64, 3, { groups: 2 }), {
+      inputs: { x: [1, 16, 33, 33] },
+      precision,
+      conv: precision,
+    });
     expect(narrow.describe().filter(({ algorithm }) => algorithm === precision)).toEqual([]);
   });
 });
@@ -181,9 +201,12 @@ describe.runIf(kernel !== '')('networks', () => {
   it.each(precisions)('RepVGG-A0 in %s is within its bound of float64, every layer in it', (precision) => {
     const forced = compileSync(model, { inputs: { images: [1, 3, 64, 64] }, precision, conv: precision });
     // 22 convolutions, and the classifier where that is faster.
-    expect(forced.describe().filter(({ algorithm }) => algorithm === precision)).toHaveLength(precision === 'bfloat16' ? 23 : 22);
+    expect(forced.describe().filter(({ algorithm }) => algorithm === precision)).toHaveLength(
+      precision === 'bfloat16' ? 23 : 22,
+    );
     const usual = compileSync(model, { inputs: { images: [1, 3, 64, 64] }, precision });
-    for (const session of [forced, usual]) expect(relativeRms(session.runSync(x).output, expected)).toBeLessThan(networkError[precision]);
+    for (const session of [forced, usual])
+      expect(relativeRms(session.runSync(x).output, expected)).toBeLessThan(networkError[precision]);
   });
 
   it.each(precisions)('the digits network classifies the same in %s', async (precision) => {

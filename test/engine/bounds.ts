@@ -1,8 +1,9 @@
 /**
  * How far float32 may be from float64: one function of the operator and its inputs.
  *
- * A sum of n products differs from the exact one by at most (n + 4)·2⁻²⁴·Σ|x||w| (plus the bias), element by element; sums that are formed in
- * stretches by less; everything else by a few units in the last place of what it is computed from.
+ * A sum of n products differs from the exact one by at most (n + 4)·2⁻²⁴·Σ|x||w| (plus the bias), element by element;
+ * sums that are formed in stretches by less; everything else by a few units in the last place of what it is computed
+ * from.
  */
 
 import type { OperatorName } from '../../lib/ops/vocabulary.js';
@@ -13,17 +14,23 @@ import { referenceOf } from '../cases/case.js';
 const unit = 2 ** -24;
 
 /** The largest allowed |native − reference| of every element of every output. */
-export function boundsOf(c: OperatorCase, inputs: readonly (Tensor | null)[], expected: readonly Tensor<'float64'>[]): Float64Array[] {
+export function boundsOf(
+  c: OperatorCase,
+  inputs: readonly (Tensor | null)[],
+  expected: readonly Tensor<'float64'>[],
+): Float64Array[] {
   const factor = factors[c.operator]?.(inputs) ?? 0;
-  if (sumsOfProducts.has(c.operator)) return referenceOf(c, inputs.map(magnitude)).map((mag) => mag.data.map((m) => factor * unit * m));
+  if (sumsOfProducts.has(c.operator))
+    return referenceOf(c, inputs.map(magnitude)).map((mag) => mag.data.map((m) => factor * unit * m));
   if (c.operator === 'batchNorm' || c.operator === 'batchNormTraining')
     return expected.map((e) => e.data.map((y) => factor * unit * (Math.abs(y) + normMagnitude(inputs))));
   return expected.map((e) => e.data.map((y) => factor * unit * Math.max(1, Math.abs(y))));
 }
 
 /**
- * Relative error of a product in bfloat16. Of 8 bits the first is always set, so a part is off by 2⁻⁸ of itself at most (1 + 2⁻⁸ becomes 1); of two parts the
- * second one is, which is 2⁻⁸ of the first, and the product of the second parts is left out.
+ * Relative error of a product in bfloat16. Of 8 bits the first is always set, so a part is off by 2⁻⁸ of itself at most
+ * (1 + 2⁻⁸ becomes 1); of two parts the second one is, which is 2⁻⁸ of the first, and the product of the second parts
+ * is left out.
  */
 export const productError = { bfloat16: 2 ** -7 + 2 ** -16, bfloat16x3: 3 * 2 ** -16 + 2 ** -24 } as const;
 
@@ -32,8 +39,14 @@ export function bfloat16Bound(precision: keyof typeof productError, products: nu
   return productError[precision] + (3 * products + 4) * unit;
 }
 
-/** ‖result − expected‖ / ‖expected‖, the root mean square of the differences over that of what was expected; 0 where nothing differs. */
-export function relativeRms(result: { readonly data: ArrayLike<number> }, expected: { readonly data: ArrayLike<number> }): number {
+/**
+ * ‖result − expected‖ / ‖expected‖, the root mean square of the differences over that of what was expected; 0 where
+ * nothing differs.
+ */
+export function relativeRms(
+  result: { readonly data: ArrayLike<number> },
+  expected: { readonly data: ArrayLike<number> },
+): number {
   let [error, size] = [0, 0];
   for (let i = 0; i < result.data.length; i++) {
     error += (result.data[i] - expected.data[i]) ** 2;
@@ -51,7 +64,10 @@ const sumsOfProducts: ReadonlySet<OperatorName> = new Set([
   'adaptiveAveragePool2d',
 ]);
 
-/** Units in the last place: of the magnitude for sums of products, of the result (at least 1) elsewhere; what is absent is exact. */
+/**
+ * Units in the last place: of the magnitude for sums of products, of the result (at least 1) elsewhere; what is absent
+ * is exact.
+ */
 const factors: { readonly [N in OperatorName]?: (inputs: readonly (Tensor | null)[]) => number } = {
   conv2d: (inputs) => productOf(inputs[1], 1) + 4,
   convTranspose2d: (inputs) => productOf(inputs[1], 0) + 4,
@@ -93,5 +109,7 @@ function normMagnitude([x, weight, bias, mean, variance]: readonly (Tensor | nul
   const largest = (t: Tensor | null | undefined, otherwise: number): number =>
     t ? t.data.reduce((a, b) => Math.max(a, Math.abs(b)), 0) : otherwise;
   const smallestVariance = variance ? variance.data.reduce((a, b) => Math.min(a, b), Infinity) : 0.01;
-  return ((largest(x, 0) + largest(mean, 0)) * largest(weight, 1)) / Math.sqrt(smallestVariance + 1e-5) + largest(bias, 0);
+  return (
+    ((largest(x, 0) + largest(mean, 0)) * largest(weight, 1)) / Math.sqrt(smallestVariance + 1e-5) + largest(bias, 0)
+  );
 }

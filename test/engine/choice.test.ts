@@ -7,7 +7,8 @@ import type { CompileOptions } from '../../lib/session/options.js';
 import { convCases } from '../cases/convCases.js';
 import { usableIsas } from './isas.js';
 
-const precisions = nativeAddon().info().bfloat16 === '' ? (['float32'] as const) : (['float32', 'bfloat16x3', 'bfloat16'] as const);
+const precisions =
+  nativeAddon().info().bfloat16 === '' ? (['float32'] as const) : (['float32', 'bfloat16x3', 'bfloat16'] as const);
 const ways = [...usableIsas().map((isa) => ({ isa })), ...precisions.map((precision) => ({ precision }))];
 const sides = [1, 2, 3, 4, 5, 7, 14];
 
@@ -35,7 +36,8 @@ describe.each(ways)('costs in %o', (options) => {
 
   it('are numbers, and the least is chosen: 3×3 over small maps', () => {
     for (const height of sides)
-      for (const width of sides) for (const stride of [1, 2]) check(new Conv2d(32, 48, 3, { padding: 1, stride }), [1, 32, height, width]);
+      for (const width of sides)
+        for (const stride of [1, 2]) check(new Conv2d(32, 48, 3, { padding: 1, stride }), [1, 32, height, width]);
   });
 
   it('are numbers, and the least is chosen: the case table', () => {

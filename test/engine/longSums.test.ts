@@ -1,5 +1,6 @@
-/** Sums of very many numbers of one sign, where a single accumulator would lose several digits: right to a few units in the last place, a linear layer
- * (which adds stretches of 256 products) to one part in 10⁵ at worst. */
+/**
+ * Sums of very many numbers of one sign, where a single accumulator would lose several digits: right to a few units in
+ * the last place, a linear layer (which adds stretches of 256 products) to one part in 10⁵ at worst. */
 import { describe, expect, it } from 'vitest';
 import { nativeReading } from '../../lib/engine/eager.js';
 import { isIdentical, Random, rand, randn, Tensor } from '../../lib/index.js';
@@ -58,6 +59,7 @@ it('the order of a mean follows from the number of pixels alone: the same bits o
   const x = randn([3, 40, 61, 47], { generator: new Random(2) });
   const expected = compute(globalMean, {}, [x], 'scalar', 1);
   for (const isa of isas) {
-    for (const threads of [1, 2, 3, 4]) expect(isIdentical(compute(globalMean, {}, [x], isa, threads), expected)).toBe(true);
+    for (const threads of [1, 2, 3, 4])
+      expect(isIdentical(compute(globalMean, {}, [x], isa, threads), expected)).toBe(true);
   }
 });

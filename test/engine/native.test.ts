@@ -1,4 +1,7 @@
-/** Native against reference: every operator and every convolution algorithm, on every instruction set this processor has. */
+/**
+ * Native against reference: every operator and every convolution algorithm, on every instruction set this processor
+ * has.
+ */
 import { describe, expect, it } from 'vitest';
 import { nativeReading } from '../../lib/engine/eager.js';
 import { isIdentical, type Tensor } from '../../lib/index.js';
@@ -34,7 +37,10 @@ function compute(c: OperatorCase, inputs: readonly (Tensor | null)[], options: o
   return nativeReading({ threads: 2, ...options }).apply(operators[c.operator], inputs, attributesOf(c));
 }
 
-/** Operators whose results on small whole numbers are whole numbers that float32 holds: every way must give the same bits. */
+/**
+ * Operators whose results on small whole numbers are whole numbers that float32 holds: every way must give the same
+ * bits.
+ */
 const exactOperators: ReadonlySet<OperatorName> = new Set([
   'conv2d',
   'convTranspose2d',
@@ -69,9 +75,10 @@ function expectClose(c: OperatorCase): void {
     compute(c, inputs, way).forEach((result, i) => {
       expect(result.shape).toEqual(expected[i].shape);
       const beyond = result.data.findIndex((y, j) => !(Math.abs(y - expected[i].data[j]) <= bounds[i][j]));
-      expect(beyond, `${caseLine(way)} ${caseLine(c)}: ${result.data[beyond]} for ${expected[i].data[beyond]} ± ${bounds[i][beyond]}`).toBe(
-        -1,
-      );
+      expect(
+        beyond,
+        `${caseLine(way)} ${caseLine(c)}: ${result.data[beyond]} for ${expected[i].data[beyond]} ± ${bounds[i][beyond]}`,
+      ).toBe(-1);
     });
   }
 }

@@ -1,10 +1,20 @@
 /**
- * Winograd convolution against the float64 reference. Its rounding errors belong to the tile, not to the element, so the bound is on the whole
- * result: 1e-6 root mean square on normal data, 2e-5 in the 2-norm on adversarial data. F(2×2) of whole numbers is exact.
+ * Winograd convolution against the float64 reference. Its rounding errors belong to the tile, not to the element, so
+ * the bound is on the whole result: 1e-6 root mean square on normal data, 2e-5 in the 2-norm on adversarial data.
+ * F(2×2) of whole numbers is exact.
  */
 import { describe, expect, it } from 'vitest';
 import { nativeReading } from '../../lib/engine/eager.js';
-import { compileSync, createRepVGG, difference, isIdentical, Random, randn, referenceForward, Tensor } from '../../lib/index.js';
+import {
+  compileSync,
+  createRepVGG,
+  difference,
+  isIdentical,
+  Random,
+  randn,
+  referenceForward,
+  Tensor,
+} from '../../lib/index.js';
 import { ReLU } from '../../lib/nn/layers/activations.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
@@ -15,7 +25,10 @@ import { usableIsas } from './isas.js';
 const isas = usableIsas();
 const ways = isas.flatMap((isa) => ['winograd2', 'winograd4'].map((conv) => ({ isa, conv })));
 
-/** [N, C, H, W, O, groups, padding]: odd and tiny maps, channels beside the vector, every number of channels' stretches, asymmetric padding. */
+/**
+ * [N, C, H, W, O, groups, padding]: odd and tiny maps, channels beside the vector, every number of channels' stretches,
+ * asymmetric padding.
+ */
 const shapes: [number, number, number, number, number, number, [number, number, number, number]][] = [
   [1, 16, 4, 4, 16, 1, [1, 1, 1, 1]],
   [2, 48, 13, 17, 48, 1, [1, 1, 1, 1]],
@@ -45,16 +58,23 @@ const attributes = (groups: number, padding: [number, number, number, number]) =
 describe.each(ways)('$conv on $isa', (way) => {
   const compute = (inputs: (Tensor | null)[], groups: number, padding: [number, number, number, number]): Tensor =>
     nativeReading({ threads: 2, ...way }).apply(conv2d, inputs, attributes(groups, padding))[0];
-  const reference = (inputs: (Tensor | null)[], groups: number, padding: [number, number, number, number]): Tensor<'float64'> =>
+  const reference = (
+    inputs: (Tensor | null)[],
+    groups: number,
+    padding: [number, number, number, number],
+  ): Tensor<'float64'> =>
     conv2d.reference(
       inputs.map((input) => input?.to('float64') ?? null),
       attributes(groups, padding),
     )[0];
 
-  it.each(shapes)('is within 1e-6 rms on normal data: %i×%i×%i×%i → %i channels, %i groups', (n, c, h, w, o, groups, padding) => {
-    const inputs = [normal([n, c, h, w]), normal([o, c / groups, 3, 3]), normal([o])];
-    expect(relativeRms(compute(inputs, groups, padding), reference(inputs, groups, padding))).toBeLessThan(1e-6);
-  });
+  it.each(shapes)(
+    'is within 1e-6 rms on normal data: %i×%i×%i×%i → %i channels, %i groups',
+    (n, c, h, w, o, groups, padding) => {
+      const inputs = [normal([n, c, h, w]), normal([o, c / groups, 3, 3]), normal([o])];
+      expect(relativeRms(compute(inputs, groups, padding), reference(inputs, groups, padding))).toBeLessThan(1e-6);
+    },
+  );
 
   it('is within 2e-5 when magnitudes differ by a million from pixel to pixel and channel to channel', () => {
     const inputs = [normal([2, 32, 10, 9]), normal([32, 32, 3, 3]), normal([32])];
@@ -104,15 +124,22 @@ describe.each(ways)('$conv on $isa', (way) => {
 });
 
 describe.each(isas)('F(2×2) on %s', (isa) => {
-  it.each(shapes)('is exact on whole numbers: %i×%i×%i×%i → %i channels, %i groups', (n, c, h, w, o, groups, padding) => {
-    const inputs = [integers([n, c, h, w]), integers([o, c / groups, 3, 3]), integers([o])];
-    const result = nativeReading({ threads: 2, isa, conv: 'winograd2' }).apply(conv2d, inputs, attributes(groups, padding))[0];
-    const [expected] = conv2d.reference(
-      inputs.map((input) => input.to('float64')),
-      attributes(groups, padding),
-    );
-    expect(isIdentical(result, expected.to('float32'))).toBe(true);
-  });
+  it.each(shapes)(
+    'is exact on whole numbers: %i×%i×%i×%i → %i channels, %i groups',
+    (n, c, h, w, o, groups, padding) => {
+      const inputs = [integers([n, c, h, w]), integers([o, c / groups, 3, 3]), integers([o])];
+      const result = nativeReading({ threads: 2, isa, conv: 'winograd2' }).apply(
+        conv2d,
+        inputs,
+        attributes(groups, padding),
+      )[0];
+      const [expected] = conv2d.reference(
+        inputs.map((input) => input.to('float64')),
+        attributes(groups, padding),
+      );
+      expect(isIdentical(result, expected.to('float32'))).toBe(true);
+    },
+  );
 });
 
 it('keeps RepVGG-A0 within 5e-6 rms of float64, and a layer is chosen to be Winograd', () => {

@@ -49,7 +49,8 @@ describe("the article's script", () => {
   it('says what became what, and that nothing changed', () => {
     const [report, measured] = output.trimEnd().split('\n').slice(18);
     expect(report).toMatch(/^3×3 \+ 1×1 \+ identity → 3×3: 10496 → 9248 parameters, largest difference \d\.\de-\d+$/);
-    const [, largest, found] = /^largest output ([\d.]+), largest difference on a random image ([\d.e+-]+)$/.exec(measured) ?? [];
+    const [, largest, found] =
+      /^largest output ([\d.]+), largest difference on a random image ([\d.e+-]+)$/.exec(measured) ?? [];
     expect(Number(found)).toBeLessThan(2e-6 * Number(largest));
   });
 
@@ -58,13 +59,18 @@ describe("the article's script", () => {
   });
 
   it('exports three branches, then one convolution', () => {
-    expect(operatorsOf(file('model.onnx'))).toBe('Conv BatchNormalization Conv BatchNormalization Add BatchNormalization Add Relu');
+    expect(operatorsOf(file('model.onnx'))).toBe(
+      'Conv BatchNormalization Conv BatchNormalization Add BatchNormalization Add Relu',
+    );
     expect(operatorsOf(file('rep_model.onnx'))).toBe('Conv Relu');
   });
 
   it.skipIf(!hasOnnxRuntime)('exports two models that ONNX Runtime finds equal', async () => {
     const images = randn([1, 32, 24, 24], { generator: new Random(3) });
-    const [before, after] = [await runModel(file('model.onnx'), { images }), await runModel(file('rep_model.onnx'), { images })];
+    const [before, after] = [
+      await runModel(file('model.onnx'), { images }),
+      await runModel(file('rep_model.onnx'), { images }),
+    ];
     expect(Object.keys(before)).toEqual(['output']);
     expect(difference(after.output, before.output).relative).toBeLessThan(2e-6);
   });

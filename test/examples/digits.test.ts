@@ -34,7 +34,9 @@ describe('the digits example', () => {
 
   it('prints one line for each block: branches, parameters, multiply-accumulates, certificate', () => {
     const blocks = [...run().stdout.matchAll(/^ {3}(\d) +(\S.*?\S) +(\d+ → \d+) +(\d+ → \d+) +(\S+)$/gm)];
-    expect(blocks.map(([, index, branches, parameters, macs]) => `${index}: ${branches}; ${parameters}; ${macs}`)).toEqual([
+    expect(
+      blocks.map(([, index, branches, parameters, macs]) => `${index}: ${branches}; ${parameters}; ${macs}`),
+    ).toEqual([
       '0: 3×3 + 1×1 → 3×3; 256 → 160; 10 → 9',
       '1: 3×3 + 1×1 + identity → 3×3; 2688 → 2320; 164 → 147',
       '2: 3×3 + 1×1 → 3×3; 5312 → 4640; 82 → 74',

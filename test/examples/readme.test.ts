@@ -1,4 +1,7 @@
-/** The README's code, run as a user would run it: each block a file of its own in an empty folder, with the package installed beside it. */
+/**
+ * The README's code, run as a user would run it: each block a file of its own in an empty folder, with the package
+ * installed beside it.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/** Saving: whatever call fails, and whenever the process dies, the file is the old one or the new one, and no temporary stays for good. */
+/**
+ * Saving: whatever call fails, and whenever the process dies, the file is the old one or the new one, and no temporary
+ * stays for good.
+ */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -57,21 +60,26 @@ describe.each(Object.entries(drivers))('a save %s', (_, save) => {
   });
 
   describe.each(Object.entries(situations))('over %s', (situation, prepare) => {
-    it.each(['EIO', 'ENOSPC', 'EINTR'])('leaves it whole and nothing beside it, whichever call fails with %s', async (code) => {
-      for (let failing = 0; ; failing++) {
-        for (const name of fs.readdirSync(folder)) fs.unlinkSync(path.join(folder, name));
-        prepare();
-        const names = fs.readdirSync(folder);
-        const outcome = await saveWithFailure(save, failing, code);
-        if (!outcome.hasFailed) break;
-        const found = fs.existsSync(file) ? fs.readFileSync(file) : undefined;
-        if (outcome.error === undefined || outcome.isRenamed) expect(found).toEqual(newBytes);
-        else expect(found).toEqual(situation === 'a new file' ? undefined : oldBytes);
-        expect(fs.readdirSync(folder)).toEqual(found === undefined ? names : [...new Set([...names, 'model.safetensors'])].sort());
-      }
-      expect(fs.readFileSync(file)).toEqual(newBytes);
-      expect(fs.lstatSync(file).isSymbolicLink()).toBe(situation === 'a link to an old file');
-    });
+    it.each(['EIO', 'ENOSPC', 'EINTR'])(
+      'leaves it whole and nothing beside it, whichever call fails with %s',
+      async (code) => {
+        for (let failing = 0; ; failing++) {
+          for (const name of fs.readdirSync(folder)) fs.unlinkSync(path.join(folder, name));
+          prepare();
+          const names = fs.readdirSync(folder);
+          const outcome = await saveWithFailure(save, failing, code);
+          if (!outcome.hasFailed) break;
+          const found = fs.existsSync(file) ? fs.readFileSync(file) : undefined;
+          if (outcome.error === undefined || outcome.isRenamed) expect(found).toEqual(newBytes);
+          else expect(found).toEqual(situation === 'a new file' ? undefined : oldBytes);
+          expect(fs.readdirSync(folder)).toEqual(
+            found === undefined ? names : [...new Set([...names, 'model.safetensors'])].sort(),
+          );
+        }
+        expect(fs.readFileSync(file)).toEqual(newBytes);
+        expect(fs.lstatSync(file).isSymbolicLink()).toBe(situation === 'a link to an old file');
+      },
+    );
   });
 
   it('fails for every call that matters, and for none that only tidies', async () => {

@@ -1,4 +1,7 @@
-/** Programs of their own, for what a test process cannot do to itself: die, or run under another limit. They run the library as JavaScript. */
+/**
+ * Programs of their own, for what a test process cannot do to itself: die, or run under another limit. They run the
+ * library as JavaScript.
+ */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -8,7 +11,10 @@ import { afterAll } from 'vitest';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Compiles `entry` (below lib/) and what it imports for the surrounding `describe`; returns the folder that then stands for lib/. */
+/**
+ * Compiles `entry` (below lib/) and what it imports for the surrounding `describe`; returns the folder that then stands
+ * for lib/.
+ */
 export function compiledLibrary(entry: string): string {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'repconv-compiled-'));
   afterAll(() => fs.rmSync(folder, { recursive: true }));

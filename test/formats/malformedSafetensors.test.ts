@@ -32,7 +32,9 @@ describe('a malformed file', () => {
 
   it('cannot put control characters or endless names into the message', () => {
     const name = `\\u001b[31m\\u202e${'long'.repeat(1000)}`;
-    const error = refusalOf(() => parseSafetensors(fileOf(`{"${name}":{"dtype":"\\u0007"}}`, 0), { name: '\x1b]0;\n'.repeat(1000) }));
+    const error = refusalOf(() =>
+      parseSafetensors(fileOf(`{"${name}":{"dtype":"\\u0007"}}`, 0), { name: '\x1b]0;\n'.repeat(1000) }),
+    );
     expectRefusal(error, 'ERR_UNSUPPORTED', '\\u001b[31m\\u202elong', '\\u0007');
   });
 
@@ -80,7 +82,12 @@ describe('an odd but valid file', () => {
     ['spaces behind the header', `{"a":${entry}}        `, 1, ['a']],
     ['white space between everything', ` { "a" : ${entry.replaceAll(/[,:]/g, ' \n\t\r$& ')} } `.trimStart(), 1, ['a']],
     ['fields of another order', '{"a":{"data_offsets":[0,1],"shape":[1],"dtype":"U8"}}', 1, ['a']],
-    ['fields it does not know', `{"a":${entry.replace('{', '{"extra":[1,-2.5e+3,{"x":[true,false,null,"\\u00e9"]}],')}}`, 1, ['a']],
+    [
+      'fields it does not know',
+      `{"a":${entry.replace('{', '{"extra":[1,-2.5e+3,{"x":[true,false,null,"\\u00e9"]}],')}}`,
+      1,
+      ['a'],
+    ],
     ['metadata behind the tensors', `{"a":${entry},"__metadata__":{"key":"value"}}`, 1, ['a']],
     ['empty metadata', `{"__metadata__":{},"a":${entry}}`, 1, ['a']],
     [
@@ -122,13 +129,16 @@ describe('parseSafetensors', () => {
     expect(parseSafetensors(bytes).tensors.get('a')!.data.buffer).toBe(bytes.buffer);
   });
 
-  it.each([[undefined], [null], ['text'], [new ArrayBuffer(8)], [new Float32Array(2)], [[1, 2]]])('refuses %o for bytes', (value) => {
-    expectRefusal(
-      refusalOf(() => parseSafetensors(value as never)),
-      'ERR_INPUT',
-      'expects the bytes as a Uint8Array, got ',
-    );
-  });
+  it.each([[undefined], [null], ['text'], [new ArrayBuffer(8)], [new Float32Array(2)], [[1, 2]]])(
+    'refuses %o for bytes',
+    (value) => {
+      expectRefusal(
+        refusalOf(() => parseSafetensors(value as never)),
+        'ERR_INPUT',
+        'expects the bytes as a Uint8Array, got ',
+      );
+    },
+  );
 
   it.each([
     [null, 'expects an object of options, got null'],
@@ -176,7 +186,10 @@ describe('a damaged file with a checksum', () => {
   });
 });
 
-/** The code it was refused with, or that it was accepted with the content of the original, whose bytes it is then written as. */
+/**
+ * The code it was refused with, or that it was accepted with the content of the original, whose bytes it is then
+ * written as.
+ */
 function outcomeOf(mutant: Uint8Array, original: Uint8Array, label: string): string {
   let content: SafetensorsContent;
   try {

@@ -1,6 +1,6 @@
 /**
- * Bad safetensors files, each with the code it must end in: every field missing, of every wrong type, negative, fractional, too large, twice,
- * contradicting another; every length wrong; text that is almost JSON.
+ * Bad safetensors files, each with the code it must end in: every field missing, of every wrong type, negative,
+ * fractional, too large, twice, contradicting another; every length wrong; text that is almost JSON.
  */
 import type { ErrorCode } from '../../lib/errors.js';
 import type { SafetensorsLimits } from '../../lib/formats/safetensorsHeader.js';
@@ -48,7 +48,12 @@ function wrongTypes(field: 'dtype' | 'shape' | 'data_offsets', expects: string, 
   return Object.entries(types)
     .filter(([type]) => type !== own)
     .map(([type, text]) =>
-      bad(`${field} is ${type}`, `{"a":${entry({ [field]: text })}}`, 'ERR_HEADER', `"a" "${field}": expects ${expects}`),
+      bad(
+        `${field} is ${type}`,
+        `{"a":${entry({ [field]: text })}}`,
+        'ERR_HEADER',
+        `"a" "${field}": expects ${expects}`,
+      ),
     );
 }
 
@@ -68,14 +73,20 @@ function badNumbers(field: 'shape' | 'data_offsets', wrap: (number: string) => s
     'two numbers without a comma': '1 2',
     'a comma with nothing behind it': '2,',
   };
-  const fractional: Record<string, string> = { 'a fraction': '1.0', 'a power of ten': '1e0', 'infinity by overflow': '1e999' };
+  const fractional: Record<string, string> = {
+    'a fraction': '1.0',
+    'a power of ten': '1e0',
+    'infinity by overflow': '1e999',
+  };
   const beyond: Record<string, string> = {
     '2^53': '9007199254740992',
     '2^64': '18446744073709551616',
     'a number of 10 000 digits': '9'.repeat(10_000),
   };
   const files = (numbers: Record<string, string>, code: ErrorCode, says: string): MalformedFile[] =>
-    Object.entries(numbers).map(([name, text]) => bad(`${field} has ${name}`, `{"a":${entry({ [field]: wrap(text) })}}`, code, says));
+    Object.entries(numbers).map(([name, text]) =>
+      bad(`${field} has ${name}`, `{"a":${entry({ [field]: wrap(text) })}}`, code, says),
+    );
   return [
     ...files(header, 'ERR_HEADER', `"a" "${field}"`),
     ...files(fractional, 'ERR_HEADER', 'expects a whole number, got a fraction or a power of ten'),
@@ -89,10 +100,30 @@ const nested = (depth: number): string => `{"a":{"extra":${'['.repeat(depth)}${'
 
 const lengths: MalformedFile[] = [
   { name: 'no bytes at all', bytes: new Uint8Array(0), code: 'ERR_TRUNCATED', says: 'expects 8 bytes, got 0' },
-  { name: 'a length of 7 bytes', bytes: fileOf(good, 8).subarray(0, 7), code: 'ERR_TRUNCATED', says: 'expects 8 bytes, got 7' },
-  { name: 'a header of no bytes', bytes: fileOf('', 0), code: 'ERR_HEADER', says: 'expects to begin with "{", got nothing' },
-  { name: 'a header longer than the file', bytes: fileOf(good, 8, 1000n), code: 'ERR_TRUNCATED', says: 'header expects 1000 bytes' },
-  { name: 'a header of 2^64 − 1 bytes', bytes: fileOf(good, 8, 2n ** 64n - 1n), code: 'ERR_LIMIT', says: 'headerBytes' },
+  {
+    name: 'a length of 7 bytes',
+    bytes: fileOf(good, 8).subarray(0, 7),
+    code: 'ERR_TRUNCATED',
+    says: 'expects 8 bytes, got 7',
+  },
+  {
+    name: 'a header of no bytes',
+    bytes: fileOf('', 0),
+    code: 'ERR_HEADER',
+    says: 'expects to begin with "{", got nothing',
+  },
+  {
+    name: 'a header longer than the file',
+    bytes: fileOf(good, 8, 1000n),
+    code: 'ERR_TRUNCATED',
+    says: 'header expects 1000 bytes',
+  },
+  {
+    name: 'a header of 2^64 − 1 bytes',
+    bytes: fileOf(good, 8, 2n ** 64n - 1n),
+    code: 'ERR_LIMIT',
+    says: 'headerBytes',
+  },
   { name: 'a header of 2^63 bytes', bytes: fileOf(good, 8, 2n ** 63n), code: 'ERR_LIMIT', says: 'headerBytes' },
   {
     name: 'a length right in its low 32 bits',
@@ -100,8 +131,18 @@ const lengths: MalformedFile[] = [
     code: 'ERR_LIMIT',
     says: 'headerBytes',
   },
-  { name: 'a length right as a float64', bytes: fileOf(good, 8, 2n ** 53n + 1n), code: 'ERR_LIMIT', says: 'headerBytes' },
-  { name: 'a header cut by one', bytes: fileOf(good, 8, BigInt(good.length - 1)), code: 'ERR_HEADER', says: 'the end of the text' },
+  {
+    name: 'a length right as a float64',
+    bytes: fileOf(good, 8, 2n ** 53n + 1n),
+    code: 'ERR_LIMIT',
+    says: 'headerBytes',
+  },
+  {
+    name: 'a header cut by one',
+    bytes: fileOf(good, 8, BigInt(good.length - 1)),
+    code: 'ERR_HEADER',
+    says: 'the end of the text',
+  },
   {
     name: 'a header with one byte of data',
     bytes: fileOf(good, 9, BigInt(good.length + 1)),
@@ -174,7 +215,12 @@ const tensors: MalformedFile[] = [
   bad('fields of a wrong case', '{"a":{"DType":"F32","Shape":[2],"Data_Offsets":[0,8]}}', 'ERR_HEADER', 'got no dtype'),
   ...wrongTypes('dtype', 'a string', 'a string'),
   ...['', 'f32', 'F32 ', 'F33', 'float32', 'F128', '__proto__', 'constructor', 'toString'].map((dtype) =>
-    bad(`dtype "${dtype}"`, `{"a":${entry({ dtype: `"${dtype}"` })}}`, 'ERR_UNSUPPORTED', `tensor "a": dtype expects F64, F32`),
+    bad(
+      `dtype "${dtype}"`,
+      `{"a":${entry({ dtype: `"${dtype}"` })}}`,
+      'ERR_UNSUPPORTED',
+      `tensor "a": dtype expects F64, F32`,
+    ),
   ),
   ...wrongTypes('shape', 'a list', 'a list'),
   ...badNumbers('shape', (number) => `[${number}]`),
@@ -201,15 +247,30 @@ const tensors: MalformedFile[] = [
     'ERR_HEADER',
     'float32 [] expects 4 bytes, got data_offsets of 8',
   ),
-  bad('an empty shape with bytes', `{"a":${entry({ shape: '[0,2]' })}}`, 'ERR_HEADER', 'expects 0 bytes, got data_offsets of 8'),
-  bad('a product that is right in 32 bits', `{"a":${entry({ shape: '[65536,65536,2]' })}}`, 'ERR_HEADER', 'expects 34359738368 bytes'),
+  bad(
+    'an empty shape with bytes',
+    `{"a":${entry({ shape: '[0,2]' })}}`,
+    'ERR_HEADER',
+    'expects 0 bytes, got data_offsets of 8',
+  ),
+  bad(
+    'a product that is right in 32 bits',
+    `{"a":${entry({ shape: '[65536,65536,2]' })}}`,
+    'ERR_HEADER',
+    'expects 34359738368 bytes',
+  ),
   bad(
     'a product that is right in 64 bits',
     `{"a":${entry({ shape: '[4294967296,4294967296,2]' })}}`,
     'ERR_LIMIT',
     'more than 2^53 elements',
   ),
-  bad('a product beyond 2^53 beside an extent of 0', `{"a":${entry({ shape: '[0,4294967296,4294967296]' })}}`, 'ERR_LIMIT', '2^53'),
+  bad(
+    'a product beyond 2^53 beside an extent of 0',
+    `{"a":${entry({ shape: '[0,4294967296,4294967296]' })}}`,
+    'ERR_LIMIT',
+    '2^53',
+  ),
   bad('bits beyond 2^53', `{"a":${entry({ shape: '[9007199254740991]' })}}`, 'ERR_LIMIT', 'more than 2^53 bits'),
   bad(
     'half a byte',
@@ -227,9 +288,19 @@ const tensors: MalformedFile[] = [
   ),
   bad('a name twice', `{"a":${entry()},"a":${entry()}}`, 'ERR_HEADER', 'key "a" twice'),
   bad('a name twice, once escaped', `{"a":${entry()},"\\u0061":${entry()}}`, 'ERR_HEADER', 'key "a" twice'),
-  bad('a name like a prototype member twice', `{"__proto__":${entry()},"__proto__":${entry()}}`, 'ERR_HEADER', 'key "__proto__" twice'),
+  bad(
+    'a name like a prototype member twice',
+    `{"__proto__":${entry()},"__proto__":${entry()}}`,
+    'ERR_HEADER',
+    'key "__proto__" twice',
+  ),
   ...(['dtype', 'shape', 'data_offsets'] as const).map((field) =>
-    bad(`${field} twice`, `{"a":${entry().replace(/}$/, `,"${field}":[0,8]}`)}}`, 'ERR_HEADER', `at "a": has the key "${field}" twice`),
+    bad(
+      `${field} twice`,
+      `{"a":${entry().replace(/}$/, `,"${field}":[0,8]}`)}}`,
+      'ERR_HEADER',
+      `at "a": has the key "${field}" twice`,
+    ),
   ),
 ];
 
@@ -241,7 +312,13 @@ const coverage: MalformedFile[] = [
     'tensor "a" expects to begin at 0, got 8: a hole',
     16,
   ),
-  bad('a hole between tensors', two('[0,8]', '[12,20]'), 'ERR_HEADER', 'tensor "b" expects to begin at 8, got 12: a hole', 20),
+  bad(
+    'a hole between tensors',
+    two('[0,8]', '[12,20]'),
+    'ERR_HEADER',
+    'tensor "b" expects to begin at 8, got 12: a hole',
+    20,
+  ),
   bad('an overlap', two('[0,8]', '[4,12]'), 'ERR_HEADER', 'tensor "b" expects to begin at 8, got 4: an overlap', 12),
   bad('two tensors in one place', two('[0,8]', '[0,8]'), 'ERR_HEADER', 'expects to begin at 8, got 0: an overlap'),
   bad('bytes behind the last tensor', good, 'ERR_HEADER', 'data expects 8 bytes, got 9', 9),
@@ -267,9 +344,21 @@ const metadata: MalformedFile[] = [
     bad(`metadata that is ${text}`, `{"__metadata__":${text}}`, 'ERR_HEADER', '"__metadata__": expects an object', 0),
   ),
   ...['null', 'true', '1', '1.5', '[]', '{}'].map((text) =>
-    bad(`a metadata value that is ${text}`, `{"__metadata__":{"key":${text}}}`, 'ERR_HEADER', '"__metadata__" "key": expects a string', 0),
+    bad(
+      `a metadata value that is ${text}`,
+      `{"__metadata__":{"key":${text}}}`,
+      'ERR_HEADER',
+      '"__metadata__" "key": expects a string',
+      0,
+    ),
   ),
-  bad('a metadata key twice', '{"__metadata__":{"key":"1","key":"2"}}', 'ERR_HEADER', 'at "__metadata__": has the key "key" twice', 0),
+  bad(
+    'a metadata key twice',
+    '{"__metadata__":{"key":"1","key":"2"}}',
+    'ERR_HEADER',
+    'at "__metadata__": has the key "key" twice',
+    0,
+  ),
   bad('metadata twice', '{"__metadata__":{},"__metadata__":{}}', 'ERR_HEADER', 'has the key "__metadata__" twice', 0),
   bad(
     'a tensor under the name of the metadata',
@@ -284,7 +373,13 @@ const metadata: MalformedFile[] = [
     'got no "repconv.checksum"',
     0,
   ),
-  bad('a checksum announced and not there', '{"__metadata__":{"repconv.checksum":"sha256"}}', 'ERR_CORRUPT', 'got no "repconv.sha256"', 0),
+  bad(
+    'a checksum announced and not there',
+    '{"__metadata__":{"repconv.checksum":"sha256"}}',
+    'ERR_CORRUPT',
+    'got no "repconv.sha256"',
+    0,
+  ),
   bad(
     'a wrong checksum',
     `{"__metadata__":{"repconv.checksum":"sha256","repconv.sha256":"${'0'.repeat(64)}"}}`,
@@ -292,7 +387,13 @@ const metadata: MalformedFile[] = [
     'checksum expects 0000',
     0,
   ),
-  bad('an empty checksum', '{"__metadata__":{"repconv.checksum":"sha256","repconv.sha256":""}}', 'ERR_CORRUPT', 'checksum expects', 0),
+  bad(
+    'an empty checksum',
+    '{"__metadata__":{"repconv.checksum":"sha256","repconv.sha256":""}}',
+    'ERR_CORRUPT',
+    'checksum expects',
+    0,
+  ),
   bad(
     'a checksum of an unknown kind',
     '{"__metadata__":{"repconv.checksum":"crc","repconv.sha256":"0"}}',
@@ -306,7 +407,13 @@ const beyondLimits: MalformedFile[] = [
   { ...bad('a file one byte too long', good, 'ERR_LIMIT', 'fileBytes'), limits: { fileBytes: 8 + good.length + 7 } },
   { ...bad('a header one byte too long', good, 'ERR_LIMIT', 'headerBytes'), limits: { headerBytes: good.length - 1 } },
   {
-    ...bad('one tensor too many', two('[0,8]', '[8,16]'), 'ERR_LIMIT', 'at most 1 tensors, got more (limit tensors)', 16),
+    ...bad(
+      'one tensor too many',
+      two('[0,8]', '[8,16]'),
+      'ERR_LIMIT',
+      'at most 1 tensors, got more (limit tensors)',
+      16,
+    ),
     limits: { tensors: 1 },
   },
   { ...bad('a tensor where none is allowed', good, 'ERR_LIMIT', 'at most 0 tensors'), limits: { tensors: 0 } },
@@ -330,16 +437,29 @@ const beyondLimits: MalformedFile[] = [
     limits: { rank: 1 },
   },
   { ...bad('a tensor one byte too long', good, 'ERR_LIMIT', 'tensorBytes'), limits: { tensorBytes: 7 } },
-  { ...bad('nesting one too deep', nested(2), 'ERR_LIMIT', 'nesting of at most 3, got deeper (limit depth)'), limits: { depth: 3 } },
+  {
+    ...bad('nesting one too deep', nested(2), 'ERR_LIMIT', 'nesting of at most 3, got deeper (limit depth)'),
+    limits: { depth: 3 },
+  },
   bad('33 axes', `{"a":${entry({ shape: `[${'1,'.repeat(32)}2]` })}}`, 'ERR_LIMIT', 'expects at most 32 items'),
   {
-    ...bad('33 axes where 100 are allowed', `{"a":${entry({ shape: `[${'1,'.repeat(32)}2]` })}}`, 'ERR_LIMIT', 'at most 32 items'),
+    ...bad(
+      '33 axes where 100 are allowed',
+      `{"a":${entry({ shape: `[${'1,'.repeat(32)}2]` })}}`,
+      'ERR_LIMIT',
+      'at most 32 items',
+    ),
     limits: { rank: 100 },
   },
   bad('nesting of 101', nested(99), 'ERR_LIMIT', 'nesting of at most 100'),
   bad('nesting of a million', `{"a":{"extra":${'['.repeat(1_000_000)}`, 'ERR_LIMIT', 'nesting of at most 100'),
   {
-    ...bad('nesting of a million where it is allowed', `{"a":{"extra":${'{"x":'.repeat(200_000)}`, 'ERR_LIMIT', 'at most 1000'),
+    ...bad(
+      'nesting of a million where it is allowed',
+      `{"a":{"extra":${'{"x":'.repeat(200_000)}`,
+      'ERR_LIMIT',
+      'at most 1000',
+    ),
     limits: { depth: 1e9 },
   },
   bad(
@@ -356,4 +476,11 @@ const beyondLimits: MalformedFile[] = [
   ),
 ];
 
-export const malformedFiles: readonly MalformedFile[] = [...lengths, ...texts, ...tensors, ...coverage, ...metadata, ...beyondLimits];
+export const malformedFiles: readonly MalformedFile[] = [
+  ...lengths,
+  ...texts,
+  ...tensors,
+  ...coverage,
+  ...metadata,
+  ...beyondLimits,
+];

@@ -1,4 +1,7 @@
-/** What every refusal owes its reader: a code, and a message that says what is wrong and where, short and fit for a terminal. */
+/**
+ * What every refusal owes its reader: a code, and a message that says what is wrong and where, short and fit for a
+ * terminal.
+ */
 import { expect } from 'vitest';
 import { type ErrorCode, RepconvError } from '../../lib/errors.js';
 

@@ -1,4 +1,7 @@
-/** The reference implementation's files through our parser, and our writer's bytes against the reference implementation's. */
+/**
+ * The reference implementation's files through our parser, and our writer's bytes against the reference
+ * implementation's.
+ */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -15,7 +18,10 @@ interface Expected {
   tensors: Record<string, { dtype: string; shape: number[]; bytes: string; numbers?: (number | string)[] }>;
 }
 const expected: Record<string, Expected> = JSON.parse(readFileSync(new URL('expected.json', folder), 'utf8'));
-const files = Object.keys(expected).map((name) => ({ name, bytes: new Uint8Array(readFileSync(new URL(name, folder))) }));
+const files = Object.keys(expected).map((name) => ({
+  name,
+  bytes: new Uint8Array(readFileSync(new URL(name, folder))),
+}));
 
 describe.each(files)('$name', ({ name, bytes }) => {
   const { metadata, tensors } = expected[name];

@@ -1,4 +1,7 @@
-/** Writing: equal content gives equal bytes, what is written is read back bit by bit, and what cannot be written is refused. */
+/**
+ * Writing: equal content gives equal bytes, what is written is read back bit by bit, and what cannot be written is
+ * refused.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { allocateBytes } from '../../lib/formats/regularFile.js';
@@ -43,7 +46,9 @@ describe('any tensors and texts', () => {
         for (const [name, tensor] of dict) expect(isIdentical(found.tensors.get(name)!, tensor), name).toBe(true);
         for (const [key, value] of metadata) expect(found.metadata.get(key)).toBe(value);
         expect(found.metadata.size).toBe(metadata.length + (checksum ? 2 : 0));
-        expect(Buffer.compare(serializeSafetensors(found.tensors, { metadata: found.metadata, checksum }), bytes)).toBe(0);
+        expect(Buffer.compare(serializeSafetensors(found.tensors, { metadata: found.metadata, checksum }), bytes)).toBe(
+          0,
+        );
       }),
     );
   });
@@ -52,7 +57,9 @@ describe('any tensors and texts', () => {
     fc.assert(
       fc.property(anyDict, anyMetadata, (dict, metadata) => {
         const bytes = serializeSafetensors(dict, { metadata });
-        expect(Buffer.compare(serializeSafetensors([...dict].reverse(), { metadata: [...metadata].reverse() }), bytes)).toBe(0);
+        expect(
+          Buffer.compare(serializeSafetensors([...dict].reverse(), { metadata: [...metadata].reverse() }), bytes),
+        ).toBe(0);
       }),
     );
   });
@@ -61,7 +68,8 @@ describe('any tensors and texts', () => {
     fc.assert(
       fc.property(anyDict, (dict) => {
         const bytes = serializeSafetensors(dict);
-        for (const [name, tensor] of parseSafetensors(bytes).tensors) expect(tensor.data.buffer, name).toBe(bytes.buffer);
+        for (const [name, tensor] of parseSafetensors(bytes).tensors)
+          expect(tensor.data.buffer, name).toBe(bytes.buffer);
       }),
     );
   });
@@ -172,12 +180,14 @@ describe('serializeSafetensors', () => {
   });
 
   it('refuses a tensor whose memory has shrunk', () => {
-    const buffer = new (ArrayBuffer as never as new (length: number, options: object) => ArrayBuffer & { resize(length: number): void })(
-      8,
-      {
-        maxByteLength: 16,
-      },
-    );
+    const buffer = new (
+      ArrayBuffer as never as new (
+        length: number,
+        options: object,
+      ) => ArrayBuffer & { resize(length: number): void }
+    )(8, {
+      maxByteLength: 16,
+    });
     const shrunk = new Tensor('float32', [2], new Float32Array(buffer));
     buffer.resize(4);
     expectRefusal(

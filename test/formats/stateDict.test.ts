@@ -49,7 +49,11 @@ describe('a state dict', () => {
     expect(metadata.get('architecture')).toBe('{"kind":"ConvBlock"}');
     expect(metadata.get('repconv.sha256')).toMatch(/^[0-9a-f]{64}$/);
     fs.writeFileSync(file, fs.readFileSync(file, 'latin1').replace('ConvBlock', 'ConvBlack'), 'latin1');
-    expectRefusal(await refusalOfAsync(() => loadStateDict(file)), 'ERR_CORRUPT', `loadStateDict: "${file}": checksum expects`);
+    expectRefusal(
+      await refusalOfAsync(() => loadStateDict(file)),
+      'ERR_CORRUPT',
+      `loadStateDict: "${file}": checksum expects`,
+    );
   });
 
   it('is saved as it was at the time of the call', async () => {
@@ -88,7 +92,12 @@ describe('a path', () => {
   describe.each(Object.entries(operations))('given to %s', (operation, run) => {
     it.each<[string, unknown, 'ERR_PATH' | 'ERR_INPUT', string]>([
       ['no extension', '/tmp/model', 'ERR_PATH', 'state dicts are .safetensors files'],
-      ['the extension of another format', '/tmp/model.pth', 'ERR_PATH', '"/tmp/model.pth": state dicts are .safetensors files'],
+      [
+        'the extension of another format',
+        '/tmp/model.pth',
+        'ERR_PATH',
+        '"/tmp/model.pth": state dicts are .safetensors files',
+      ],
       ['the extension in its midst', '/tmp/model.safetensors.json', 'ERR_PATH', 'state dicts are .safetensors files'],
       ['a NUL', '/tmp/model.pth\0.safetensors', 'ERR_PATH', '"/tmp/model.pth\\u0000.safetensors": expects a path'],
       ['a lone surrogate', '/tmp/\ud800.safetensors', 'ERR_PATH', 'expects a path'],
@@ -125,7 +134,11 @@ describe('a path', () => {
 
     it('is refused when it is a folder', async () => {
       fs.mkdirSync(file);
-      expectRefusal(await refusalOfAsync(() => run(file)), 'ERR_PATH', `${operation}: "${file}": expects a regular file, got a directory`);
+      expectRefusal(
+        await refusalOfAsync(() => run(file)),
+        'ERR_PATH',
+        `${operation}: "${file}": expects a regular file, got a directory`,
+      );
     });
 
     it('is refused when it is a named pipe, without waiting for who writes into it', async () => {
@@ -167,7 +180,9 @@ describe('a path', () => {
       fs.rmdirSync(${JSON.stringify(file)});
       try { saveStateDictSync('model.safetensors', []); }
       catch (error) { console.log(error.code, error.message); }`);
-    expect(stdout).toContain('ERR_IO saveStateDictSync: "model.safetensors": is relative to a working directory that is gone');
+    expect(stdout).toContain(
+      'ERR_IO saveStateDictSync: "model.safetensors": is relative to a working directory that is gone',
+    );
   });
 
   it('may have any other characters', async () => {
@@ -180,13 +195,21 @@ describe('a path', () => {
 describe('a file on disk', () => {
   it('is refused with its name when it is damaged', async () => {
     fs.writeFileSync(file, fileOf('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,9]}}', 9));
-    expectRefusal(await refusalOfAsync(() => loadStateDict(file)), 'ERR_HEADER', `loadStateDict: "${file}": tensor "a"`);
+    expectRefusal(
+      await refusalOfAsync(() => loadStateDict(file)),
+      'ERR_HEADER',
+      `loadStateDict: "${file}": tensor "a"`,
+    );
   });
 
   it.each([
     ['a header of 2^64 − 1 bytes', fileOf('{}', 0, 2n ** 64n - 1n), 'ERR_LIMIT'],
     ['a header of 99 MB', fileOf('{}', 0, 99_000_000n), 'ERR_TRUNCATED'],
-    ['4 GiB of data', fileOf('{"a":{"dtype":"U8","shape":[4294967296],"data_offsets":[0,4294967296]}}', 0), 'ERR_TRUNCATED'],
+    [
+      '4 GiB of data',
+      fileOf('{"a":{"dtype":"U8","shape":[4294967296],"data_offsets":[0,4294967296]}}', 0),
+      'ERR_TRUNCATED',
+    ],
   ] as const)('gets no memory for %s it only claims', async (_, bytes, code) => {
     fs.writeFileSync(file, bytes);
     const before = process.memoryUsage().arrayBuffers;
@@ -204,8 +227,16 @@ describe('a file on disk', () => {
 
   it('is held to the limits of the call', async () => {
     saveStateDictSync(file, dict);
-    expectRefusal(await refusalOfAsync(() => loadStateDict(file, { limits: { tensors: 1 } })), 'ERR_LIMIT', 'at most 1 tensors');
-    expectRefusal(await refusalOfAsync(() => loadStateDict(file, null as never)), 'ERR_INPUT', 'expects an object of options, got null');
+    expectRefusal(
+      await refusalOfAsync(() => loadStateDict(file, { limits: { tensors: 1 } })),
+      'ERR_LIMIT',
+      'at most 1 tensors',
+    );
+    expectRefusal(
+      await refusalOfAsync(() => loadStateDict(file, null as never)),
+      'ERR_INPUT',
+      'expects an object of options, got null',
+    );
   });
 
   it('may be replaced while it is read: the old one is read to its end', async () => {

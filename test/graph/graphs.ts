@@ -37,7 +37,10 @@ export function convAndNorm(
 }
 
 /** The four parameters of a batch norm, by its prefix. */
-export function normOf<X>(parameter: (name: string) => X, prefix: string): { weight: X; bias: X; runningMean: X; runningVariance: X } {
+export function normOf<X>(
+  parameter: (name: string) => X,
+  prefix: string,
+): { weight: X; bias: X; runningMean: X; runningVariance: X } {
   return {
     weight: parameter(`${prefix}.weight`),
     bias: parameter(`${prefix}.bias`),
@@ -49,7 +52,8 @@ export function normOf<X>(parameter: (name: string) => X, prefix: string): { wei
 /** What a graph gives for these inputs. */
 export function computeGraph(graph: Graph, inputs: readonly AnyTensor[]): Record<string, Tensor<'float64'>> {
   const values = new Map<Value, Tensor<'float64'>>(graph.inputs.map((input, i) => [input, inputs[i].to('float64')]));
-  const numbersOf = (value: Value): Tensor<'float64'> => values.get(value) ?? (value.constant as AnyTensor).to('float64');
+  const numbersOf = (value: Value): Tensor<'float64'> =>
+    values.get(value) ?? (value.constant as AnyTensor).to('float64');
   for (const { operator, inputs: read, outputs, attributes } of graph.nodes) {
     const operands = read.map((value) => value && numbersOf(value));
     operator.infer(operands, attributes);
@@ -79,7 +83,8 @@ export function expectPass(
   );
   const [expected, found] = [computeGraph(graph, inputs), computeGraph(result, inputs)];
   expect(Object.keys(found)).toEqual(Object.keys(expected));
-  for (const name of Object.keys(expected)) expect(difference(found[name], expected[name]).relative).toBeLessThanOrEqual(tolerance);
+  for (const name of Object.keys(expected))
+    expect(difference(found[name], expected[name]).relative).toBeLessThanOrEqual(tolerance);
   return result;
 }
 

@@ -49,7 +49,9 @@ describe('a recorded module', () => {
   });
 
   it('labels its nodes with the path of the module that asked for them', () => {
-    const graph = trace(new Sequential(new Conv2d(3, 4, 3), new BatchNorm2d(4), new ReLU()).eval(), { x: [1, 3, 8, 8] });
+    const graph = trace(new Sequential(new Conv2d(3, 4, 3), new BatchNorm2d(4), new ReLU()).eval(), {
+      x: [1, 3, 8, 8],
+    });
     expect(graph.nodes.map(({ label }) => label)).toEqual(['0', '1', '']);
   });
 
@@ -65,9 +67,17 @@ describe('a recorded module', () => {
 
   it.each([
     ['a block', new ConvBlock(2, 2), ''],
-    ['a batch norm deep inside a network in evaluation', new Sequential(new Sequential(new BatchNorm2d(2)).eval(), new BatchNorm2d(2)), ''],
+    [
+      'a batch norm deep inside a network in evaluation',
+      new Sequential(new Sequential(new BatchNorm2d(2)).eval(), new BatchNorm2d(2)),
+      '',
+    ],
   ])('in training mode is refused: %s', (_, module) => {
-    expectRefusal(() => trace(module, { x: [1, 2, 4, 4] }), 'ERR_TRAIN_MODE', 'trace: the model is in training mode; call eval() first');
+    expectRefusal(
+      () => trace(module, { x: [1, 2, 4, 4] }),
+      'ERR_TRAIN_MODE',
+      'trace: the model is in training mode; call eval() first',
+    );
   });
 
   it('whose batch norm has no statistics of its own is refused with that reason, in evaluation too', () => {
@@ -121,7 +131,11 @@ describe('inputs', () => {
 
   it('whose shapes do not go together are refused where they meet', () => {
     expectRefusal(() => trace(new Conv2d(3, 4, 3), { x: ['N', 2, 8, 8] }), 'ERR_SHAPE', /^conv2d: weight expects/);
-    expectRefusal(() => trace(new Conv2d(3, 4, 3), { x: ['N', 3, 2, 8] }), 'ERR_SHAPE', /a window of 3 does not fit into 2/);
+    expectRefusal(
+      () => trace(new Conv2d(3, 4, 3), { x: ['N', 3, 2, 8] }),
+      'ERR_SHAPE',
+      /a window of 3 does not fit into 2/,
+    );
   });
 });
 
@@ -139,7 +153,11 @@ describe('outputs', () => {
 
   it('may be given other names, one for each', () => {
     expect([...trace(pair, { x: [2] }, ['a', 'b', 'c']).outputs.keys()]).toEqual(['a', 'b', 'c']);
-    expectRefusal(() => trace(pair, { x: [2] }, ['a', 'b']), 'ERR_INPUT', "trace: expects 3 different output names, got [ 'a', 'b' ]");
+    expectRefusal(
+      () => trace(pair, { x: [2] }, ['a', 'b']),
+      'ERR_INPUT',
+      "trace: expects 3 different output names, got [ 'a', 'b' ]",
+    );
     expectRefusal(
       () => trace(pair, { x: [2] }, ['a', 'b', 'a']),
       'ERR_INPUT',
@@ -179,7 +197,10 @@ describe('outputs', () => {
 
 describe('shapes are inferred', () => {
   const pooled = model({ weight: ones([4, 3, 3, 3]) }, (f, parameter, x) =>
-    f.averagePool2d(f.conv2d(f.pad(x, { padding: [0, 1, 2, 0] }), parameter('weight'), null, { stride: 2, padding: 1 }), { kernelSize: 2 }),
+    f.averagePool2d(
+      f.conv2d(f.pad(x, { padding: [0, 1, 2, 0] }), parameter('weight'), null, { stride: 2, padding: 1 }),
+      { kernelSize: 2 },
+    ),
   );
 
   it('with symbols: sums and floor divisions keep one form', () => {
@@ -213,7 +234,9 @@ describe('multiply-accumulates are counted', () => {
   it('as the papers do: convolutions and linear layers', () => {
     const count = (module: Traceable, shape: readonly (number | string)[]): number =>
       trace(module, { x: shape }).nodes.reduce((total, node) => total + macsOf(node), 0);
-    expect(count(new Conv2d(6, 4, [3, 5], { groups: 2, stride: 2, padding: [1, 2] }), [2, 6, 8, 10])).toBe(2 * 4 * 4 * 5 * 3 * 15);
+    expect(count(new Conv2d(6, 4, [3, 5], { groups: 2, stride: 2, padding: [1, 2] }), [2, 6, 8, 10])).toBe(
+      2 * 4 * 4 * 5 * 3 * 15,
+    );
     expect(count(new ConvTranspose2d(6, 4, 2, { stride: 2 }), [2, 6, 8, 10])).toBe(2 * 6 * 8 * 10 * 4 * 4);
     expect(
       count(

@@ -26,13 +26,17 @@ describe('rewriting', () => {
       rewrite(graph, ({ operator, inputs, label }, rewriter) =>
         operator.name === 'relu' ? rewriter.apply(sigmoid, [rewriter.now(inputs[0] as never)], {}, label) : undefined,
       );
-    expect(printGraph(throughSigmoid(trace(chain, { x: ['N', 3] })))).toContain('%0 = sigmoid(x) : [N,3]\n  %1 = tanh(%0) : [N,3]');
+    expect(printGraph(throughSigmoid(trace(chain, { x: ['N', 3] })))).toContain(
+      '%0 = sigmoid(x) : [N,3]\n  %1 = tanh(%0) : [N,3]',
+    );
   });
 
   it('drops a node that stands for its input, also where the input is an output', () => {
     const dropped = model({}, (f, _, x) => ({ a: f.relu(f.relu(x)), b: f.relu(x) }));
     const once = (graph: Graph): Graph =>
-      rewrite(graph, ({ operator, inputs }, rewriter) => (operator.name === 'relu' ? rewriter.now(inputs[0] as never) : undefined));
+      rewrite(graph, ({ operator, inputs }, rewriter) =>
+        operator.name === 'relu' ? rewriter.now(inputs[0] as never) : undefined,
+      );
     expect(printGraph(once(trace(dropped, { x: [2] })))).toBe('graph (x: float32 [2])\n  return a = x, b = x');
   });
 
@@ -63,12 +67,19 @@ describe('rewriting', () => {
   });
 
   it('infers types again, and refuses what no longer fits', () => {
-    const widened = model({ weight: ones([5, 3]) }, (f, parameter, x) => f.relu(f.linear(x, parameter('weight'), null)));
+    const widened = model({ weight: ones([5, 3]) }, (f, parameter, x) =>
+      f.relu(f.linear(x, parameter('weight'), null)),
+    );
     const graph = trace(widened, { x: ['N', 3] });
     const withWeight = (shape: readonly number[]): Graph =>
       rewrite(graph, ({ operator, inputs, attributes, label }, rewriter) =>
         operator.name === 'linear'
-          ? rewriter.apply(operator, [rewriter.now(inputs[0] as never), rewriter.constant(ones(shape), 'wider'), null], attributes, label)
+          ? rewriter.apply(
+              operator,
+              [rewriter.now(inputs[0] as never), rewriter.constant(ones(shape), 'wider'), null],
+              attributes,
+              label,
+            )
           : undefined,
       );
     expect(printGraph(withWeight([7, 3]))).toContain('%1 = relu(%0) : [N,7]');

@@ -1,8 +1,9 @@
 /**
- * 20 000 convolutions of random geometry × every algorithm that fits, in float32 and (where the processor has kernels for it) bfloat16 × every
- * instruction set of this processor: the same bits as the reference on whole numbers (but for Winograd's F(4×4)), and within (n + 4)·2⁻²⁴·Σ|x||w|
- * per element on normal ones (Winograd: within 2e-5 in the 2-norm). Every fourth also with what follows it as it stores, a residual and an
- * activation; every eighth on 1 to 4 threads, which must give the same bits.
+ * 20 000 convolutions of random geometry × every algorithm that fits, in float32 and (where the processor has kernels
+ * for it) bfloat16 × every instruction set of this processor: the same bits as the reference on whole numbers (but for
+ * Winograd's F(4×4)), and within (n + 4)·2⁻²⁴·Σ|x||w| per element on normal ones (Winograd: within 2e-5 in the 2-norm).
+ * Every fourth also with what follows it as it stores, a residual and an activation; every eighth on 1 to 4 threads,
+ * which must give the same bits.
  *
  * A failure prints its case as a line of test/cases/convCases.ts and the seed of its inputs.
  */
@@ -25,7 +26,9 @@ const perTest = 1000;
 const isas = usableIsas();
 const hasBfloat16 = nativeAddon().info().bfloat16 !== '';
 if (!hasBfloat16)
-  console.warn('SKIPPED: this processor has neither AMX nor a fast AVX512_BF16; precisions below float32 are not swept here');
+  console.warn(
+    'SKIPPED: this processor has neither AMX nor a fast AVX512_BF16; precisions below float32 are not swept here',
+  );
 
 type Way = Algorithm & { isa: string; threads: number };
 type Exact = Tensor<'float64'>;
@@ -40,25 +43,30 @@ interface Problem {
 }
 
 describe(`${cases} convolutions on ${isas.join(', ')}`, () => {
-  it.each(Array.from({ length: cases / perTest }, (_, i) => i * perTest))('are right, seeds %i and the next 999', (first) => {
-    for (let seed = first; seed < first + perTest; seed++) {
-      const conv = randomConv(new Random(seed));
-      const line = `seed ${seed}: ${caseLine(conv)}`;
-      const c = operatorCaseOf(conv);
-      const threads = 1 + (seed % 3);
-      const ways: Way[] = [
-        ...isas.flatMap((isa) => algorithmsFor(conv).map((algorithm) => ({ ...algorithm, isa, threads }))),
-        ...(hasBfloat16 ? bfloat16AlgorithmsFor(conv).map((algorithm) => ({ ...algorithm, isa: isas[isas.length - 1], threads })) : []),
-      ];
-      const [integers, normal] = [problem(c, 'integers', seed, line), problem(c, 'normal', seed, line)];
-      for (const way of ways) {
-        expectExact(way, compute(integers, way), integers.expected, integers);
-        expectClose(way, compute(normal, way), normal.expected, normal);
+  it.each(Array.from({ length: cases / perTest }, (_, i) => i * perTest))(
+    'are right, seeds %i and the next 999',
+    (first) => {
+      for (let seed = first; seed < first + perTest; seed++) {
+        const conv = randomConv(new Random(seed));
+        const line = `seed ${seed}: ${caseLine(conv)}`;
+        const c = operatorCaseOf(conv);
+        const threads = 1 + (seed % 3);
+        const ways: Way[] = [
+          ...isas.flatMap((isa) => algorithmsFor(conv).map((algorithm) => ({ ...algorithm, isa, threads }))),
+          ...(hasBfloat16
+            ? bfloat16AlgorithmsFor(conv).map((algorithm) => ({ ...algorithm, isa: isas[isas.length - 1], threads }))
+            : []),
+        ];
+        const [integers, normal] = [problem(c, 'integers', seed, line), problem(c, 'normal', seed, line)];
+        for (const way of ways) {
+          expectExact(way, compute(integers, way), integers.expected, integers);
+          expectClose(way, compute(normal, way), normal.expected, normal);
+        }
+        if (seed % 4 === 0) expectEpilogues(ways, seed % 8 === 0 ? integers : normal, seed);
+        if (seed % 8 === 1) expectSameForAllThreads(ways, normal);
       }
-      if (seed % 4 === 0) expectEpilogues(ways, seed % 8 === 0 ? integers : normal, seed);
-      if (seed % 8 === 1) expectSameForAllThreads(ways, normal);
-    }
-  });
+    },
+  );
 });
 
 function problem(c: OperatorCase, fill: Fill, seed: number, line: string): Problem {
@@ -113,16 +121,33 @@ function expectSameForAllThreads(ways: readonly Way[], normal: Problem): void {
   }
 }
 
-const activations = ['none', 'relu', 'relu6', 'leakyRelu', 'sigmoid', 'silu', 'hardSigmoid', 'hardSwish', 'gelu', 'tanh'] as const;
+const activations = [
+  'none',
+  'relu',
+  'relu6',
+  'leakyRelu',
+  'sigmoid',
+  'silu',
+  'hardSigmoid',
+  'hardSwish',
+  'gelu',
+  'tanh',
+] as const;
 
-/** A residual, an activation or both, which a session does as the convolution stores. Those that keep whole numbers are exact, as the sums are. */
+/**
+ * A residual, an activation or both, which a session does as the convolution stores. Those that keep whole numbers are
+ * exact, as the sums are.
+ */
 function expectEpilogues(ways: readonly Way[], p: Problem, seed: number): void {
   const { c, inputs, expected } = p;
   const [x, weight, bias] = inputs as [Tensor, Tensor, Tensor | null];
   const random = new Random(seed);
   const isWhole = seed % 8 === 0;
   const activation = activations[random.integer(0, isWhole ? 2 : activations.length - 1)];
-  const residual = activation === 'none' || random.uniform() < 0.5 ? filled(expected.shape, isWhole ? 'integers' : 'normal', random) : null;
+  const residual =
+    activation === 'none' || random.uniform() < 0.5
+      ? filled(expected.shape, isWhole ? 'integers' : 'normal', random)
+      : null;
   const model = {
     compute<X>(f: Ops<X>, image: X, other?: X): X {
       const product = f.conv2d(image, f.lift(weight), bias && f.lift(bias), c.options);
@@ -132,7 +157,9 @@ function expectEpilogues(ways: readonly Way[], p: Problem, seed: number): void {
   };
   const [sum] = residual === null ? [expected] : add.reference([expected, residual.to('float64')], {});
   const [result] =
-    activation === 'none' ? [sum] : operators[activation].reference([sum], attributesOf({ operator: activation, options: {} }) as never);
+    activation === 'none'
+      ? [sum]
+      : operators[activation].reference([sum], attributesOf({ operator: activation, options: {} }) as never);
   const given = { x, ...(residual && { residual }) };
   const shapes = { x: x.shape, ...(residual && { residual: residual.shape }) };
   // No slope is steeper than 1.5; adding rounds once, an activation is within four units of the last place.
@@ -144,7 +171,8 @@ function expectEpilogues(ways: readonly Way[], p: Problem, seed: number): void {
     const { isa, conv, threads, precision } = way;
     const session = compileSync(model, { inputs: shapes, isa, conv, threads, ...(precision && { precision }) });
     const steps = session.describe().filter(({ operation }) => !operation.startsWith('to'));
-    if (steps.length !== 1 || steps[0].algorithm !== conv) expect.fail(`${caseLine(way)}: ${caseLine(steps)} ran, ${what.line}`);
+    if (steps.length !== 1 || steps[0].algorithm !== conv)
+      expect.fail(`${caseLine(way)}: ${caseLine(steps)} ran, ${what.line}`);
     const { output } = session.runSync(given);
     if (isWhole) expectExact(way, output, result, what);
     else if (!way.isWinograd) expectClose(way, output, result, what, slack);

@@ -1,6 +1,7 @@
 /**
- * 6 000 random blocks, larger and more of them than the property tests of every day draw: fused computes what the branches computed, each element
- * within (n + 16)·2⁻⁵³·Σ|x||w| in float64 and (n + 16)·2⁻²⁴·Σ|x||w| in float32 on the native engine.
+ * 6 000 random blocks, larger and more of them than the property tests of every day draw: fused computes what the
+ * branches computed, each element within (n + 16)·2⁻⁵³·Σ|x||w| in float64 and (n + 16)·2⁻²⁴·Σ|x||w| in float32 on the
+ * native engine.
  *
  * A failure prints the block's constructor call and the seed of its numbers.
  */
@@ -48,7 +49,10 @@ function expectSameInFloat64(block: ReparamBlock, shape: readonly number[], seed
 }
 
 /** Channels in and out, groups, stride and eps, of which two in five keep the shape: only those have an identity. */
-function drawCommon(random: Random): { channels: [number, number]; options: { stride: number; groups: number; eps: number } } {
+function drawCommon(random: Random): {
+  channels: [number, number];
+  options: { stride: number; groups: number; eps: number };
+} {
   const groups = random.integer(1, 4);
   const [inputs, outputs] = [groups * random.integer(1, 9), groups * random.integer(1, 9)];
   const keeps = random.uniform() < 0.4;
@@ -60,7 +64,10 @@ function drawCommon(random: Random): { channels: [number, number]; options: { st
 
 function randomConvBlock(random: Random): { block: ReparamBlock; line: string } {
   const { channels, options } = drawCommon(random);
-  const all = { ...options, paddingMode: (['zeros', 'reflect', 'replicate', 'circular'] as const)[random.integer(0, 3)] };
+  const all = {
+    ...options,
+    paddingMode: (['zeros', 'reflect', 'replicate', 'circular'] as const)[random.integer(0, 3)],
+  };
   return { block: new ConvBlock(...channels, all), line: `ConvBlock(${channels}, ${JSON.stringify(all)})` };
 }
 
@@ -75,7 +82,12 @@ function randomMobileOneBlock(random: Random): { block: ReparamBlock; line: stri
   const kernel = [1, 3, 5][random.integer(0, 2)];
   const isDepthwise = random.uniform() < 0.5;
   const [inputs, outputs] = isDepthwise ? [channels[0], channels[0]] : channels;
-  const all = { ...options, groups: isDepthwise ? inputs : options.groups, padding: (kernel - 1) / 2, branches: random.integer(1, 4) };
+  const all = {
+    ...options,
+    groups: isDepthwise ? inputs : options.groups,
+    padding: (kernel - 1) / 2,
+    branches: random.integer(1, 4),
+  };
   return {
     block: new MobileOneBlock(inputs, outputs, kernel, all),
     line: `MobileOneBlock(${inputs}, ${outputs}, ${kernel}, ${JSON.stringify(all)})`,

@@ -1,6 +1,7 @@
 /**
- * 100 000 damaged safetensors files, one to four changes each, with a checksum and without: each ends in one coded error with a short, printable
- * message, or is a file that means what it says; with a checksum that can only be the original.
+ * 100 000 damaged safetensors files, one to four changes each, with a checksum and without: each ends in one coded
+ * error with a short, printable message, or is a file that means what it says; with a checksum that can only be the
+ * original.
  */
 import { describe, expect, it } from 'vitest';
 import { errorCodes, RepconvError } from '../../lib/errors.js';
@@ -41,7 +42,11 @@ describe('100 000 damaged files', () => {
 });
 
 /** Parses each mutant; `check` sees what is accepted. Returns how many were. */
-function sweep(original: Uint8Array, first: number, check: (content: SafetensorsContent, label: string, changes: number) => void): number {
+function sweep(
+  original: Uint8Array,
+  first: number,
+  check: (content: SafetensorsContent, label: string, changes: number) => void,
+): number {
   let accepted = 0;
   for (let seed = first; seed < first + perTest; seed++) {
     const random = new Random(seed);

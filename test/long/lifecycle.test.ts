@@ -1,4 +1,7 @@
-/** Life cycle, in processes of their own (they run dist/): memory after a thousand sessions, Workers terminated while they compute. */
+/**
+ * Life cycle, in processes of their own (they run dist/): memory after a thousand sessions, Workers terminated while
+ * they compute.
+ */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -6,7 +9,9 @@ import { describe, expect, it } from 'vitest';
 describe('in a process of its own', () => {
   it('1 000 × compile, run, dispose grow the process by less than 24 MB', () => {
     const { grownMB, externalMB, sessions } = report('sessionChurn.cjs', ['--expose-gc']);
-    console.log(`${sessions} sessions: resident memory grew by ${grownMB.toFixed(1)} MB, external memory by ${externalMB.toFixed(2)} MB`);
+    console.log(
+      `${sessions} sessions: resident memory grew by ${grownMB.toFixed(1)} MB, external memory by ${externalMB.toFixed(2)} MB`,
+    );
     expect(sessions).toBe(1000);
     expect(grownMB).toBeLessThan(24);
     // What the engine told the garbage collector, it took back.

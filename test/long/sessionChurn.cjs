@@ -1,12 +1,17 @@
-// 1 000 sessions, one after the other: made, run both ways, half of them disposed and half left to the garbage collector. Prints how much larger the
-// process is afterwards. Started by lifecycle.test.ts.
+// 1 000 sessions, one after the other: made, run both ways, half of them disposed and half left to the garbage
+// collector. Prints how much larger the process is afterwards. Started by lifecycle.test.ts.
 'use strict';
 const { RepVGGBlock, Sequential, Tensor, compile, compileSync, randn } = require('../../dist/index.js');
 
 const sessions = 1000;
-// V8 enlarges its young generation during the first 500 (from 10 to 39 MB of heap, 5 of them used) and then never again: that is not the sessions'.
+// V8 enlarges its young generation during the first 500 (from 10 to 39 MB of heap, 5 of them used) and then never
+// again: that is not the sessions'.
 const warmUp = 500;
-const model = new Sequential(new RepVGGBlock(3, 32, { stride: 2 }), new RepVGGBlock(32, 32), new RepVGGBlock(32, 48)).eval();
+const model = new Sequential(
+  new RepVGGBlock(3, 32, { stride: 2 }),
+  new RepVGGBlock(32, 32),
+  new RepVGGBlock(32, 48),
+).eval();
 const x = randn([2, 3, 56, 48]);
 const bytes = new Tensor('uint8', [2, 56, 48, 3]);
 

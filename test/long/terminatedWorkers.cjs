@@ -1,5 +1,6 @@
-// 200 Workers that load the addon, compile and run without end, each terminated after another delay, four at a time; the main thread computes all the
-// while. Prints how many were in a run when they were terminated, and how many results of the main thread were wrong. Started by lifecycle.test.ts.
+// 200 Workers that load the addon, compile and run without end, each terminated after another delay, four at a time;
+// the main thread computes all the while. Prints how many were in a run when they were terminated, and how many results
+// of the main thread were wrong. Started by lifecycle.test.ts.
 'use strict';
 const { Worker, isMainThread, workerData } = require('node:worker_threads');
 const { RepVGGBlock, Sequential, compileSync, isIdentical, manualSeed, randn } = require('../../dist/index.js');

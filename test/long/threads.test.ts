@@ -1,6 +1,19 @@
-/** Whole networks: the same bits on 1 to 4 threads, at any position of a batch, on every instruction set, synchronously and not. */
+/**
+ * Whole networks: the same bits on 1 to 4 threads, at any position of a batch, on every instruction set, synchronously
+ * and not.
+ */
 import { describe, expect, it } from 'vitest';
-import { compileSync, createMobileOne, createRepVGG, isIdentical, type Module, Random, randn, repconv, Tensor } from '../../lib/index.js';
+import {
+  compileSync,
+  createMobileOne,
+  createRepVGG,
+  isIdentical,
+  type Module,
+  Random,
+  randn,
+  repconv,
+  Tensor,
+} from '../../lib/index.js';
 import { usableIsas } from '../engine/isas.js';
 import { trained } from '../nn/trained.js';
 
@@ -9,10 +22,19 @@ const maxBatch = 5;
 
 const networks: readonly (readonly [string, () => Module])[] = [
   ['RepVGG-A0', () => createRepVGG('repvgg-a0', { numClasses: 10 })],
-  ['RepVGG-A0, fused', () => repconv(trained(createRepVGG('repvgg-a0', { numClasses: 10 })), { certificateBudget: 1e5 }).model],
-  ['RepVGG-B1g4, fused', () => repconv(trained(createRepVGG('repvgg-b1g4', { numClasses: 10 })), { certificateBudget: 1e5 }).model],
+  [
+    'RepVGG-A0, fused',
+    () => repconv(trained(createRepVGG('repvgg-a0', { numClasses: 10 })), { certificateBudget: 1e5 }).model,
+  ],
+  [
+    'RepVGG-B1g4, fused',
+    () => repconv(trained(createRepVGG('repvgg-b1g4', { numClasses: 10 })), { certificateBudget: 1e5 }).model,
+  ],
   ['MobileOne-s0', () => createMobileOne('mobileone-s0', { numClasses: 10 })],
-  ['MobileOne-s0, fused', () => repconv(trained(createMobileOne('mobileone-s0', { numClasses: 10 })), { certificateBudget: 1e5 }).model],
+  [
+    'MobileOne-s0, fused',
+    () => repconv(trained(createMobileOne('mobileone-s0', { numClasses: 10 })), { certificateBudget: 1e5 }).model,
+  ],
 ];
 
 describe.each(networks)('%s', (_, make) => {
@@ -28,7 +50,8 @@ describe.each(networks)('%s', (_, make) => {
       using session = sessionOf(threads);
       expect(isIdentical(session.runSync(x).logits as Tensor, expected), `${threads} threads`).toBe(true);
       const results = await Promise.all(Array.from({ length: 6 }, () => session.run(x)));
-      for (const { logits } of results) expect(isIdentical(logits, expected), `${threads} threads, six runs at once`).toBe(true);
+      for (const { logits } of results)
+        expect(isIdentical(logits, expected), `${threads} threads, six runs at once`).toBe(true);
     }
     const [imageSize, rowSize] = [x.size / maxBatch, expected.size / maxBatch];
     for (let n = 0; n < maxBatch; n++) {

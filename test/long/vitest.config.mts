@@ -1,4 +1,6 @@
-/** The sweeps: `npm run test:long`. One file after the other: some measure memory, and each uses all processors itself. */
+/**
+ * The sweeps: `npm run test:long`. One file after the other: some measure memory, and each uses all processors itself.
+ */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

@@ -40,16 +40,24 @@ extern "C" void* __wrap_aligned_alloc(size_t alignment, size_t size) {
   return repconv::test::isRefused() ? nullptr : __real_aligned_alloc(alignment, size);
 }
 extern "C" void* __wrap_malloc(size_t size) { return repconv::test::isRefused() ? nullptr : __real_malloc(size); }
-extern "C" void* __wrap_calloc(size_t count, size_t size) { return repconv::test::isRefused() ? nullptr : __real_calloc(count, size); }
-extern "C" void* __wrap_realloc(void* memory, size_t size) { return repconv::test::isRefused() ? nullptr : __real_realloc(memory, size); }
+extern "C" void* __wrap_calloc(size_t count, size_t size) {
+  return repconv::test::isRefused() ? nullptr : __real_calloc(count, size);
+}
+extern "C" void* __wrap_realloc(void* memory, size_t size) {
+  return repconv::test::isRefused() ? nullptr : __real_realloc(memory, size);
+}
 
 void* operator new(size_t size) { return repconv::test::allocate(size); }
 void* operator new[](size_t size) { return repconv::test::allocate(size); }
-void* operator new(size_t size, const std::nothrow_t&) noexcept { return repconv::test::isRefused() ? nullptr : __real_malloc(size == 0 ? 1 : size); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return repconv::test::isRefused() ? nullptr : __real_malloc(size == 0 ? 1 : size);
+}
 void* operator new[](size_t size, const std::nothrow_t& tag) noexcept { return operator new(size, tag); }
 void* operator new(size_t size, std::align_val_t alignment) {
   const size_t multiple = static_cast<size_t>(alignment);
-  void* memory = repconv::test::isRefused() ? nullptr : __real_aligned_alloc(multiple, (size + multiple - 1) / multiple * multiple);
+  void* memory = repconv::test::isRefused()
+                     ? nullptr
+                     : __real_aligned_alloc(multiple, (size + multiple - 1) / multiple * multiple);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }

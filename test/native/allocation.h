@@ -1,5 +1,6 @@
-// Makes one allocation fail: the test program's operator new, malloc, calloc, realloc and aligned_alloc count, and the n-th finds no memory.
-// Nothing of this is in the engine: operators are replaced, and the calls are wrapped, when the test program is linked.
+// Makes one allocation fail: the test program's operator new, malloc, calloc, realloc and aligned_alloc count, and the
+// n-th finds no memory. Nothing of this is in the engine: operators are replaced, and the calls are wrapped, when the
+// test program is linked.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Every allocation of a session's life fails once: making, planning, keeping, running. Each time an error that says so, and the next try is right.
+// Every allocation of a session's life fails once: making, planning, keeping, running. Each time an error that says so,
+// and the next try is right.
 #include <cstring>
 #include <new>
 
@@ -51,8 +52,8 @@ int failEach(const char* what, const Attempt& attempt) {
       return n - 1;
     }
     // Some failures cost only speed or threads; an error must say what it is.
-    CHECK(status.isOk() || status.code() == Code::outOfMemory, "%s, allocation %d: code %d, %s", what, n, static_cast<int>(status.code()),
-          status.message().c_str());
+    CHECK(status.isOk() || status.code() == Code::outOfMemory, "%s, allocation %d: code %d, %s", what, n,
+          static_cast<int>(status.code()), status.message().c_str());
   }
   CHECK(false, "%s allocates without end", what);
   return 0;
@@ -81,7 +82,8 @@ TEST("every allocation of making, planning and running a session fails once: a c
     failures += failEach("the whole life", [&]() -> Status {
       Result<Program> program = d.read();
       if (!program.isOk()) return program.status();
-      Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {way.isa, way.threads, way.conv});
+      Result<std::shared_ptr<Session>> session =
+          Session::make(std::move(program.value()), {way.isa, way.threads, way.conv});
       if (!session.isOk()) return session.status();
       Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(d.shapes(), d.shapes());
       if (!plan.isOk()) return plan.status();
@@ -92,7 +94,8 @@ TEST("every allocation of making, planning and running a session fails once: a c
     // One session that goes on after each failure: its plans, then its runs.
     Result<Program> program = d.read();
     if (!program.isOk()) continue;
-    Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {way.isa, way.threads, way.conv});
+    Result<std::shared_ptr<Session>> session =
+        Session::make(std::move(program.value()), {way.isa, way.threads, way.conv});
     std::shared_ptr<const Plan> plan;
     failures += failEach("planning", [&]() -> Status {
       Result<std::shared_ptr<const Plan>> made = session.value()->prepare(d.shapes(), d.shapes(), nullptr, &pool);
@@ -110,19 +113,23 @@ TEST("every allocation of making, planning and running a session fails once: a c
     }
   }
   note("in all");
-  CHECK(failures > repetitions(40) * 20, "only %d allocations failed: does the engine allocate somewhere else?", failures);
+  CHECK(failures > repetitions(40) * 20, "only %d allocations failed: does the engine allocate somewhere else?",
+        failures);
 }
 
 // Runs once, then again with every allocation refused.
-void expectNoAllocation(const Description& d, const std::vector<std::vector<float>>& inputs, const Way& way, ThreadPool& pool) {
+void expectNoAllocation(const Description& d, const std::vector<std::vector<float>>& inputs, const Way& way,
+                        ThreadPool& pool) {
   note("%s, conv %s, %d threads: %.400s", isaName(way.isa), way.conv.c_str(), way.threads, d.show().c_str());
   Memory memory = memoryOf(d, inputs);
   Result<Program> program = d.read();
-  Result<std::shared_ptr<Session>> session =
-      Session::make(std::move(program.value()), {way.isa, way.threads, way.conv, way.precision, way.bfloat16, way.partBytes});
+  Result<std::shared_ptr<Session>> session = Session::make(
+      std::move(program.value()), {way.isa, way.threads, way.conv, way.precision, way.bfloat16, way.partBytes});
   Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(d.shapes(), d.shapes());
   CHECK(plan.isOk(), "%s", plan.status().message().c_str());
-  const auto run = [&] { return session.value()->run(pool, *plan.value(), memory.from.data(), memory.to.data(), nullptr, nullptr); };
+  const auto run = [&] {
+    return session.value()->run(pool, *plan.value(), memory.from.data(), memory.to.data(), nullptr, nullptr);
+  };
   CHECK(run().isOk(), "the first run fails");
   for (int again = 2; again <= 4; again++) {
     failAllocation(1);
@@ -139,7 +146,9 @@ TEST("a run allocates nothing once the session has run before: random programs")
     const Description d = randomProgram(random, random.between(1, 8));
     const std::vector<std::vector<float>> inputs = randomInputs(d, random);
     const size_t partBytes = random.chance(50) ? 0 : mostWholeBytes();
-    expectNoAllocation(d, inputs, {.isa = random.of(usableIsas()), .threads = random.between(1, 3), .conv = "", .partBytes = partBytes}, pool);
+    expectNoAllocation(
+        d, inputs,
+        {.isa = random.of(usableIsas()), .threads = random.between(1, 3), .conv = "", .partBytes = partBytes}, pool);
   }
 }
 
@@ -147,7 +156,8 @@ TEST("a run allocates nothing once the session has run before: every convolution
   const Bfloat16Ways bfloat16 = bfloat16Ways();
   std::vector<Way> ways;
   for (Isa isa : usableIsas()) {
-    for (const char* conv : {"direct", "im2col", "pointwise", "depthwise", "winograd2", "winograd4"}) ways.push_back({isa, 2, conv});
+    for (const char* conv : {"direct", "im2col", "pointwise", "depthwise", "winograd2", "winograd4"})
+      ways.push_back({isa, 2, conv});
   }
   for (const Bfloat16Kernels* kernels : bfloat16.kernels) {
     ways.push_back({Isa::avx512, 2, "bfloat16", Precision::bfloat16, kernels});
@@ -157,17 +167,20 @@ TEST("a run allocates nothing once the session has run before: every convolution
   Description d;
   const int input = d.input({2, 64, 12, 11}), image = d.as(Layout::nhwc, input);
   const auto weight = [&](int64_t perGroup, int64_t kernel) {
-    return d.constant({64, perGroup, kernel, kernel}, std::vector<float>(static_cast<size_t>(64 * perGroup * kernel * kernel), 0.01f));
+    return d.constant({64, perGroup, kernel, kernel},
+                      std::vector<float>(static_cast<size_t>(64 * perGroup * kernel * kernel), 0.01f));
   };
   const std::vector<Attribute> padded = {numbers("padding", {1, 1, 1, 1}), word("activation", "silu")};
   const int dense = d.step("conv2d", {image, weight(64, 3), kNoValue, image}, {2, 64, 12, 11}, Layout::nhwc, padded);
   std::vector<Attribute> grouped = padded;
   grouped.push_back(numbers("groups", {64}));
-  const int depthwise = d.step("conv2d", {dense, weight(1, 3), kNoValue, dense}, {2, 64, 12, 11}, Layout::nhwc, grouped);
+  const int depthwise =
+      d.step("conv2d", {dense, weight(1, 3), kNoValue, dense}, {2, 64, 12, 11}, Layout::nhwc, grouped);
   const int pointwise = d.step("conv2d", {depthwise, weight(64, 1), kNoValue, kNoValue}, {2, 64, 12, 11}, Layout::nhwc);
   std::vector<Attribute> strided = padded;
   strided.push_back(numbers("stride", {2, 2}));
-  d.outputs = {d.as(Layout::plain, d.step("conv2d", {pointwise, weight(64, 3), kNoValue, kNoValue}, {2, 64, 6, 6}, Layout::nhwc, strided))};
+  d.outputs = {d.as(Layout::plain, d.step("conv2d", {pointwise, weight(64, 3), kNoValue, kNoValue}, {2, 64, 6, 6},
+                                          Layout::nhwc, strided))};
   ThreadPool pool;
   CHECK(pool.ensureThreads(2).isOk(), "no threads");
   for (const Way& way : ways) expectNoAllocation(d, {std::vector<float>(2 * 64 * 12 * 11, 1.0f)}, way, pool);
@@ -189,7 +202,8 @@ TEST("constants that cannot be kept for want of memory leave the session as it w
     const bool hasFailed = stopFailing();
     note("allocation %d", n);
     Result<std::shared_ptr<const Plan>> again = session.value()->prepare(d.shapes(), d.shapes());
-    CHECK(again.isOk() && session.value()->run(pool, *again.value(), memory.from.data(), memory.to.data(), nullptr, nullptr).isOk(),
+    CHECK(again.isOk() &&
+              session.value()->run(pool, *again.value(), memory.from.data(), memory.to.data(), nullptr, nullptr).isOk(),
           "the session is lost");
     for (float x : memory.outputs[0]) CHECK(x == 6.0f, "3 · 2 is %g", static_cast<double>(x));
     if (!hasFailed) {

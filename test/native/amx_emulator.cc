@@ -90,7 +90,9 @@ bool decode(const ucontext_t* context, Instruction* instruction) {
   return true;
 }
 
-bool isConfigured(int tile) { return tiles.palette == 1 && tile < 8 && tiles.rows[tile] > 0 && tiles.rowBytes[tile] > 0; }
+bool isConfigured(int tile) {
+  return tiles.palette == 1 && tile < 8 && tiles.rows[tile] > 0 && tiles.rowBytes[tile] > 0;
+}
 
 bool configure(const uint8_t* from) {
   tiles = Tiles{};
@@ -122,15 +124,21 @@ float bfloat16At(const uint8_t* row, int index) {
 
 // Even and odd k are summed apart, then together, then onto what was there.
 bool addProducts(int sums, int inputs, int weights) {
-  if (!isConfigured(sums) || !isConfigured(inputs) || !isConfigured(weights) || sums == inputs || sums == weights || inputs == weights) return false;
+  if (!isConfigured(sums) || !isConfigured(inputs) || !isConfigured(weights) || sums == inputs || sums == weights ||
+      inputs == weights)
+    return false;
   const int columns = tiles.rowBytes[sums] / 4, depth = tiles.rowBytes[inputs] / 4;
-  if (tiles.rows[sums] != tiles.rows[inputs] || tiles.rowBytes[sums] != tiles.rowBytes[weights] || tiles.rows[weights] != depth) return false;
+  if (tiles.rows[sums] != tiles.rows[inputs] || tiles.rowBytes[sums] != tiles.rowBytes[weights] ||
+      tiles.rows[weights] != depth)
+    return false;
   for (int m = 0; m < tiles.rows[sums]; m++) {
     for (int n = 0; n < columns; n++) {
       float even = 0, odd = 0, sum;
       for (int k = 0; k < depth; k++) {
-        even = flushed(std::fma(bfloat16At(tiles.data[inputs][m], 2 * k), bfloat16At(tiles.data[weights][k], 2 * n), even));
-        odd = flushed(std::fma(bfloat16At(tiles.data[inputs][m], 2 * k + 1), bfloat16At(tiles.data[weights][k], 2 * n + 1), odd));
+        even = flushed(
+            std::fma(bfloat16At(tiles.data[inputs][m], 2 * k), bfloat16At(tiles.data[weights][k], 2 * n), even));
+        odd = flushed(
+            std::fma(bfloat16At(tiles.data[inputs][m], 2 * k + 1), bfloat16At(tiles.data[weights][k], 2 * n + 1), odd));
       }
       std::memcpy(&sum, &tiles.data[sums][m][4 * n], sizeof sum);
       sum = flushed(flushed(sum) + flushed(even + odd));

@@ -14,13 +14,16 @@ class Placeholder : public Operation {
   explicit Placeholder(bool isInPlace) : isInPlace_(isInPlace) {}
   Status check(const StepTypes&) const override { return Status(); }
   bool isInPlace(size_t) const override { return isInPlace_; }
-  Result<std::unique_ptr<Task>> plan(const PlanContext&) const override { return failure(Code::native, "nothing to plan"); }
+  Result<std::unique_ptr<Task>> plan(const PlanContext&) const override {
+    return failure(Code::native, "nothing to plan");
+  }
 
  private:
   bool isInPlace_;
 };
 
-// Steps that read any values made before and make one or two; some values are read by nobody, some are constants, inputs or outputs.
+// Steps that read any values made before and make one or two; some values are read by nobody, some are constants,
+// inputs or outputs.
 Program randomSteps(Random& random, int count) {
   Program program;
   const auto declare = [&program] {
@@ -56,19 +59,23 @@ struct Life {
 
 }  // namespace
 
-TEST("values that live at the same time never overlap in the arena, and one takes another's place only where its step allows that") {
+TEST(
+    "values that live at the same time never overlap in the arena, and one takes another's place only where its step "
+    "allows that") {
   for (int seed = 1; seed <= repetitions(20000); seed++) {
     Random random(static_cast<uint64_t>(seed) + 600000);
     const Program program = randomSteps(random, random.between(0, 40));
     note("seed %d, %zu steps", seed, program.steps.size());
     CHECK(program.check().isOk(), "the random program is wrong itself");
     std::vector<size_t> bytes;
-    for (size_t v = 0; v < program.values.size(); v++) bytes.push_back(static_cast<size_t>(random.chance(10) ? 0 : random.between(1, 3000)));
+    for (size_t v = 0; v < program.values.size(); v++)
+      bytes.push_back(static_cast<size_t>(random.chance(10) ? 0 : random.between(1, 3000)));
     // In place means: the same memory, so no larger than what is there.
     for (const ProgramStep& step : program.steps) {
       if (!step.operation->isInPlace(0) || step.inputs.empty() || step.inputs[0] == kNoValue) continue;
       for (int output : step.outputs)
-        bytes[static_cast<size_t>(output)] = std::min(bytes[static_cast<size_t>(output)], bytes[static_cast<size_t>(step.inputs[0])]);
+        bytes[static_cast<size_t>(output)] =
+            std::min(bytes[static_cast<size_t>(output)], bytes[static_cast<size_t>(step.inputs[0])]);
     }
     std::vector<bool> isHere;
     for (size_t v = 0; v < program.values.size(); v++) isHere.push_back(random.chance(90));
@@ -83,7 +90,8 @@ TEST("values that live at the same time never overlap in the arena, and one take
         makers[static_cast<size_t>(output)] = s;
       }
       for (int input : program.steps[s].inputs) {
-        if (input != kNoValue && lives[static_cast<size_t>(input)].from >= 0) lives[static_cast<size_t>(input)].to = static_cast<int>(s);
+        if (input != kNoValue && lives[static_cast<size_t>(input)].from >= 0)
+          lives[static_cast<size_t>(input)].to = static_cast<int>(s);
       }
     }
     std::vector<bool> isOutside(count);
@@ -109,8 +117,8 @@ TEST("values that live at the same time never overlap in the arena, and one take
       sum += roundUp(bytes[a], kCacheLineBytes) + kCacheLineBytes;
       for (size_t b = 0; b < a; b++) {
         if (isOutside[b] || lives[a].from > lives[b].to || lives[b].from > lives[a].to) continue;
-        const bool isApart =
-            plan.offsets[a] + bytes[a] + kCacheLineBytes <= plan.offsets[b] || plan.offsets[b] + bytes[b] + kCacheLineBytes <= plan.offsets[a];
+        const bool isApart = plan.offsets[a] + bytes[a] + kCacheLineBytes <= plan.offsets[b] ||
+                             plan.offsets[b] + bytes[b] + kCacheLineBytes <= plan.offsets[a];
         CHECK(isApart || isTakenOver(a, b) || isTakenOver(b, a), "values %zu and %zu live together and overlap", b, a);
       }
     }

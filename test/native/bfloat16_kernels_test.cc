@@ -1,4 +1,5 @@
-// The register tiles of bfloat16: whole numbers against plain loops bit for bit, other numbers within the bound of a float32 sum; and rounding.
+// The register tiles of bfloat16: whole numbers against plain loops bit for bit, other numbers within the bound of a
+// float32 sum; and rounding.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -55,7 +56,8 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
   const ptrdiff_t pixelStride = random.between(0, 48);
   std::vector<ptrdiff_t> offsets;
   for (int r = 0; r < c.runs; r++) offsets.push_back(random.between(-10, 24));
-  const ptrdiff_t least = *std::min_element(offsets.begin(), offsets.end()), most = *std::max_element(offsets.begin(), offsets.end());
+  const ptrdiff_t least = *std::min_element(offsets.begin(), offsets.end()),
+                  most = *std::max_element(offsets.begin(), offsets.end());
   const auto draw = [&] {
     if (c.isInteger) return static_cast<float>(c.isSplit ? random.between(-300, 300) : random.between(-8, 8));
     return static_cast<float>(random.between(-1000000, 1000000)) * std::ldexp(1.0f, random.between(-24, -16));
@@ -63,7 +65,8 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
 
   // Each strip has a place of its own; a strip is read as a whole. Its low parts follow its high ones.
   const size_t planeSize =
-      static_cast<size_t>((kernels.pixelStep > 1 ? kernels.pixelStep - 1 : std::max(c.pixels[0], 1) - 1) * pixelStride + most - least + c.length);
+      static_cast<size_t>((kernels.pixelStep > 1 ? kernels.pixelStep - 1 : std::max(c.pixels[0], 1) - 1) * pixelStride +
+                          most - least + c.length);
   std::vector<Parts> inputs;
   std::vector<Guarded<uint16_t>> ins;
   std::vector<Guarded<float>> outs, residuals;
@@ -78,20 +81,25 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
                      [&](size_t i) { return rounded(i < planeSize ? input.high[i] : input.low[i - planeSize]); });
     const ptrdiff_t last = std::max(pixels, 1) - 1;
     outs.emplace_back(static_cast<size_t>(last * outStride + stored), side, [](size_t) { return kUntouched; });
-    roundedOuts.emplace_back(planeOut * static_cast<size_t>(planesOf(c.format)), side, [](size_t) { return kUntouchedRounded; });
-    residuals.emplace_back(static_cast<size_t>(last * residualStride + width), side, [&](size_t) { return smallInteger(random); });
+    roundedOuts.emplace_back(planeOut * static_cast<size_t>(planesOf(c.format)), side,
+                             [](size_t) { return kUntouchedRounded; });
+    residuals.emplace_back(static_cast<size_t>(last * residualStride + width), side,
+                           [&](size_t) { return smallInteger(random); });
   }
   const Parts weights = drawn(static_cast<size_t>(c.runs * c.length * width), c.isSplit, draw);
   const Guarded<float> bias(static_cast<size_t>(width), side, [&](size_t) { return smallInteger(random); });
-  const Guarded<uint16_t> packed(static_cast<size_t>(c.runs * steps * kernels.stepLength * parts * width), side, [](size_t) { return uint16_t{0}; });
+  const Guarded<uint16_t> packed(static_cast<size_t>(c.runs * steps * kernels.stepLength * parts * width), side,
+                                 [](size_t) { return uint16_t{0}; });
   for (int r = 0; r < c.runs; r++) {
     for (int k = 0; k < c.length; k++) {
-      const int step = k / kernels.stepLength, begin = std::min(step * kernels.stepLength, c.length - kernels.stepLength), pair = (k - begin) / 2;
+      const int step = k / kernels.stepLength,
+                begin = std::min(step * kernels.stepLength, c.length - kernels.stepLength), pair = (k - begin) / 2;
       for (int part = 0; part < parts; part++) {
         for (int o = 0; o < width; o++) {
           const size_t from = static_cast<size_t>((r * c.length + k) * width + o);
           const int row = ((r * steps + step) * kernels.stepLength / 2 + pair) * parts + part;
-          packed[static_cast<size_t>((row * width + o) * 2 + (k - begin) % 2)] = rounded(part == 0 ? weights.high[from] : weights.low[from]);
+          packed[static_cast<size_t>((row * width + o) * 2 + (k - begin) % 2)] =
+              rounded(part == 0 ? weights.high[from] : weights.low[from]);
         }
       }
     }
@@ -99,10 +107,10 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
 
   Bfloat16Tile tile{};
   for (int s = 0; s < 2; s++)
-    tile.strips[s] = {
-        ins[static_cast<size_t>(s)].data() - least,
-        c.format == Format::float32 ? static_cast<void*>(outs[static_cast<size_t>(s)].data()) : roundedOuts[static_cast<size_t>(s)].data(),
-        c.hasResidual ? residuals[static_cast<size_t>(s)].data() : nullptr, c.pixels[s]};
+    tile.strips[s] = {ins[static_cast<size_t>(s)].data() - least,
+                      c.format == Format::float32 ? static_cast<void*>(outs[static_cast<size_t>(s)].data())
+                                                  : roundedOuts[static_cast<size_t>(s)].data(),
+                      c.hasResidual ? residuals[static_cast<size_t>(s)].data() : nullptr, c.pixels[s]};
   tile.pixelStride = pixelStride;
   tile.lowPlane = static_cast<ptrdiff_t>(planeSize);
   tile.runOffsets = offsets.data();
@@ -120,8 +128,8 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
   tile.low = c.isClamped ? -20.0f : -std::numeric_limits<float>::infinity();
   tile.high = c.isClamped ? 35.0f : std::numeric_limits<float>::infinity();
   tile.prefetch = packed.data();
-  note("%s: %d+%d pixels, %d vectors, lanes %d, %d runs of %d, split %d, residual %d, clamp %d", kernels.name, c.pixels[0], c.pixels[1], c.vectors,
-       c.lastLanes, c.runs, c.length, c.isSplit, c.hasResidual, c.isClamped);
+  note("%s: %d+%d pixels, %d vectors, lanes %d, %d runs of %d, split %d, residual %d, clamp %d", kernels.name,
+       c.pixels[0], c.pixels[1], c.vectors, c.lastLanes, c.runs, c.length, c.isSplit, c.hasResidual, c.isClamped);
   Bfloat16Work work;
   kernels.begin(work);
   kernels.multiply[c.isSplit](work, tile);
@@ -137,7 +145,8 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
             const size_t x = static_cast<size_t>(p * pixelStride + offsets[static_cast<size_t>(r)] - least + k),
                          w = static_cast<size_t>((r * c.length + k) * width + o);
             const double high = static_cast<double>(inputs[s].high[x]), low = static_cast<double>(inputs[s].low[x]);
-            const double product = (high + low) * static_cast<double>(weights.high[w]) + high * static_cast<double>(weights.low[w]);
+            const double product =
+                (high + low) * static_cast<double>(weights.high[w]) + high * static_cast<double>(weights.low[w]);
             sum += product;
             magnitude += std::fabs(product);
           }
@@ -145,12 +154,15 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
         const size_t at = static_cast<size_t>(p * outStride + o);
         if (c.hasResidual) sum += static_cast<double>(residuals[s][static_cast<size_t>(p * residualStride + o)]);
         expected[at] = clampOf(static_cast<float>(sum), tile.low, tile.high);
-        if (tolerance > 0 && std::fabs(static_cast<double>(outs[s][at] - expected[at])) <= static_cast<double>(tolerance) * magnitude)
+        if (tolerance > 0 &&
+            std::fabs(static_cast<double>(outs[s][at] - expected[at])) <= static_cast<double>(tolerance) * magnitude)
           expected[at] = outs[s][at];
       }
     }
     if (c.format == Format::float32) {
-      if (Difference difference = compareFloats("out", outs[s].data(), expected.data(), expected.size()); !difference.empty()) return difference;
+      if (Difference difference = compareFloats("out", outs[s].data(), expected.data(), expected.size());
+          !difference.empty())
+        return difference;
       continue;
     }
     std::vector<float> got, wanted(roundedOuts[s].size(), floatOf(kUntouchedRounded));
@@ -163,7 +175,9 @@ Difference compareTile(const Bfloat16Kernels& kernels, Side side, const Case& c,
         if (c.format == Format::bfloat16x2) wanted[planeOut + at] = floatOf(rounded(value - wanted[at]));
       }
     }
-    if (Difference difference = compareFloats("rounded out", got.data(), wanted.data(), wanted.size()); !difference.empty()) return difference;
+    if (Difference difference = compareFloats("rounded out", got.data(), wanted.data(), wanted.size());
+        !difference.empty())
+      return difference;
   }
   return {};
 }
@@ -188,7 +202,9 @@ Difference compareTiles(const Bfloat16Kernels& kernels, int vectors, bool isSpli
     c.isClamped = isInteger && random.chance(50);
     // Whole numbers are exact; other sums differ by their rounding only.
     const float tolerance = isInteger ? 0.0f : static_cast<float>(3 * c.runs * c.length + 8) * 0x1p-24f;
-    if (Difference difference = compareTile(kernels, i % 2 ? Side::begin : Side::end, c, random, tolerance); !difference.empty()) return difference;
+    if (Difference difference = compareTile(kernels, i % 2 ? Side::begin : Side::end, c, random, tolerance);
+        !difference.empty())
+      return difference;
   }
   return {};
 }
@@ -242,16 +258,19 @@ TEST("gathered patches are their stretches, then zeros, and nothing is read besi
       const Guarded<uint16_t> in(static_cast<size_t>((pixels - 1) * inPixel + most - least + size), side,
                                  [&](size_t) { return static_cast<uint16_t>(random.next() | 1); });
       const int64_t outPixel = roundUp(count * size, kernels->stepLength);
-      const Guarded<uint16_t> out(static_cast<size_t>(pixels * outPixel + 31), side, [](size_t) { return kUntouchedRounded; });
-      note("%s: %lld stretches of %lld, %lld pixels", kernels->name, static_cast<long long>(count), static_cast<long long>(size),
-           static_cast<long long>(pixels));
+      const Guarded<uint16_t> out(static_cast<size_t>(pixels * outPixel + 31), side,
+                                  [](size_t) { return kUntouchedRounded; });
+      note("%s: %lld stretches of %lld, %lld pixels", kernels->name, static_cast<long long>(count),
+           static_cast<long long>(size), static_cast<long long>(pixels));
       kernels->gather({in.data() - least, inPixel, offsets.data(), count, size, out.data(), outPixel, pixels});
       for (int64_t p = 0; p < pixels; p++) {
         for (int64_t k = 0; k < outPixel; k++) {
           const uint16_t expected =
-              k < count * size ? in[static_cast<size_t>(p * inPixel + offsets[static_cast<size_t>(k / size)] - least + k % size)] : uint16_t{0};
-          CHECK(out[static_cast<size_t>(p * outPixel + k)] == expected, "element %lld of pixel %lld", static_cast<long long>(k),
-                static_cast<long long>(p));
+              k < count * size
+                  ? in[static_cast<size_t>(p * inPixel + offsets[static_cast<size_t>(k / size)] - least + k % size)]
+                  : uint16_t{0};
+          CHECK(out[static_cast<size_t>(p * outPixel + k)] == expected, "element %lld of pixel %lld",
+                static_cast<long long>(k), static_cast<long long>(p));
         }
       }
     }
@@ -266,7 +285,9 @@ TEST("AMX tiles run through the emulator where the processor has none") {
   CHECK(AmxEmulator::executed() - before > 10, "%ld instructions", AmxEmulator::executed() - before);
 }
 
-TEST("what the processor has for bfloat16 is what the operating system says, and AMX is handed out only with its permission") {
+TEST(
+    "what the processor has for bfloat16 is what the operating system says, and AMX is handed out only with its "
+    "permission") {
   CHECK(availableBfloat16(Isa::scalar) == nullptr && availableBfloat16(Isa::avx2) == nullptr, "kernels below AVX-512");
   const Bfloat16Kernels* kernels = availableBfloat16(cpuInfo().isa);
   const bool isAmx = kernels != nullptr && kernels == bfloat16AmxKernels();
@@ -283,8 +304,10 @@ TEST("what the processor has for bfloat16 is what the operating system says, and
   }
   std::fclose(file);
   if (!hasFlags) return;
-  CHECK(cpuInfo().hasBf16Dot == (hasDot && cpuInfo().isa == Isa::avx512), "AVX512_BF16: found %d, expected %d", cpuInfo().hasBf16Dot, hasDot);
-  CHECK(cpuInfo().hasAmxBf16 == (hasAmx && cpuInfo().hasBf16Dot), "AMX: found %d, expected %d", cpuInfo().hasAmxBf16, hasAmx);
+  CHECK(cpuInfo().hasBf16Dot == (hasDot && cpuInfo().isa == Isa::avx512), "AVX512_BF16: found %d, expected %d",
+        cpuInfo().hasBf16Dot, hasDot);
+  CHECK(cpuInfo().hasAmxBf16 == (hasAmx && cpuInfo().hasBf16Dot), "AMX: found %d, expected %d", cpuInfo().hasAmxBf16,
+        hasAmx);
 #endif
 }
 
@@ -307,8 +330,8 @@ TEST("rounding to bfloat16 is to nearest even, keeps NaN and infinity, and its s
                                         static_cast<uint32_t>(random.next() & 0x80000000u));
         }
       });
-      const Guarded<uint16_t> high(size, side, [](size_t) { return uint16_t{0}; }), low(size, side, [](size_t) { return uint16_t{0}; }),
-          alone(size, side, [](size_t) { return uint16_t{0}; });
+      const Guarded<uint16_t> high(size, side, [](size_t) { return uint16_t{0}; }),
+          low(size, side, [](size_t) { return uint16_t{0}; }), alone(size, side, [](size_t) { return uint16_t{0}; });
       kernels->narrow(high.data(), low.data(), in.data(), size);
       kernels->narrow(alone.data(), nullptr, in.data(), size);
       for (size_t i = 0; i < size; i++) {
@@ -327,8 +350,8 @@ TEST("rounding to bfloat16 is to nearest even, keeps NaN and infinity, and its s
     const float tiny[2] = {0x1p-140f, -0x1p-130f};
     uint16_t zero[2], rest[2];
     kernels->narrow(zero, rest, tiny, 2);
-    CHECK(zero[0] == 0 && zero[1] == 0x8000 && (rest[0] & 0x7fff) == 0 && (rest[1] & 0x7fff) == 0, "denormal numbers are %04x and %04x", zero[0],
-          zero[1]);
+    CHECK(zero[0] == 0 && zero[1] == 0x8000 && (rest[0] & 0x7fff) == 0 && (rest[1] & 0x7fff) == 0,
+          "denormal numbers are %04x and %04x", zero[0], zero[1]);
   }
 }
 

@@ -1,4 +1,5 @@
-// Convolutions of random geometry on whole numbers, every algorithm on every instruction set, in guarded memory: bit for bit what plain loops give.
+// Convolutions of random geometry on whole numbers, every algorithm on every instruction set, in guarded memory: bit
+// for bit what plain loops give.
 #include <cstring>
 
 #include "bfloat16_ways.h"
@@ -15,7 +16,9 @@ struct Geometry {
     const int size = axis == 0 ? H : W, kernel = axis == 0 ? K : L;
     return (size + padding[axis] + padding[axis + 2] - dilation[axis] * (kernel - 1) - 1) / stride[axis] + 1;
   }
-  bool isPossible() const { return H + padding[0] + padding[2] > dilation[0] * (K - 1) && W + padding[1] + padding[3] > dilation[1] * (L - 1); }
+  bool isPossible() const {
+    return H + padding[0] + padding[2] > dilation[0] * (K - 1) && W + padding[1] + padding[3] > dilation[1] * (L - 1);
+  }
 };
 
 // For the algorithms of bfloat16: any channels, but at least 32 in each of several groups.
@@ -23,7 +26,8 @@ Geometry denseGeometry(Random& random) {
   Geometry g{};
   do {
     g.groups = random.chance(75) ? 1 : 2;
-    g.C = g.groups * (g.groups == 1 ? random.of<int>({1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 47, 48, 64}) : random.of<int>({32, 34, 48}));
+    g.C = g.groups * (g.groups == 1 ? random.of<int>({1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 47, 48, 64})
+                                    : random.of<int>({32, 34, 48}));
     g.O = g.groups * random.of<int>({1, 3, 16, 20, 33, 49, 64});
     g.N = random.between(1, 2);
     g.H = random.between(1, 8);
@@ -48,7 +52,8 @@ Geometry randomGeometry(Random& random) {
     const bool isDepthwise = random.chance(25);
     if (isDepthwise) g.groups = random.of(channels);
     g.C = isDepthwise ? g.groups : g.groups * (g.groups == 1 ? random.of(channels) : random.between(1, 18));
-    g.O = isDepthwise ? g.groups * (random.chance(80) ? 1 : 2) : g.groups * (g.groups == 1 ? random.of(channels) : random.between(1, 18));
+    g.O = isDepthwise ? g.groups * (random.chance(80) ? 1 : 2)
+                      : g.groups * (g.groups == 1 ? random.of(channels) : random.between(1, 18));
     g.N = random.between(1, 3);
     g.H = random.between(1, 17);
     g.W = random.between(1, 34);
@@ -87,7 +92,8 @@ std::vector<float> naive(const Geometry& g, const Parts& parts, float low, float
           for (int c = 0; c < perGroup; c++) {
             for (int u = 0; u < g.K; u++) {
               for (int v = 0; v < g.L; v++) {
-                const int row = y * g.stride[0] - g.padding[0] + u * g.dilation[0], column = x * g.stride[1] - g.padding[1] + v * g.dilation[1];
+                const int row = y * g.stride[0] - g.padding[0] + u * g.dilation[0],
+                          column = x * g.stride[1] - g.padding[1] + v * g.dilation[1];
                 if (row < 0 || row >= g.H || column < 0 || column >= g.W) continue;
                 const int channel = o / outputsPerGroup * perGroup + c;
                 sum += parts.image[static_cast<size_t>(((n * g.C + channel) * g.H + row) * g.W + column)] *
@@ -105,13 +111,16 @@ std::vector<float> naive(const Geometry& g, const Parts& parts, float low, float
 }
 
 std::vector<Attribute> attributesOf(const Geometry& g, const char* activation) {
-  return {numbers("stride", {double(g.stride[0]), double(g.stride[1])}), numbers("dilation", {double(g.dilation[0]), double(g.dilation[1])}),
+  return {numbers("stride", {double(g.stride[0]), double(g.stride[1])}),
+          numbers("dilation", {double(g.dilation[0]), double(g.dilation[1])}),
           numbers("padding", {double(g.padding[0]), double(g.padding[1]), double(g.padding[2]), double(g.padding[3])}),
           numbers("groups", {double(g.groups)}), word("activation", activation)};
 }
 
-// The first difference between what plain loops and each way give, or an empty text. Image and weight are whole numbers up to the ones given.
-std::string compare(const Geometry& g, int seed, Random& random, const std::vector<Way>& ways, int mostImage = 8, int mostWeight = 8) {
+// The first difference between what plain loops and each way give, or an empty text. Image and weight are whole numbers
+// up to the ones given.
+std::string compare(const Geometry& g, int seed, Random& random, const std::vector<Way>& ways, int mostImage = 8,
+                    int mostWeight = 8) {
   const int outH = g.extent(0), outW = g.extent(1), perGroup = g.C / g.groups;
   Parts parts;
   parts.hasBias = random.chance(70);
@@ -131,7 +140,8 @@ std::string compare(const Geometry& g, int seed, Random& random, const std::vect
   const int bias = parts.hasBias ? d.constant({g.O}, parts.bias) : kNoValue;
   const int residual = parts.hasResidual ? d.as(Layout::nhwc, d.input(outShape)) : kNoValue;
   const std::vector<Attribute> attributes = attributesOf(g, isClamped ? "relu6" : "none");
-  d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, bias, residual}, outShape, Layout::nhwc, attributes))};
+  d.outputs = {
+      d.as(Layout::plain, d.step("conv2d", {image, weight, bias, residual}, outShape, Layout::nhwc, attributes))};
   if (isShared) d.outputs.push_back(d.step("toPlain", {image}, {g.N, g.C, g.H, g.W}, Layout::plain));
   std::vector<std::vector<float>> inputs = {parts.image};
   if (parts.hasResidual) inputs.push_back(parts.residual);
@@ -139,13 +149,14 @@ std::string compare(const Geometry& g, int seed, Random& random, const std::vect
 
   for (const Way& way : ways) {
     Result<Outputs> result = runGuarded(d, way, inputs, seed % 2 == 0);
-    note("seed %d, %s, conv %s %s, %d threads: %.300s", seed, isaName(way.isa), way.conv.c_str(), way.bfloat16 != nullptr ? way.bfloat16->name : "",
-         way.threads, d.show().c_str());
+    note("seed %d, %s, conv %s %s, %d threads: %.300s", seed, isaName(way.isa), way.conv.c_str(),
+         way.bfloat16 != nullptr ? way.bfloat16->name : "", way.threads, d.show().c_str());
     if (!result.isOk()) return result.status().message();
     const std::vector<float>& out = result.value()[0];
     for (size_t i = 0; i < expected.size(); i++) {
       if (out[i] != expected[i])
-        return "element " + std::to_string(i) + " is " + std::to_string(out[i]) + ", expected " + std::to_string(expected[i]);
+        return "element " + std::to_string(i) + " is " + std::to_string(out[i]) + ", expected " +
+               std::to_string(expected[i]);
     }
   }
   return {};
@@ -170,7 +181,9 @@ TEST("every convolution algorithm is exact on whole numbers and reads nothing be
   }
 }
 
-TEST("bfloat16 convolutions are exact on whole numbers of 8 bits, of 16 in two parts, and read nothing beside their arrays") {
+TEST(
+    "bfloat16 convolutions are exact on whole numbers of 8 bits, of 16 in two parts, and read nothing beside their "
+    "arrays") {
   const Bfloat16Ways kernels = bfloat16Ways();
   for (const Bfloat16Kernels* one : kernels.kernels) {
     for (int seed = 1; seed <= kernels.repetitionsOf(one, 400, 60); seed++) {
@@ -190,17 +203,20 @@ TEST("bfloat16 convolutions are exact on whole numbers of 8 bits, of 16 in two p
     broken.multiply[0] = broken.multiply[1] = [](Bfloat16Work&, const Bfloat16Tile&) {};
     Random random(300001);
     const Geometry g = denseGeometry(random);
-    CHECK(!compare(g, 1, random, {{Isa::avx512, 1, "bfloat16", Precision::bfloat16, &broken}}).empty(), "%s does not compute it", one->name);
-    CHECK(!compare(g, 1, random, {{Isa::avx512, 1, "bfloat16x3", Precision::bfloat16x3, &broken}}).empty(), "%s does not compute it in parts",
-          one->name);
+    CHECK(!compare(g, 1, random, {{Isa::avx512, 1, "bfloat16", Precision::bfloat16, &broken}}).empty(),
+          "%s does not compute it", one->name);
+    CHECK(!compare(g, 1, random, {{Isa::avx512, 1, "bfloat16x3", Precision::bfloat16x3, &broken}}).empty(),
+          "%s does not compute it in parts", one->name);
   }
 }
 
 // A convolution of `image`, an nhwc value.
-int appendConv(Description& d, int image, const Geometry& g, int residual, const char* activation, std::vector<float> weight,
-               std::vector<float> bias) {
-  const int weights = d.constant({g.O, g.C / g.groups, g.K, g.L}, std::move(weight)), biases = d.constant({g.O}, std::move(bias));
-  return d.step("conv2d", {image, weights, biases, residual}, {g.N, g.O, g.extent(0), g.extent(1)}, Layout::nhwc, attributesOf(g, activation));
+int appendConv(Description& d, int image, const Geometry& g, int residual, const char* activation,
+               std::vector<float> weight, std::vector<float> bias) {
+  const int weights = d.constant({g.O, g.C / g.groups, g.K, g.L}, std::move(weight)),
+            biases = d.constant({g.O}, std::move(bias));
+  return d.step("conv2d", {image, weights, biases, residual}, {g.N, g.O, g.extent(0), g.extent(1)}, Layout::nhwc,
+                attributesOf(g, activation));
 }
 
 TEST("what a bfloat16 convolution leaves rounded for the next one is what the next one would have rounded") {
@@ -223,9 +239,12 @@ TEST("what a bfloat16 convolution leaves rounded for the next one is what the ne
         for (float& x : data) x = scale * static_cast<float>(random.between(-100000, 100000)) * 0x1p-17f;
         return data;
       };
-      const auto weightsOf = [&](const Geometry& g) { return reals(int64_t{g.O} * (g.C / g.groups) * g.K * g.L, 0.25f); };
+      const auto weightsOf = [&](const Geometry& g) {
+        return reals(int64_t{g.O} * (g.C / g.groups) * g.K * g.L, 0.25f);
+      };
       const std::vector<float> image = reals(int64_t{first.N} * first.C * first.H * first.W, 4.0f),
-                               weights[2] = {weightsOf(first), weightsOf(second)}, biases[2] = {reals(first.O, 1.0f), reals(second.O, 1.0f)};
+                               weights[2] = {weightsOf(first), weightsOf(second)},
+                               biases[2] = {reals(first.O, 1.0f), reals(second.O, 1.0f)};
       const std::vector<int64_t> between = {first.N, first.O, second.H, second.W};
       const std::vector<float> residual = reals(first.N * int64_t{first.O} * second.H * second.W, 2.0f);
       const bool hasResidual = random.chance(30);
@@ -236,18 +255,21 @@ TEST("what a bfloat16 convolution leaves rounded for the next one is what the ne
         const int from = d->as(Layout::nhwc, d->input({first.N, first.C, first.H, first.W}));
         const int other = hasResidual ? d->as(Layout::nhwc, d->input(between)) : kNoValue;
         const int made = appendConv(*d, from, first, other, activation, weights[0], biases[0]);
-        d->outputs = {d->as(Layout::plain, d == &head ? made : appendConv(*d, made, second, kNoValue, "none", weights[1], biases[1]))};
+        d->outputs = {d->as(Layout::plain,
+                            d == &head ? made : appendConv(*d, made, second, kNoValue, "none", weights[1], biases[1]))};
       }
-      tail.outputs = {
-          tail.as(Layout::plain, appendConv(tail, tail.as(Layout::nhwc, tail.input(between)), second, kNoValue, "none", weights[1], biases[1]))};
+      tail.outputs = {tail.as(Layout::plain, appendConv(tail, tail.as(Layout::nhwc, tail.input(between)), second,
+                                                        kNoValue, "none", weights[1], biases[1]))};
       std::vector<std::vector<float>> inputs = {image};
       if (hasResidual) inputs.push_back(residual);
-      for (const auto& [conv, precision] : {std::pair("bfloat16", Precision::bfloat16), std::pair("bfloat16x3", Precision::bfloat16x3)}) {
+      for (const auto& [conv, precision] :
+           {std::pair("bfloat16", Precision::bfloat16), std::pair("bfloat16x3", Precision::bfloat16x3)}) {
         const Way way{Isa::avx512, first.threads, conv, precision, one};
         note("seed %d, %s %s: %.300s", seed, one->name, conv, whole.show().c_str());
         const Result<Outputs> made = runGuarded(head, way, inputs, seed % 2 == 0);
         CHECK(made.isOk(), "%s", made.status().message().c_str());
-        const Result<Outputs> expected = runGuarded(tail, way, made.value(), seed % 2 == 0), result = runGuarded(whole, way, inputs, seed % 2 != 0),
+        const Result<Outputs> expected = runGuarded(tail, way, made.value(), seed % 2 == 0),
+                              result = runGuarded(whole, way, inputs, seed % 2 != 0),
                               session = runSession(whole, way, inputs);
         CHECK(expected.isOk() && result.isOk() && session.isOk(), "does not run");
         CHECK(isSame(result.value(), expected.value()), "rounded between them, the two give something else than apart");
@@ -258,26 +280,31 @@ TEST("what a bfloat16 convolution leaves rounded for the next one is what the ne
 }
 
 TEST("on AMX both bfloat16 precisions are estimated to be faster than Winograd, strided layers included") {
-  if (cpuInfo().isa < Isa::avx512) return skip("this processor has no avx512: what is chosen beside AMX is not tested here");
+  if (cpuInfo().isa < Isa::avx512)
+    return skip("this processor has no avx512: what is chosen beside AMX is not tested here");
   if (bfloat16AmxKernels() == nullptr) return skip("this build has no AMX kernels");
   struct Layer {
     int64_t channels, size, outputs;
     double stride;
   };
   // Planning only: nothing is run.
-  for (const Layer& layer : {Layer{48, 56, 48, 1}, Layer{96, 28, 96, 1}, Layer{192, 14, 192, 1}, Layer{48, 112, 48, 2}, Layer{192, 14, 1280, 2}}) {
+  for (const Layer& layer : {Layer{48, 56, 48, 1}, Layer{96, 28, 96, 1}, Layer{192, 14, 192, 1}, Layer{48, 112, 48, 2},
+                             Layer{192, 14, 1280, 2}}) {
     const int64_t size = layer.stride > 1 ? (layer.size + 1) / 2 : layer.size;
     Description d;
     const int image = d.as(Layout::nhwc, d.input({1, layer.channels, layer.size, layer.size}));
-    const int weight = d.constant({layer.outputs, layer.channels, 3, 3}, std::vector<float>(static_cast<size_t>(layer.outputs * layer.channels * 9)));
-    const std::vector<Attribute> attributes = {numbers("stride", {layer.stride, layer.stride}), numbers("padding", {1, 1, 1, 1})};
-    d.outputs = {
-        d.as(Layout::plain, d.step("conv2d", {image, weight, kNoValue, kNoValue}, {1, layer.outputs, size, size}, Layout::nhwc, attributes))};
+    const int weight = d.constant({layer.outputs, layer.channels, 3, 3},
+                                  std::vector<float>(static_cast<size_t>(layer.outputs * layer.channels * 9)));
+    const std::vector<Attribute> attributes = {numbers("stride", {layer.stride, layer.stride}),
+                                               numbers("padding", {1, 1, 1, 1})};
+    d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, kNoValue, kNoValue},
+                                            {1, layer.outputs, size, size}, Layout::nhwc, attributes))};
     for (Precision precision : {Precision::bfloat16, Precision::bfloat16x3}) {
       const std::string expected = precision == Precision::bfloat16 ? "bfloat16" : "bfloat16x3";
       note("%s of %s", expected.c_str(), d.show().c_str());
       Result<Program> program = d.read();
-      Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), {Isa::avx512, 1, "", precision, bfloat16AmxKernels()});
+      Result<std::shared_ptr<Session>> session =
+          Session::make(std::move(program.value()), {Isa::avx512, 1, "", precision, bfloat16AmxKernels()});
       Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(d.shapes(), d.shapes());
       CHECK(plan.isOk(), "%s", plan.status().message().c_str());
       if (!plan.isOk()) continue;

@@ -1,4 +1,5 @@
-// Convolutions by Winograd's transforms, in guarded memory, against plain loops. (The transforms themselves: winograd_kernels_test.cc.)
+// Convolutions by Winograd's transforms, in guarded memory, against plain loops. (The transforms themselves:
+// winograd_kernels_test.cc.)
 #include <cmath>
 
 #include "programs.h"
@@ -18,24 +19,29 @@ TEST("Winograd convolutions read nothing beside their arrays; F(2x2) is exact on
   for (int seed = 1; seed <= repetitions(400); seed++) {
     Random random(static_cast<uint64_t>(seed) + 1000000);
     // Groups of whole blocks of channels are what fits.
-    const int64_t groups = random.chance(70) ? 1 : random.between(2, 3), C = groups * (groups == 1 ? random.between(16, 80) : random.between(8, 33));
+    const int64_t groups = random.chance(70) ? 1 : random.between(2, 3),
+                  C = groups * (groups == 1 ? random.between(16, 80) : random.between(8, 33));
     const int64_t O = groups * (groups == 1 ? random.between(1, 60) : 16 * random.between(1, 2));
     const int64_t N = random.between(1, 3), H = random.between(1, 15), W = random.between(1, 15), perGroup = C / groups;
     int64_t padding[4];
     for (int64_t& side : padding) side = random.between(0, 2);
     const int64_t outH = H + padding[0] + padding[2] - 2, outW = W + padding[1] + padding[3] - 2;
     if (outH < 1 || outW < 1) continue;
-    const std::vector<float> image = integers(N * C * H * W, random), weight = integers(O * perGroup * 9, random), bias = integers(O, random);
+    const std::vector<float> image = integers(N * C * H * W, random), weight = integers(O * perGroup * 9, random),
+                             bias = integers(O, random);
     const bool isClamped = random.chance(30), hasResidual = random.chance(30);
     const std::vector<float> residual = integers(N * O * outH * outW, random);
     Description d;
     const std::vector<int64_t> shape = {N, O, outH, outW};
-    const int from = d.as(Layout::nhwc, d.input({N, C, H, W})), added = hasResidual ? d.as(Layout::nhwc, d.input(shape)) : kNoValue;
-    std::vector<Attribute> attributes = {numbers("padding", {double(padding[0]), double(padding[1]), double(padding[2]), double(padding[3])}),
-                                         numbers("groups", {double(groups)})};
+    const int from = d.as(Layout::nhwc, d.input({N, C, H, W})),
+              added = hasResidual ? d.as(Layout::nhwc, d.input(shape)) : kNoValue;
+    std::vector<Attribute> attributes = {
+        numbers("padding", {double(padding[0]), double(padding[1]), double(padding[2]), double(padding[3])}),
+        numbers("groups", {double(groups)})};
     if (isClamped) attributes.push_back(word("activation", "relu"));
     const int weightValue = d.constant({O, perGroup, 3, 3}, weight), biasValue = d.constant({O}, bias);
-    d.outputs = {d.as(Layout::plain, d.step("conv2d", {from, weightValue, biasValue, added}, shape, Layout::nhwc, attributes))};
+    d.outputs = {
+        d.as(Layout::plain, d.step("conv2d", {from, weightValue, biasValue, added}, shape, Layout::nhwc, attributes))};
     std::vector<std::vector<float>> inputs = {image};
     if (hasResidual) inputs.push_back(residual);
 
@@ -49,7 +55,8 @@ TEST("Winograd convolutions read nothing beside their arrays; F(2x2) is exact on
               for (int64_t k = 0; k < 9; k++) {
                 const int64_t row = y - padding[0] + k / 3, column = x - padding[1] + k % 3;
                 if (row < 0 || row >= H || column < 0 || column >= W) continue;
-                sum += double(image[static_cast<size_t>(((n * C + o / (O / groups) * perGroup + c) * H + row) * W + column)]) *
+                sum += double(image[static_cast<size_t>(((n * C + o / (O / groups) * perGroup + c) * H + row) * W +
+                                                        column)]) *
                        weight[static_cast<size_t>((o * perGroup + c) * 9 + k)];
               }
             }

@@ -13,7 +13,8 @@ namespace repconv::test {
 TEST("a status carries its code and a message that is cut, not overrun") {
   CHECK(Status().isOk() && Status().code() == Code::ok, "an empty status is an error");
   const Status status = failure(Code::shape, "%s has %d axes", "input", 3);
-  CHECK(!status.isOk() && status.code() == Code::shape && status.message() == "input has 3 axes", "%s", status.message().c_str());
+  CHECK(!status.isOk() && status.code() == Code::shape && status.message() == "input has 3 axes", "%s",
+        status.message().c_str());
   const std::string text(5000, 'x');
   CHECK(failure(Code::input, "%s", text.c_str()).message().size() == 511, "%zu characters",
         failure(Code::input, "%s", text.c_str()).message().size());
@@ -24,14 +25,15 @@ TEST("a status carries its code and a message that is cut, not overrun") {
 }
 
 TEST("a block is aligned, has room for one cache line more than asked, and moves without copying") {
-  for (size_t bytes :
-       {size_t{0}, size_t{1}, size_t{63}, size_t{64}, size_t{65}, size_t{4096}, kHugePageBytes - 64, kHugePageBytes, 3 * kHugePageBytes + 5}) {
+  for (size_t bytes : {size_t{0}, size_t{1}, size_t{63}, size_t{64}, size_t{65}, size_t{4096}, kHugePageBytes - 64,
+                       kHugePageBytes, 3 * kHugePageBytes + 5}) {
     Block block = Block::allocate(bytes);
     note("%zu bytes", bytes);
     CHECK(static_cast<bool>(block), "no memory");
     CHECK(block.sizeBytes() >= bytes + kCacheLineBytes, "room for %zu", block.sizeBytes());
     const uintptr_t alignment = bytes + kCacheLineBytes >= kHugePageBytes ? kHugePageBytes : kCacheLineBytes;
-    CHECK(reinterpret_cast<uintptr_t>(block.as<void>()) % alignment == 0, "not aligned to %zu", static_cast<size_t>(alignment));
+    CHECK(reinterpret_cast<uintptr_t>(block.as<void>()) % alignment == 0, "not aligned to %zu",
+          static_cast<size_t>(alignment));
     std::memset(block.as<void>(), 1, block.sizeBytes());
     const void* at = block.as<void>();
     Block moved = std::move(block);
@@ -57,14 +59,17 @@ TEST("instruction sets have names that are read back, and nothing else is read")
     CHECK(parseIsa(isaName(isa), &parsed) && parsed == isa, "%s", isaName(isa));
   }
   Isa untouched = Isa::avx2;
-  for (const char* text : {"", "AVX2", "avx", "avx2 ", "avx5120", "neon"}) CHECK(!parseIsa(text, &untouched) && untouched == Isa::avx2, "%s", text);
+  for (const char* text : {"", "AVX2", "avx", "avx2 ", "avx5120", "neon"})
+    CHECK(!parseIsa(text, &untouched) && untouched == Isa::avx2, "%s", text);
 }
 
 TEST("the thread budget is at least one and at most what the affinity mask allows") {
   const ThreadBudget budget = threadBudget();
-  CHECK(budget.affinity >= 1 && budget.threads() >= 1 && budget.threads() <= budget.affinity, "%d of %d", budget.threads(), budget.affinity);
-  CHECK((ThreadBudget{8, 0}.threads()) == 8 && (ThreadBudget{8, 3}.threads()) == 3 && (ThreadBudget{2, 3}.threads()) == 2,
-        "the smaller does not win");
+  CHECK(budget.affinity >= 1 && budget.threads() >= 1 && budget.threads() <= budget.affinity, "%d of %d",
+        budget.threads(), budget.affinity);
+  CHECK(
+      (ThreadBudget{8, 0}.threads()) == 8 && (ThreadBudget{8, 3}.threads()) == 3 && (ThreadBudget{2, 3}.threads()) == 2,
+      "the smaller does not win");
 }
 
 TEST("the quota of a container is the smallest of its control groups, rounded up; what is no quota is none") {
@@ -76,7 +81,9 @@ TEST("the quota of a container is the smallest of its control groups, rounded up
       return found == files.end() ? std::string() : found->second;
     });
   };
-  const auto expect = [&](int expected, const char* what, const Files& files) { CHECK(quotaOf(files) == expected, "%s: %d", what, quotaOf(files)); };
+  const auto expect = [&](int expected, const char* what, const Files& files) {
+    CHECK(quotaOf(files) == expected, "%s: %d", what, quotaOf(files));
+  };
   expect(0, "no files", {});
   // Version 2.
   expect(2, "two processors", {{groups, "0::/\n"}, {v2 + "/cpu.max", "200000 100000\n"}});
@@ -84,10 +91,13 @@ TEST("the quota of a container is the smallest of its control groups, rounded up
   expect(1, "a hundredth", {{groups, "0::/\n"}, {v2 + "/cpu.max", "1000 100000\n"}});
   expect(0, "max", {{groups, "0::/\n"}, {v2 + "/cpu.max", "max 100000\n"}});
   expect(3, "a group without a line's end", {{groups, "0::/a"}, {v2 + "/a/cpu.max", "300000 100000"}});
-  expect(
-      2, "a group inside a smaller one",
-      {{groups, "0::/a/b\n"}, {v2 + "/a/b/cpu.max", "max 100000\n"}, {v2 + "/a/cpu.max", "200000 100000\n"}, {v2 + "/cpu.max", "400000 100000\n"}});
-  expect(1, "a group inside a larger one", {{groups, "0::/a/b\n"}, {v2 + "/a/b/cpu.max", "50000 100000\n"}, {v2 + "/a/cpu.max", "200000 100000\n"}});
+  expect(2, "a group inside a smaller one",
+         {{groups, "0::/a/b\n"},
+          {v2 + "/a/b/cpu.max", "max 100000\n"},
+          {v2 + "/a/cpu.max", "200000 100000\n"},
+          {v2 + "/cpu.max", "400000 100000\n"}});
+  expect(1, "a group inside a larger one",
+         {{groups, "0::/a/b\n"}, {v2 + "/a/b/cpu.max", "50000 100000\n"}, {v2 + "/a/cpu.max", "200000 100000\n"}});
   expect(4, "another group's quota beside ours",
          {{groups, "0::/a\n"}, {v2 + "/b/cpu.max", "100000 100000\n"}, {v2 + "/a/cpu.max", "400000 100000\n"}});
   // Version 1, and both at a time.
@@ -97,10 +107,14 @@ TEST("the quota of a container is the smallest of its control groups, rounded up
   expect(0, "both negative", {{groups, old}, {v1 + "quota_us", "-1\n"}, {v1 + "period_us", "-1\n"}});
   expect(0, "a quota without its period", {{groups, old}, {v1 + "quota_us", "200000\n"}});
   expect(1, "both versions",
-         {{groups, old + "0::/\n"}, {v2 + "/cpu.max", "300000 100000\n"}, {v1 + "quota_us", "100000\n"}, {v1 + "period_us", "100000\n"}});
+         {{groups, old + "0::/\n"},
+          {v2 + "/cpu.max", "300000 100000\n"},
+          {v1 + "quota_us", "100000\n"},
+          {v1 + "period_us", "100000\n"}});
   // Nonsense.
-  for (const char* text : {"", "\n", "100000", "100000 ", "100000 0", "0 100000", "-1 100000", "-100000 100000", "x y", "nan 1", "1 nan", "inf 1",
-                           "1e300 1e-300", "99999999999999999999 1", "100000 -100000", "\xff\xfe"}) {
+  for (const char* text :
+       {"", "\n", "100000", "100000 ", "100000 0", "0 100000", "-1 100000", "-100000 100000", "x y", "nan 1", "1 nan",
+        "inf 1", "1e300 1e-300", "99999999999999999999 1", "100000 -100000", "\xff\xfe"}) {
     note("cpu.max \"%s\"", text);
     expect(0, "nonsense", {{groups, "0::/\n"}, {v2 + "/cpu.max", text}});
   }

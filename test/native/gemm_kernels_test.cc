@@ -7,14 +7,16 @@
 namespace repconv::test {
 namespace {
 
-// One tile: random runs over an input of exactly the floats they reach, outputs at the distance given, the last vector cut to `lastLanes`.
+// One tile: random runs over an input of exactly the floats they reach, outputs at the distance given, the last vector
+// cut to `lastLanes`.
 Difference compareTile(const KernelTable& kernels, Side side, int vectors, int pixels, int lastLanes, Random& random) {
   const int VL = kernels.vectorLength, width = vectors * VL, stored = width - VL + lastLanes;
   const int runs = random.between(1, 3), length = random.between(1, 9);
   const ptrdiff_t pixelStride = random.between(0, 12);
   std::vector<ptrdiff_t> offsets;
   for (int r = 0; r < runs; r++) offsets.push_back(random.between(-9, 25));
-  const ptrdiff_t least = *std::min_element(offsets.begin(), offsets.end()), most = *std::max_element(offsets.begin(), offsets.end());
+  const ptrdiff_t least = *std::min_element(offsets.begin(), offsets.end()),
+                  most = *std::max_element(offsets.begin(), offsets.end());
   const bool hasResidual = random.chance(50), isClamped = random.chance(50);
   const ptrdiff_t outStride = stored + random.between(0, 3), residualStride = width + random.between(0, 3);
   const float infinity = std::numeric_limits<float>::infinity();
@@ -24,7 +26,8 @@ Difference compareTile(const KernelTable& kernels, Side side, int vectors, int p
   const Guarded<float> weights(static_cast<size_t>(runs * length * width), side, integer);
   const Guarded<float> bias(static_cast<size_t>(width), side, integer);
   const Guarded<float> residual(static_cast<size_t>((pixels - 1) * residualStride + width), side, integer);
-  const Guarded<float> out(static_cast<size_t>((pixels - 1) * outStride + stored), side, [](size_t) { return kUntouched; });
+  const Guarded<float> out(static_cast<size_t>((pixels - 1) * outStride + stored), side,
+                           [](size_t) { return kUntouched; });
   std::vector<float> expected(out.begin(), out.end());
 
   GemmTile tile{};
@@ -58,8 +61,8 @@ Difference compareTile(const KernelTable& kernels, Side side, int vectors, int p
       expected[static_cast<size_t>(p * outStride + c)] = clampOf(sum, tile.low, tile.high);
     }
   }
-  note("%s gemm %dx%d: lanes %d, %d runs of %d, residual %d, clamp %d", kernels.name, pixels, vectors, lastLanes, runs, length, hasResidual,
-       isClamped);
+  note("%s gemm %dx%d: lanes %d, %d runs of %d, residual %d, clamp %d", kernels.name, pixels, vectors, lastLanes, runs,
+       length, hasResidual, isClamped);
   kernels.gemm[vectors][pixels](tile);
   return compareFloats("out", out.data(), expected.data(), expected.size());
 }
@@ -70,7 +73,8 @@ Difference compareTiles(const KernelTable& kernels, Side side) {
   for (int pixels = 1; pixels <= kernels.tilePixels[kVectors]; pixels++) {
     for (int lanes = 1; lanes <= kernels.vectorLength; lanes++) {
       for (int repetition = 0; repetition < 4; repetition++) {
-        if (Difference difference = compareTile(kernels, side, kVectors, pixels, lanes, random); !difference.empty()) return difference;
+        if (Difference difference = compareTile(kernels, side, kVectors, pixels, lanes, random); !difference.empty())
+          return difference;
       }
     }
   }

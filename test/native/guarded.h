@@ -26,7 +26,9 @@ class Guarded {
     const size_t inner = (bytes + page - 1) / page * page;
     mappedBytes_ = inner + 2 * page;
     void* memory = mmap(nullptr, mappedBytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED || (inner > 0 && mprotect(static_cast<char*>(memory) + page, inner, PROT_READ | PROT_WRITE) != 0)) std::abort();
+    if (memory == MAP_FAILED ||
+        (inner > 0 && mprotect(static_cast<char*>(memory) + page, inner, PROT_READ | PROT_WRITE) != 0))
+      std::abort();
     mapped_ = static_cast<char*>(memory);
     data_ = reinterpret_cast<T*>(mapped_ + page + (side == Side::end ? inner - bytes : 0));
   }
@@ -35,7 +37,10 @@ class Guarded {
     for (size_t i = 0; i < size; i++) data_[i] = fill(i);
   }
   Guarded(Guarded&& other) noexcept
-      : mapped_(std::exchange(other.mapped_, nullptr)), mappedBytes_(other.mappedBytes_), data_(other.data_), size_(other.size_) {}
+      : mapped_(std::exchange(other.mapped_, nullptr)),
+        mappedBytes_(other.mappedBytes_),
+        data_(other.data_),
+        size_(other.size_) {}
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;
   ~Guarded() {

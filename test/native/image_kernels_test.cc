@@ -7,7 +7,8 @@
 namespace repconv::test {
 namespace {
 
-// Half of them 3×3 at a stride of one or two taps, which has a kernel of its own: every height and width of its blocks, and what is left of them.
+// Half of them 3×3 at a stride of one or two taps, which has a kernel of its own: every height and width of its blocks,
+// and what is left of them.
 Difference compareDepthwise(const KernelTable& kernels, Side side) {
   Random random(8);
   const auto integer = [&](size_t) { return smallInteger(random); };
@@ -31,14 +32,19 @@ Difference compareDepthwise(const KernelTable& kernels, Side side) {
     work.residualRow = random.between(0, 40);
     work.low = -40;
     work.high = 60;
-    const ptrdiff_t lastRow = std::max<ptrdiff_t>(0, work.rows - 1), lastPixel = std::max<ptrdiff_t>(0, work.pixels - 1);
+    const ptrdiff_t lastRow = std::max<ptrdiff_t>(0, work.rows - 1),
+                    lastPixel = std::max<ptrdiff_t>(0, work.pixels - 1);
     const ptrdiff_t lastTap = (work.tapRows - 1) * work.tapRow + (work.tapColumns - 1) * work.tapPixel;
-    const Guarded<float> in(static_cast<size_t>(lastRow * work.inRow + lastPixel * work.inPixel + lastTap + work.channels), side, integer);
-    const Guarded<float> weights(static_cast<size_t>((work.tapRows * work.tapColumns - 1) * work.weightStride + work.channels), side, integer);
+    const Guarded<float> in(
+        static_cast<size_t>(lastRow * work.inRow + lastPixel * work.inPixel + lastTap + work.channels), side, integer);
+    const Guarded<float> weights(
+        static_cast<size_t>((work.tapRows * work.tapColumns - 1) * work.weightStride + work.channels), side, integer);
     const Guarded<float> bias(static_cast<size_t>(work.channels), side, integer);
-    const Guarded<float> residual(static_cast<size_t>(lastRow * work.residualRow + lastPixel * work.residualPixel + work.channels), side, integer);
-    const Guarded<float> out(static_cast<size_t>(lastRow * work.outRow + lastPixel * work.outPixel + work.channels), side,
-                             [](size_t) { return kUntouched; });
+    const Guarded<float> residual(
+        static_cast<size_t>(lastRow * work.residualRow + lastPixel * work.residualPixel + work.channels), side,
+        integer);
+    const Guarded<float> out(static_cast<size_t>(lastRow * work.outRow + lastPixel * work.outPixel + work.channels),
+                             side, [](size_t) { return kUntouched; });
     work.in = in.data();
     work.weights = weights.data();
     work.bias = bias.data();
@@ -59,7 +65,8 @@ Difference compareDepthwise(const KernelTable& kernels, Side side) {
       }
     }
     kernels.depthwise(work);
-    if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty()) return difference;
+    if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty())
+      return difference;
   }
   return {};
 }
@@ -68,12 +75,15 @@ template <bool kIsMax>
 Difference comparePool(const KernelTable& kernels, Side side) {
   Random random(9);
   for (int repetition = 0; repetition < 400; repetition++) {
-    const int64_t channels = kernels.vectorLength * random.between(1, 4), tapCount = random.between(0, random.chance(80) ? 9 : 100);
+    const int64_t channels = kernels.vectorLength * random.between(1, 4),
+                  tapCount = random.between(0, random.chance(80) ? 9 : 100);
     const bool hasNaN = kIsMax && random.chance(20);
-    const Guarded<ptrdiff_t> taps(static_cast<size_t>(tapCount), side, [&](size_t) { return static_cast<ptrdiff_t>(random.between(0, 50)); });
+    const Guarded<ptrdiff_t> taps(static_cast<size_t>(tapCount), side,
+                                  [&](size_t) { return static_cast<ptrdiff_t>(random.between(0, 50)); });
     const ptrdiff_t most = tapCount == 0 ? 0 : *std::max_element(taps.begin(), taps.end());
-    const Guarded<float> in(static_cast<size_t>(most + channels), side,
-                            [&](size_t) { return hasNaN && random.chance(10) ? std::numeric_limits<float>::quiet_NaN() : smallInteger(random); });
+    const Guarded<float> in(static_cast<size_t>(most + channels), side, [&](size_t) {
+      return hasNaN && random.chance(10) ? std::numeric_limits<float>::quiet_NaN() : smallInteger(random);
+    });
     const Guarded<float> out(static_cast<size_t>(channels), side, [](size_t) { return kUntouched; });
     const float divisor = static_cast<float>(random.between(1, 9));
     std::vector<float> expected;
@@ -94,7 +104,8 @@ Difference comparePool(const KernelTable& kernels, Side side) {
     } else {
       kernels.poolMean(out.data(), in.data(), taps.data(), tapCount, channels, divisor);
     }
-    if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty()) return difference;
+    if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty())
+      return difference;
   }
   return {};
 }
@@ -108,7 +119,8 @@ Difference compareLayout(const KernelTable& kernels, Side side) {
       const ptrdiff_t plane = pixels + random.between(0, 3), pixel = channels + random.between(0, 3);
       const size_t planeFloats = static_cast<size_t>((channels - 1) * plane + pixels),
                    pixelFloats = static_cast<size_t>((pixels - 1) * pixel + channels);
-      const Guarded<float> in(kToPixels ? planeFloats : pixelFloats, side, [&](size_t) { return smallInteger(random); });
+      const Guarded<float> in(kToPixels ? planeFloats : pixelFloats, side,
+                              [&](size_t) { return smallInteger(random); });
       const Guarded<float> out(kToPixels ? pixelFloats : planeFloats, side, [](size_t) { return kUntouched; });
       std::vector<float> expected(out.begin(), out.end());
       for (int64_t c = 0; c < channels; c++) {
@@ -122,22 +134,29 @@ Difference compareLayout(const KernelTable& kernels, Side side) {
       } else {
         kernels.deinterleave(out.data(), plane, in.data(), pixel, channels, pixels);
       }
-      if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty()) return difference;
+      if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size());
+          !difference.empty())
+        return difference;
     }
   }
   return {};
 }
 
 const KernelRegistration registrations[] = {
-    KernelRegistration({"depthwise", compareDepthwise, [](KernelTable& k) { k.depthwise = [](const DepthwiseRows&) {}; }}),
     KernelRegistration(
-        {"poolMax", comparePool<true>, [](KernelTable& k) { k.poolMax = [](float*, const float*, const ptrdiff_t*, int64_t, int64_t) {}; }}),
-    KernelRegistration({"poolMean", comparePool<false>,
-                        [](KernelTable& k) { k.poolMean = [](float*, const float*, const ptrdiff_t*, int64_t, int64_t, float) {}; }}),
-    KernelRegistration({"interleave", compareLayout<true>,
-                        [](KernelTable& k) { k.interleave = [](float*, ptrdiff_t, const float*, ptrdiff_t, int64_t, int64_t) {}; }}),
-    KernelRegistration({"deinterleave", compareLayout<false>,
-                        [](KernelTable& k) { k.deinterleave = [](float*, ptrdiff_t, const float*, ptrdiff_t, int64_t, int64_t) {}; }}),
+        {"depthwise", compareDepthwise, [](KernelTable& k) { k.depthwise = [](const DepthwiseRows&) {}; }}),
+    KernelRegistration(
+        {"poolMax", comparePool<true>,
+         [](KernelTable& k) { k.poolMax = [](float*, const float*, const ptrdiff_t*, int64_t, int64_t) {}; }}),
+    KernelRegistration(
+        {"poolMean", comparePool<false>,
+         [](KernelTable& k) { k.poolMean = [](float*, const float*, const ptrdiff_t*, int64_t, int64_t, float) {}; }}),
+    KernelRegistration(
+        {"interleave", compareLayout<true>,
+         [](KernelTable& k) { k.interleave = [](float*, ptrdiff_t, const float*, ptrdiff_t, int64_t, int64_t) {}; }}),
+    KernelRegistration(
+        {"deinterleave", compareLayout<false>,
+         [](KernelTable& k) { k.deinterleave = [](float*, ptrdiff_t, const float*, ptrdiff_t, int64_t, int64_t) {}; }}),
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Tests of single kernels: each is checked on memory between guard pages, in every table this processor can run, and again with the kernel
-// replaced by one that does nothing, when the check must fail.
+// Tests of single kernels: each is checked on memory between guard pages, in every table this processor can run, and
+// again with the kernel replaced by one that does nothing, when the check must fail.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// The three things that hold for every kernel, whatever it computes (the checks themselves are in the files beside this one).
+// The three things that hold for every kernel, whatever it computes (the checks themselves are in the files beside this
+// one).
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -16,10 +17,11 @@ std::vector<KernelCheck>& kernelChecks() {
 
 Difference compareFloats(const char* what, const float* got, const float* expected, size_t size) {
   for (size_t i = 0; i < size; i++) {
-    if (std::memcmp(got + i, expected + i, sizeof(float)) == 0 || (got[i] != got[i] && expected[i] != expected[i])) continue;
+    if (std::memcmp(got + i, expected + i, sizeof(float)) == 0 || (got[i] != got[i] && expected[i] != expected[i]))
+      continue;
     char text[200];
-    std::snprintf(text, sizeof text, "%s[%zu] of %zu is %.9g, expected %.9g", what, i, size, static_cast<double>(got[i]),
-                  static_cast<double>(expected[i]));
+    std::snprintf(text, sizeof text, "%s[%zu] of %zu is %.9g, expected %.9g", what, i, size,
+                  static_cast<double>(got[i]), static_cast<double>(expected[i]));
     return text;
   }
   return {};
@@ -99,12 +101,14 @@ TEST("every kernel in the table has a check") {
     KernelTable disabled = *table;
     for (const KernelCheck& check : kernelChecks()) check.disable(disabled);
     const char *before = reinterpret_cast<const char*>(table), *after = reinterpret_cast<const char*>(&disabled);
-    for (size_t at = offsetof(KernelTable, gemm); at + sizeof(uintptr_t) <= sizeof(KernelTable); at += sizeof(uintptr_t)) {
+    for (size_t at = offsetof(KernelTable, gemm); at + sizeof(uintptr_t) <= sizeof(KernelTable);
+         at += sizeof(uintptr_t)) {
       uintptr_t was, is;
       std::memcpy(&was, before + at, sizeof was);
       std::memcpy(&is, after + at, sizeof is);
       // Small numbers are sizes that stand beside the functions.
-      CHECK(was < 1 << 20 || was != is, "%s: the function %zu bytes into KernelTable is in no check: add one in test/native", table->name, at);
+      CHECK(was < 1 << 20 || was != is,
+            "%s: the function %zu bytes into KernelTable is in no check: add one in test/native", table->name, at);
     }
   }
 }
@@ -113,9 +117,11 @@ TEST("the scalar table is there on every processor, and a table says what it is"
   for (const KernelTable* table : usableTables()) {
     Isa isa = Isa::scalar;
     CHECK(parseIsa(table->name, &isa) && isa == table->isa, "%s", table->name);
-    CHECK(table->vectorLength > 0 && 16 % table->vectorLength == 0, "%s: a vector of %d", table->name, table->vectorLength);
+    CHECK(table->vectorLength > 0 && 16 % table->vectorLength == 0, "%s: a vector of %d", table->name,
+          table->vectorLength);
     for (int v = 1; v <= kMaxPanelVectors; v++) {
-      CHECK(table->tilePixels[v] >= 1 && table->tilePixels[v] <= kMaxTilePixels, "%s: tiles of %d pixels", table->name, table->tilePixels[v]);
+      CHECK(table->tilePixels[v] >= 1 && table->tilePixels[v] <= kMaxTilePixels, "%s: tiles of %d pixels", table->name,
+            table->tilePixels[v]);
       for (int p = 1; p <= kMaxTilePixels; p++) {
         CHECK((table->gemm[v][p] != nullptr) == (p <= table->tilePixels[v]), "%s: gemm[%d][%d]", table->name, v, p);
       }

@@ -1,4 +1,5 @@
-// Run under LeakSanitizer by native/check.mjs: every way in which native memory is taken and given back, in a Node without a test runner.
+// Run under LeakSanitizer by native/check.mjs: every way in which native memory is taken and given back, in a Node
+// without a test runner.
 'use strict';
 const { RepVGGBlock, ConvBlock, Tensor, compile, repconv, randn } = require('../../dist/index.js');
 
@@ -41,7 +42,8 @@ async function aborted(session, x) {
 async function withBytes() {
   const preprocess = { x: { from: 'uint8-nhwc', mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2] } };
   const session = await compile(new ConvBlock(3, 4).eval(), { inputs: { x: ['N', 3, 'H', 'W'] }, preprocess });
-  for (let i = 0; i < 40; i++) await session.run(new Tensor('uint8', [1, 8, 8 + i, 3]), { out: new Tensor('float32', [1, 4, 8, 8 + i]) });
+  for (let i = 0; i < 40; i++)
+    await session.run(new Tensor('uint8', [1, 8, 8 + i, 3]), { out: new Tensor('float32', [1, 4, 8, 8 + i]) });
   const runs = Array.from({ length: 6 }, (_, i) => session.run(new Tensor('uint8', [1, 20 + (i % 2), 20, 3])));
   await session.dispose();
   await Promise.all(runs);

@@ -46,7 +46,8 @@ std::string Description::show() const {
   for (const DescribedStep& step : steps) {
     text += "; " + step.operation + "(" + list(step.inputs) + ")→" + list(step.outputs);
     for (int output : step.outputs) {
-      if (output >= 0 && output < static_cast<int>(values.size())) text += showShape(values[static_cast<size_t>(output)].shape);
+      if (output >= 0 && output < static_cast<int>(values.size()))
+        text += showShape(values[static_cast<size_t>(output)].shape);
     }
     for (const Attribute& attribute : step.attributes) {
       text += " " + attribute.name + "=" + attribute.word;
@@ -70,16 +71,19 @@ int Description::byteImage(std::vector<int64_t> shape, std::vector<float> mean, 
 }
 
 int Description::constant(std::vector<int64_t> shape, std::vector<float> data) {
-  values.push_back({DType::float32, Layout::plain, std::move(shape), std::make_shared<std::vector<float>>(std::move(data)), nullptr});
+  values.push_back({DType::float32, Layout::plain, std::move(shape),
+                    std::make_shared<std::vector<float>>(std::move(data)), nullptr});
   return static_cast<int>(values.size()) - 1;
 }
 
 int Description::constant64(std::vector<int64_t> shape, std::vector<double> data) {
-  values.push_back({DType::float64, Layout::plain, std::move(shape), nullptr, std::make_shared<std::vector<double>>(std::move(data))});
+  values.push_back({DType::float64, Layout::plain, std::move(shape), nullptr,
+                    std::make_shared<std::vector<double>>(std::move(data))});
   return static_cast<int>(values.size()) - 1;
 }
 
-int Description::step(std::string operation, std::vector<int> from, std::vector<int64_t> shape, Layout layout, std::vector<Attribute> attributes) {
+int Description::step(std::string operation, std::vector<int> from, std::vector<int64_t> shape, Layout layout,
+                      std::vector<Attribute> attributes) {
   values.push_back({DType::float32, layout, std::move(shape), nullptr, nullptr});
   const int output = static_cast<int>(values.size()) - 1;
   steps.push_back({std::move(operation), std::move(from), {output}, std::move(attributes)});
@@ -104,12 +108,14 @@ class Grower {
 
   void grow(int steps) {
     for (int i = random_.between(1, 2); i > 0; i--) {
-      const std::vector<int64_t> shape = {random_.between(1, 3), random_.between(1, 20), random_.between(1, 9), random_.between(1, 9)};
+      const std::vector<int64_t> shape = {random_.between(1, 3), random_.between(1, 20), random_.between(1, 9),
+                                          random_.between(1, 9)};
       if (random_.chance(75)) {
         made_.push_back(d_.input(shape));
       } else {
         // Deviations that leave whole numbers over 255: far from exact, but the same everywhere.
-        made_.push_back(d_.byteImage(shape, integers(shape[3], 2), std::vector<float>(static_cast<size_t>(shape[3]), 0.5f)));
+        made_.push_back(
+            d_.byteImage(shape, integers(shape[3], 2), std::vector<float>(static_cast<size_t>(shape[3]), 0.5f)));
       }
     }
     while (steps-- > 0) growStep();
@@ -167,8 +173,8 @@ class Grower {
       case 5: {
         const Layout layout = random_.chance(50) ? Layout::nhwc : Layout::plain;
         const int from = d_.as(layout, pick());
-        made_.push_back(
-            d_.step("activation", {from}, shapeOf(from), layout, {word("activation", random_.of(kActivations)), numbers("alpha", {0.25})}));
+        made_.push_back(d_.step("activation", {from}, shapeOf(from), layout,
+                                {word("activation", random_.of(kActivations)), numbers("alpha", {0.25})}));
         return;
       }
       case 6: {
@@ -212,15 +218,20 @@ class Grower {
       padding[axis] = random_.between(0, 3);
       padding[axis + 2] = random_.between(0, 3);
       const int64_t spare = in[static_cast<size_t>(axis) + 2] +
-                            static_cast<int64_t>(padding[axis] + padding[axis + 2] - dilation[axis] * static_cast<double>(kernel[axis] - 1)) - 1;
+                            static_cast<int64_t>(padding[axis] + padding[axis + 2] -
+                                                 dilation[axis] * static_cast<double>(kernel[axis] - 1)) -
+                            1;
       if (spare < 0) return;
       out[axis] = spare / static_cast<int64_t>(stride[axis]) + 1;
     }
     int64_t groups = random_.chance(60) ? 1 : random_.chance(50) ? in[1] : 2;
     if (in[1] % groups != 0) groups = 1;
-    const int64_t perGroup = in[1] / groups, outputs = groups * (groups == in[1] && random_.chance(70) ? 1 : random_.between(1, groups > 4 ? 2 : 20));
+    const int64_t perGroup = in[1] / groups,
+                  outputs =
+                      groups * (groups == in[1] && random_.chance(70) ? 1 : random_.between(1, groups > 4 ? 2 : 20));
     const std::vector<int64_t> shape = {in[0], outputs, out[0], out[1]};
-    const int weight = d_.constant({outputs, perGroup, kernel[0], kernel[1]}, integers(outputs * perGroup * kernel[0] * kernel[1], 2));
+    const int weight =
+        d_.constant({outputs, perGroup, kernel[0], kernel[1]}, integers(outputs * perGroup * kernel[0] * kernel[1], 2));
     const int bias = random_.chance(70) ? d_.constant({outputs}, integers(outputs, 9)) : kNoValue;
     const int other = random_.chance(50) ? sibling(shape) : kNoValue;
     const int residual = other == kNoValue ? kNoValue : d_.as(Layout::nhwc, other);
@@ -246,12 +257,14 @@ class Grower {
       padding.back() = random_.between(0, 2);
       outputPadding.back() = random_.between(0, 1);
       const double reach = dilation.back() * static_cast<double>(kernel.back() - 1);
-      const int64_t extent =
-          static_cast<int64_t>(static_cast<double>(in[axis] - 1) * stride.back() - 2 * padding.back() + reach + outputPadding.back()) + 1;
+      const int64_t extent = static_cast<int64_t>(static_cast<double>(in[axis] - 1) * stride.back() -
+                                                  2 * padding.back() + reach + outputPadding.back()) +
+                             1;
       if (extent < 1 || extent > 16) return;
       shape.push_back(extent);
     }
-    const int weight = d_.constant({in[1], perGroup, kernel[0], kernel[1]}, integers(in[1] * perGroup * kernel[0] * kernel[1], 2));
+    const int weight =
+        d_.constant({in[1], perGroup, kernel[0], kernel[1]}, integers(in[1] * perGroup * kernel[0] * kernel[1], 2));
     const int bias = random_.chance(70) ? d_.constant({shape[1]}, integers(shape[1], 9)) : kNoValue;
     std::vector<Attribute> attributes = activation();
     attributes.push_back(numbers("stride", stride));
@@ -291,9 +304,10 @@ class Grower {
       if (spare < 0) return;
       shape.push_back(spare / static_cast<int64_t>(stride) + 1);
     }
-    made_.push_back(d_.step("pool", {from}, shape, Layout::nhwc,
-                            {word("kind", kind), numbers("kernelSize", {kernel, kernel}), numbers("stride", {stride, stride}),
-                             numbers("padding", {padding, padding, padding, padding})}));
+    made_.push_back(
+        d_.step("pool", {from}, shape, Layout::nhwc,
+                {word("kind", kind), numbers("kernelSize", {kernel, kernel}), numbers("stride", {stride, stride}),
+                 numbers("padding", {padding, padding, padding, padding})}));
   }
 
   void growSum() {
@@ -337,14 +351,17 @@ template <typename T>
 std::vector<unsigned char> bytesOf(const std::vector<float>& numbers) {
   const std::vector<T> elements(numbers.begin(), numbers.end());
   const unsigned char* bytes = reinterpret_cast<const unsigned char*>(elements.data());
-  return elements.empty() ? std::vector<unsigned char>() : std::vector<unsigned char>(bytes, bytes + elements.size() * sizeof(T));
+  return elements.empty() ? std::vector<unsigned char>()
+                          : std::vector<unsigned char>(bytes, bytes + elements.size() * sizeof(T));
 }
 
 }  // namespace
 
 std::vector<unsigned char> memoryOf(const Description& description, size_t index, const std::vector<float>& numbers) {
   const DType dtype = description.values[static_cast<size_t>(description.inputs[index])].dtype;
-  return dtype == DType::uint8 ? bytesOf<uint8_t>(numbers) : dtype == DType::float64 ? bytesOf<double>(numbers) : bytesOf<float>(numbers);
+  return dtype == DType::uint8     ? bytesOf<uint8_t>(numbers)
+         : dtype == DType::float64 ? bytesOf<double>(numbers)
+                                   : bytesOf<float>(numbers);
 }
 
 std::vector<Isa> usableIsas() {
@@ -362,7 +379,9 @@ std::vector<Isa> usableIsas() {
 bool isSame(const Outputs& a, const Outputs& b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); i++) {
-    if (a[i].size() != b[i].size() || (!a[i].empty() && std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0)) return false;
+    if (a[i].size() != b[i].size() ||
+        (!a[i].empty() && std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0))
+      return false;
   }
   return true;
 }

@@ -1,4 +1,5 @@
-// Programs for tests, as plain data that can be made at random, changed, and read into the engine's Program as often as needed.
+// Programs for tests, as plain data that can be made at random, changed, and read into the engine's Program as often as
+// needed.
 #pragma once
 
 #include <memory>
@@ -42,16 +43,20 @@ struct Description {
   int constant(std::vector<int64_t> shape, std::vector<float> data);
   int constant64(std::vector<int64_t> shape, std::vector<double> data);
   // Appends a step and returns its output.
-  int step(std::string operation, std::vector<int> from, std::vector<int64_t> shape, Layout layout, std::vector<Attribute> attributes = {});
+  int step(std::string operation, std::vector<int> from, std::vector<int64_t> shape, Layout layout,
+           std::vector<Attribute> attributes = {});
   // `value` in that layout: itself, or a conversion of it.
   int as(Layout layout, int value);
 };
 
-inline Attribute numbers(std::string name, std::vector<double> values) { return {std::move(name), std::move(values), {}}; }
+inline Attribute numbers(std::string name, std::vector<double> values) {
+  return {std::move(name), std::move(values), {}};
+}
 inline Attribute word(std::string name, std::string value) { return {std::move(name), {}, std::move(value)}; }
 
-// A valid program of up to `steps` steps over small images: convolutions with random geometry, residuals and activations, pooling, sums,
-// layout changes, reshapes, batch norms, concatenations; values read several times and not at all. Whole numbers for data.
+// A valid program of up to `steps` steps over small images: convolutions with random geometry, residuals and
+// activations, pooling, sums, layout changes, reshapes, batch norms, concatenations; values read several times and not
+// at all. Whole numbers for data.
 Description randomProgram(Random& random, int steps);
 
 // Elements as numbers, whatever the dtype: bytes are whole ones from 0 to 255.
@@ -75,11 +80,14 @@ struct Way {
 };
 
 // As users run it: a session with its arena.
-Result<Outputs> runSession(const Description& description, const Way& way, const std::vector<std::vector<float>>& inputs);
+Result<Outputs> runSession(const Description& description, const Way& way,
+                           const std::vector<std::vector<float>>& inputs);
 
-// The same steps, but each value, packed constant and scratch memory in a place of its own between guard pages: inputs and outputs exactly as
-// long as they are, what the engine allocates itself with the room that it promises (executor/arena.cc). `atEnd` chooses the tight side.
-Result<Outputs> runGuarded(const Description& description, const Way& way, const std::vector<std::vector<float>>& inputs, bool atEnd);
+// The same steps, but each value, packed constant and scratch memory in a place of its own between guard pages: inputs
+// and outputs exactly as long as they are, what the engine allocates itself with the room that it promises
+// (executor/arena.cc). `atEnd` chooses the tight side.
+Result<Outputs> runGuarded(const Description& description, const Way& way,
+                           const std::vector<std::vector<float>>& inputs, bool atEnd);
 
 // The instruction sets of this processor.
 std::vector<Isa> usableIsas();

@@ -1,4 +1,5 @@
-// Whole programs at random: the arena, the guard pages around every value, the instruction sets and thread counts, all against each other.
+// Whole programs at random: the arena, the guard pages around every value, the instruction sets and thread counts, all
+// against each other.
 #include <cstring>
 
 #include "bfloat16_ways.h"
@@ -19,11 +20,13 @@ TEST("a program computes the same bits in one arena as with every value in guard
     for (Isa isa : usableIsas()) {
       const Way way{isa, random.between(1, 3), random.of(kConvs)};
       Result<Outputs> guarded = runGuarded(program, way, inputs, seed % 2 == 0);
-      note("seed %d, %s, %d threads, conv %s: %.3000s", seed, isaName(isa), way.threads, way.conv.c_str(), program.show().c_str());
+      note("seed %d, %s, %d threads, conv %s: %.3000s", seed, isaName(isa), way.threads, way.conv.c_str(),
+           program.show().c_str());
       Result<Outputs> session = runSession(program, way, inputs);
       CHECK(guarded.isOk(), "guarded: %s", guarded.status().message().c_str());
       CHECK(session.isOk(), "session: %s", session.status().message().c_str());
-      if (guarded.isOk() && session.isOk()) CHECK(isSame(guarded.value(), session.value()), "the arena changes the result");
+      if (guarded.isOk() && session.isOk())
+        CHECK(isSame(guarded.value(), session.value()), "the arena changes the result");
     }
   }
 }
@@ -55,13 +58,15 @@ TEST("a batch in parts computes the same bits as the whole batch, and as each va
       const int threads = random.between(1, 3);
       note("seed %d, %s, %d threads: %.3000s", seed, isaName(isa), threads, program.show().c_str());
       Result<Outputs> guarded = runGuarded(program, {isa, threads, ""}, inputs, seed % 2 == 0);
-      Result<Outputs> whole = runSession(program, {.isa = isa, .threads = threads, .conv = "", .partBytes = ~size_t{0}}, inputs),
+      Result<Outputs> whole = runSession(program, {.isa = isa, .threads = threads, .conv = "", .partBytes = ~size_t{0}},
+                                         inputs),
                       parts = runSession(program, {.isa = isa, .threads = threads, .conv = "", .partBytes = 0}, inputs);
       CHECK(whole.isOk() && parts.isOk() && guarded.isOk(), "%s", parts.status().message().c_str());
       if (!whole.isOk() || !parts.isOk() || !guarded.isOk()) continue;
       CHECK(isSame(whole.value(), parts.value()) && isSame(guarded.value(), parts.value()), "parts change the result");
       Result<Program> read = program.read();
-      Result<std::shared_ptr<Session>> session = Session::make(std::move(read.value()), {.isa = isa, .threads = threads, .conv = "", .partBytes = 0});
+      Result<std::shared_ptr<Session>> session =
+          Session::make(std::move(read.value()), {.isa = isa, .threads = threads, .conv = "", .partBytes = 0});
       cut += session.value()->prepare(program.shapes(), program.shapes()).value()->parts().count > 1;
     }
   }
@@ -79,7 +84,8 @@ TEST("in bfloat16, too, neither parts nor threads nor the arena change a bit") {
           {{"bfloat16", Precision::bfloat16}, {"bfloat16x3", Precision::bfloat16x3}, {"", Precision::bfloat16}});
       Way way{Isa::avx512, random.between(1, 3), conv, precision, one, ~size_t{0}};
       note("seed %d, %s, conv %s, %d threads: %.3000s", seed, one->name, conv, way.threads, program.show().c_str());
-      const Result<Outputs> guarded = runGuarded(program, way, inputs, seed % 2 == 0), whole = runSession(program, way, inputs);
+      const Result<Outputs> guarded = runGuarded(program, way, inputs, seed % 2 == 0),
+                            whole = runSession(program, way, inputs);
       way.partBytes = 0;
       const Result<Outputs> parts = runSession(program, way, inputs);
       way.threads = 4 - way.threads;

@@ -1,4 +1,5 @@
-// Two ways to run a described program that must agree bit for bit: a session with its arena, and every value in guarded memory of its own.
+// Two ways to run a described program that must agree bit for bit: a session with its arena, and every value in guarded
+// memory of its own.
 #include <algorithm>
 #include <cstring>
 
@@ -18,11 +19,12 @@ size_t sizeOf(const std::vector<int64_t>& shape) {
 
 }  // namespace
 
-Result<Outputs> runSession(const Description& description, const Way& way, const std::vector<std::vector<float>>& inputs) {
+Result<Outputs> runSession(const Description& description, const Way& way,
+                           const std::vector<std::vector<float>>& inputs) {
   Result<Program> program = description.read();
   if (!program.isOk()) return program.status();
-  Result<std::shared_ptr<Session>> session =
-      Session::make(std::move(program.value()), {way.isa, way.threads, way.conv, way.precision, way.bfloat16, way.partBytes});
+  Result<std::shared_ptr<Session>> session = Session::make(
+      std::move(program.value()), {way.isa, way.threads, way.conv, way.precision, way.bfloat16, way.partBytes});
   if (!session.isOk()) return session.status();
   Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(description.shapes(), description.shapes());
   if (!plan.isOk()) return plan.status();
@@ -34,10 +36,13 @@ Result<Outputs> runSession(const Description& description, const Way& way, const
   std::vector<const void*> from;
   for (const std::vector<unsigned char>& input : memory) from.push_back(input.data());
   Outputs outputs;
-  for (int output : description.outputs) outputs.emplace_back(sizeOf(description.values[static_cast<size_t>(output)].shape), -1.0f);
+  for (int output : description.outputs)
+    outputs.emplace_back(sizeOf(description.values[static_cast<size_t>(output)].shape), -1.0f);
   std::vector<void*> to;
   for (std::vector<float>& output : outputs) to.push_back(output.data());
-  if (Status status = session.value()->run(pool, *plan.value(), from.data(), to.data(), nullptr, nullptr); !status.isOk()) return status;
+  if (Status status = session.value()->run(pool, *plan.value(), from.data(), to.data(), nullptr, nullptr);
+      !status.isOk())
+    return status;
   return outputs;
 }
 
@@ -101,7 +106,8 @@ class GuardedRun {
         memory_.push_back(nullptr);
         continue;
       }
-      const size_t bytes = types_[v].layout == Layout::nhwc ? images_[v].sizeBytes() : sizeOf(types_[v].shape) * elementBytes(types_[v].dtype);
+      const size_t bytes = types_[v].layout == Layout::nhwc ? images_[v].sizeBytes()
+                                                            : sizeOf(types_[v].shape) * elementBytes(types_[v].dtype);
       const bool isConstant = program.values[v].constant != nullptr;
       // Of its own values the engine promises a cache line more.
       memory_.push_back(place(isOutside[v] || isConstant ? bytes : roundUp(bytes, kCacheLineBytes) + kCacheLineBytes));
@@ -130,7 +136,8 @@ class GuardedRun {
       context.outputImages.push_back(&images_[static_cast<size_t>(output)]);
       outputs.push_back(memory_[static_cast<size_t>(output)]);
     }
-    context.packed = [this](const std::string&, size_t sizeBytes, const std::function<void(void*)>& fill) -> Result<const void*> {
+    context.packed = [this](const std::string&, size_t sizeBytes,
+                            const std::function<void(void*)>& fill) -> Result<const void*> {
       void* memory = place(sizeBytes);
       fill(memory);
       return static_cast<const void*>(memory);
@@ -141,7 +148,8 @@ class GuardedRun {
     char* members = static_cast<char*>(place(static_cast<size_t>(way_.threads) * task.value()->memberScratchBytes));
     inputs.resize(std::max(inputs.size(), kMostInputs), nullptr);
     Team team(pool, way_.threads);
-    task.value()->run({team, context.kernels, inputs.data(), outputs.data(), shared, members, task.value()->memberScratchBytes});
+    task.value()->run(
+        {team, context.kernels, inputs.data(), outputs.data(), shared, members, task.value()->memberScratchBytes});
     return Status();
   }
 
@@ -156,7 +164,8 @@ class GuardedRun {
 
 }  // namespace
 
-Result<Outputs> runGuarded(const Description& description, const Way& way, const std::vector<std::vector<float>>& inputs, bool atEnd) {
+Result<Outputs> runGuarded(const Description& description, const Way& way,
+                           const std::vector<std::vector<float>>& inputs, bool atEnd) {
   return GuardedRun(description, way, atEnd ? Side::end : Side::begin).run(inputs);
 }
 

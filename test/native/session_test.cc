@@ -1,4 +1,5 @@
-// A session between runs: memory that is used again and let go of, plans made on several threads at once, and what it leaves of a thread's state.
+// A session between runs: memory that is used again and let go of, plans made on several threads at once, and what it
+// leaves of a thread's state.
 #include <cmath>
 #include <cstring>
 #include <thread>
@@ -19,7 +20,8 @@ Description convolution(int64_t extent) {
   const int image = d.as(Layout::nhwc, d.input({1, 8, extent, extent}));
   const int weight = d.constant({8, 8, 3, 3}, std::vector<float>(8 * 8 * 9, 0.25f));
   const std::vector<Attribute> attributes = {numbers("padding", {1, 1, 1, 1})};
-  d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, kNoValue, kNoValue}, {1, 8, extent, extent}, Layout::nhwc, attributes))};
+  d.outputs = {d.as(Layout::plain, d.step("conv2d", {image, weight, kNoValue, kNoValue}, {1, 8, extent, extent},
+                                          Layout::nhwc, attributes))};
   return d;
 }
 
@@ -32,7 +34,8 @@ std::shared_ptr<Session> open(const Description& d, int threads) {
 }
 
 struct Buffers {
-  explicit Buffers(const Description& d) : from(static_cast<size_t>(8 * extentOf(d) * extentOf(d)), 1.0f), to(from.size()) {}
+  explicit Buffers(const Description& d)
+      : from(static_cast<size_t>(8 * extentOf(d) * extentOf(d)), 1.0f), to(from.size()) {}
   static int64_t extentOf(const Description& d) { return d.values[0].shape[3]; }
 
   Status run(ThreadPool& pool, Session& session, const Plan& plan) {
@@ -87,13 +90,15 @@ TEST("a session's runs share one arena, and large ones go when told to") {
   const size_t arena = session->memory().arenaBytes;
   CHECK(arena >= largePlan.value()->arenaBytes(), "%zu bytes", arena);
   for (int i = 0; i < 3; i++) {
-    CHECK(few.run(pool, *session, *smallPlan.value()).isOk() && many.run(pool, *session, *largePlan.value()).isOk(), "no run");
+    CHECK(few.run(pool, *session, *smallPlan.value()).isOk() && many.run(pool, *session, *largePlan.value()).isOk(),
+          "no run");
   }
   CHECK(session->memory().arenaBytes == arena, "%zu bytes after %zu", session->memory().arenaBytes, arena);
   session->trim(smallPlan.value()->arenaBytes(), 0);
   CHECK(session->memory().arenaBytes == 0, "%zu bytes are left", session->memory().arenaBytes);
   CHECK(few.run(pool, *session, *smallPlan.value()).isOk(), "no run");
-  CHECK(session->memory().arenaBytes == Block::roundedSize(smallPlan.value()->arenaBytes()), "%zu bytes", session->memory().arenaBytes);
+  CHECK(session->memory().arenaBytes == Block::roundedSize(smallPlan.value()->arenaBytes()), "%zu bytes",
+        session->memory().arenaBytes);
 }
 
 TEST("planning stops between steps when it is told to, and leaves the session as it was") {
@@ -101,7 +106,8 @@ TEST("planning stops between steps when it is told to, and leaves the session as
   std::shared_ptr<Session> session = open(d, 1);
   std::atomic<bool> isCancelled{true};
   Result<std::shared_ptr<const Plan>> plan = session->prepare(d.shapes(), d.shapes(), &isCancelled);
-  CHECK(plan.status().code() == Code::aborted && session->memory().packedBytes == 0, "code %d", static_cast<int>(plan.status().code()));
+  CHECK(plan.status().code() == Code::aborted && session->memory().packedBytes == 0, "code %d",
+        static_cast<int>(plan.status().code()));
   isCancelled = false;
   CHECK(session->prepare(d.shapes(), d.shapes(), &isCancelled).isOk(), "not planned afterwards");
 }
@@ -122,11 +128,15 @@ TEST("plans are made on several threads at once, while others run, and weights a
       for (int i = 0; i < repetitions(30); i++) {
         // The same extents as the others', sooner or later.
         const Description other = convolution(13 + (i + t) % 4);
-        Result<std::shared_ptr<const Plan>> made = session->prepare(other.shapes(), other.shapes(), nullptr, t % 2 == 0 ? &pool : nullptr);
+        Result<std::shared_ptr<const Plan>> made =
+            session->prepare(other.shapes(), other.shapes(), nullptr, t % 2 == 0 ? &pool : nullptr);
         Buffers buffers(other);
-        const bool isRight = made.isOk() && buffers.run(pool, *session, *made.value()).isOk() && own.run(pool, *session, *plan).isOk();
+        const bool isRight =
+            made.isOk() && buffers.run(pool, *session, *made.value()).isOk() && own.run(pool, *session, *plan).isOk();
         // Inside, 8 channels of 9 taps of a quarter.
-        if (!isRight || own.to[5 * 12 + 5] != 18.0f || buffers.to[static_cast<size_t>(5 * Buffers::extentOf(other) + 5)] != 18.0f) failures++;
+        if (!isRight || own.to[5 * 12 + 5] != 18.0f ||
+            buffers.to[static_cast<size_t>(5 * Buffers::extentOf(other) + 5)] != 18.0f)
+          failures++;
         session->memory();
         session->trim(plan->arenaBytes(), 0);
       }
@@ -135,10 +145,12 @@ TEST("plans are made on several threads at once, while others run, and weights a
   for (std::thread& thread : threads) thread.join();
   CHECK(failures == 0, "%d wrong", failures.load());
   // Direct or Winograd: each packed at most once.
-  CHECK(session->memory().packedBytes <= 4 * packed + (1 << 16), "%zu bytes after %zu", session->memory().packedBytes, packed);
+  CHECK(session->memory().packedBytes <= 4 * packed + (1 << 16), "%zu bytes after %zu", session->memory().packedBytes,
+        packed);
 }
 
-TEST("steps that several threads plan are planned as by one, and the first that cannot be is the one that is reported") {
+TEST(
+    "steps that several threads plan are planned as by one, and the first that cannot be is the one that is reported") {
   ThreadPool pool;
   CHECK(pool.ensureThreads(3).isOk(), "no threads");
   for (int seed = 1; seed <= repetitions(100); seed++) {
@@ -152,10 +164,13 @@ TEST("steps that several threads plan are planned as by one, and the first that 
       CHECK(false, "not planned");
       continue;
     }
-    CHECK(made.value()->arenaBytes() == expected.value()->arenaBytes() && several->memory().packedBytes == one->memory().packedBytes, "other memory");
+    CHECK(made.value()->arenaBytes() == expected.value()->arenaBytes() &&
+              several->memory().packedBytes == one->memory().packedBytes,
+          "other memory");
     for (size_t s = 0; s < d.steps.size(); s++) {
       const Task &task = *made.value()->steps()[s].task, &wanted = *expected.value()->steps()[s].task;
-      CHECK(std::strcmp(task.algorithm, wanted.algorithm) == 0 && task.why == wanted.why && task.macs == wanted.macs, "step %zu", s);
+      CHECK(std::strcmp(task.algorithm, wanted.algorithm) == 0 && task.why == wanted.why && task.macs == wanted.macs,
+            "step %zu", s);
     }
   }
   // Weights that are no constants: the one kind of mistake that only planning finds.
@@ -164,8 +179,8 @@ TEST("steps that several threads plan are planned as by one, and the first that 
   const int varying = d.input({8, 8, 1, 1}), constant = d.constant({8, 8, 1, 1}, std::vector<float>(64, 1.0f));
   for (int s = 0; s < 30; s++) {
     const bool isTransposed = s == 11;
-    image =
-        d.step(isTransposed ? "convTranspose2d" : "conv2d", {image, s == 11 || s > 20 ? varying : constant, kNoValue}, {1, 8, 5, 5}, Layout::nhwc);
+    image = d.step(isTransposed ? "convTranspose2d" : "conv2d",
+                   {image, s == 11 || s > 20 ? varying : constant, kNoValue}, {1, 8, 5, 5}, Layout::nhwc);
   }
   d.outputs = {d.as(Layout::plain, image)};
   for (int i = 0; i < repetitions(20); i++) {
@@ -189,16 +204,19 @@ TEST("constants that are private stay where they are until a plan is made, other
   const void *outside = constantAt(first), *copied = constantAt(second);
   CHECK(session->keepConstants(Session::Keep::shared).isOk(), "no constants");
   CHECK(constantAt(first) == outside && constantAt(second) != copied, "the wrong one was copied");
-  CHECK(session->memory().constantBytes == Block::roundedSize(64 * sizeof(float)), "%zu bytes", session->memory().constantBytes);
+  CHECK(session->memory().constantBytes == Block::roundedSize(64 * sizeof(float)), "%zu bytes",
+        session->memory().constantBytes);
   ThreadPool pool;
   std::shared_ptr<const Plan> plan = session->prepare(d.shapes(), d.shapes()).value();
-  CHECK(session->keepConstants(Session::Keep::used).isOk() && session->memory().constantBytes == 0, "%zu bytes", session->memory().constantBytes);
+  CHECK(session->keepConstants(Session::Keep::used).isOk() && session->memory().constantBytes == 0, "%zu bytes",
+        session->memory().constantBytes);
   CHECK(constantAt(first) != outside, "still read");
   d.values[static_cast<size_t>(first)].floats->assign(64, NAN);
   std::vector<float> from(200, 1.0f), to(200);
   const void* inputs[] = {from.data()};
   void* outputs[] = {to.data()};
-  CHECK(session->run(pool, *plan, inputs, outputs, nullptr, nullptr).isOk() && to[199] == 16.0f, "%g", static_cast<double>(to[199]));
+  CHECK(session->run(pool, *plan, inputs, outputs, nullptr, nullptr).isOk() && to[199] == 16.0f, "%g",
+        static_cast<double>(to[199]));
 }
 
 #if defined(__SSE2__)

@@ -1,8 +1,10 @@
-// The harness of the native unit tests: tests register themselves, run those whose name contains the argument, and say what failed and where.
+// The harness of the native unit tests: tests register themselves, run those whose name contains the argument, and say
+// what failed and where.
 //
 //     TEST("adds") { CHECK(1 + 1 == 2, "got %d", 1 + 1); }
 //
-// A test notes what it is doing; the note stands beside every failure, and is printed when the process dies in the middle (a guard page).
+// A test notes what it is doing; the note stands beside every failure, and is printed when the process dies in the
+// middle (a guard page).
 #pragma once
 
 #include <cstdint>
@@ -47,7 +49,9 @@ class Random {
     return z ^ (z >> 31);
   }
   // A whole number from least to most, both included.
-  int between(int least, int most) { return least + static_cast<int>(next() % static_cast<uint64_t>(most - least + 1)); }
+  int between(int least, int most) {
+    return least + static_cast<int>(next() % static_cast<uint64_t>(most - least + 1));
+  }
   bool chance(int percent) { return between(1, 100) <= percent; }
   template <typename T>
   const T& of(const std::vector<T>& choices) {
@@ -68,4 +72,5 @@ class Random {
   static const ::repconv::test::Registration REPCONV_JOIN(registration, __LINE__)(name, REPCONV_JOIN(test, __LINE__)); \
   static void REPCONV_JOIN(test, __LINE__)()
 
-#define CHECK(condition, ...) ((condition) ? static_cast<void>(0) : ::repconv::test::fail(__FILE__, __LINE__, __VA_ARGS__))
+#define CHECK(condition, ...) \
+  ((condition) ? static_cast<void>(0) : ::repconv::test::fail(__FILE__, __LINE__, __VA_ARGS__))

@@ -1,4 +1,5 @@
-// The thread pool: every item once, on any number of threads, whatever else the pool is asked at the same time. ThreadSanitizer runs these too.
+// The thread pool: every item once, on any number of threads, whatever else the pool is asked at the same time.
+// ThreadSanitizer runs these too.
 #include "core/thread_pool.h"
 
 #if defined(__linux__)
@@ -40,7 +41,8 @@ class CountingJob : public ThreadPool::Job {
   void run() override {
     {
       Team team(*pool_, capacity_);
-      for (int region = 0; region < 3; region++) team.parallelFor(counts_->counts.size(), [this](size_t item, int) { counts_->counts[item]++; });
+      for (int region = 0; region < 3; region++)
+        team.parallelFor(counts_->counts.size(), [this](size_t item, int) { counts_->counts[item]++; });
     }
     isDone_.store(true, std::memory_order_release);
     isDone_.notify_all();
@@ -60,7 +62,8 @@ class CountingJob : public ThreadPool::Job {
 TEST("each item of a region is computed once and its writes are seen after it, for 1 to 64 threads") {
   for (int threads : {1, 2, 3, 4, 7, 16, 64}) {
     ThreadPool pool;
-    CHECK(pool.ensureThreads(threads).isOk() && pool.threadCount() == threads, "%d threads wanted, %d made", threads, pool.threadCount());
+    CHECK(pool.ensureThreads(threads).isOk() && pool.threadCount() == threads, "%d threads wanted, %d made", threads,
+          pool.threadCount());
     for (size_t count : {0, 1, 2, 3, 63, 64, 65, 1000}) {
       Team team(pool, threads);
       Counts counts(count);
@@ -75,7 +78,8 @@ TEST("each item of a region is computed once and its writes are seen after it, f
         // Read by the leader between regions: the region's end must order it after the members' writes.
         CHECK(counts.areAll(region + 1), "an item was left out or computed twice in region %d", region);
       }
-      for (int member : members) CHECK(member >= 0 && member < team.capacity(), "member %d of %d", member, team.capacity());
+      for (int member : members)
+        CHECK(member >= 0 && member < team.capacity(), "member %d of %d", member, team.capacity());
     }
   }
 }
@@ -123,7 +127,8 @@ TEST("a helper leaves for a waiting job after the item it is in") {
       const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
       while (!job.isDone.load() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
     });
-    CHECK(job.isDone.load() && early.load() == 0, "the job was done: %d; items that the helper took before: %d", job.isDone.load(), early.load());
+    CHECK(job.isDone.load() && early.load() == 0, "the job was done: %d; items that the helper took before: %d",
+          job.isDone.load(), early.load());
     CHECK(counts.areAll(1), "an item was left out or computed twice");
   }
 }
@@ -304,10 +309,10 @@ TEST("a pool for which there is no memory says so, and works once there is") {
     failAllocation(n);
     const Status status = pool.ensureThreads(3);
     const bool hasFailed = stopFailing();
-    CHECK(status.isOk() == !hasFailed && (status.isOk() || status.code() == Code::outOfMemory), "allocation %lld: %s", static_cast<long long>(n),
-          status.message().c_str());
-    CHECK(pool.ensureThreads(3).isOk() && pool.threadCount() == 3, "%d threads after allocation %lld had failed", pool.threadCount(),
-          static_cast<long long>(n));
+    CHECK(status.isOk() == !hasFailed && (status.isOk() || status.code() == Code::outOfMemory), "allocation %lld: %s",
+          static_cast<long long>(n), status.message().c_str());
+    CHECK(pool.ensureThreads(3).isOk() && pool.threadCount() == 3, "%d threads after allocation %lld had failed",
+          pool.threadCount(), static_cast<long long>(n));
     Team team(pool, 3);
     Counts counts(30);
     team.parallelFor(30, [&](size_t item, int) { counts.counts[item]++; });

@@ -1,5 +1,5 @@
-// Winograd's transforms of one tile, against Toom and Cook's matrices as they follow from the points: powers of a point in Aᵀ, the product of (x − p)
-// over the other points in Bᵀ, powers over those products at the point itself in G.
+// Winograd's transforms of one tile, against Toom and Cook's matrices as they follow from the points: powers of a point
+// in Aᵀ, the product of (x − p) over the other points in Bᵀ, powers over those products at the point itself in G.
 #include <cmath>
 
 #include "kernel_test.h"
@@ -14,7 +14,8 @@ struct Matrices {
 
   Matrices() {
     const std::vector<double> points =
-        kOutputs == 2 ? std::vector<double>{0, 1, -1} : std::vector<double>{0, std::sqrt(0.5), -std::sqrt(0.5), std::sqrt(2), -std::sqrt(2)};
+        kOutputs == 2 ? std::vector<double>{0, 1, -1}
+                      : std::vector<double>{0, std::sqrt(0.5), -std::sqrt(0.5), std::sqrt(2), -std::sqrt(2)};
     // The last row is that of infinity: all points are others.
     for (int j = 0; j < kSide; j++) {
       // F(2×2) keeps its ones positive at the outer points; G agrees.
@@ -23,31 +24,37 @@ struct Matrices {
       for (int i = 0; i < kSide - 1; i++) {
         if (i == j) continue;
         degree++;
-        for (int k = degree; k >= 0; k--) input[j][k] = (k > 0 ? input[j][k - 1] : 0) - points[static_cast<size_t>(i)] * input[j][k];
+        for (int k = degree; k >= 0; k--)
+          input[j][k] = (k > 0 ? input[j][k - 1] : 0) - points[static_cast<size_t>(i)] * input[j][k];
       }
       double others = 1;
       for (int i = 0; i < kSide - 1 && j < kSide - 1; i++) {
         if (i != j) others *= points[static_cast<size_t>(j)] - points[static_cast<size_t>(i)];
       }
       for (int k = 0; k < 3; k++) {
-        weight[j][k] =
-            j < kSide - 1 ? (k == 0 ? 1 : std::pow(points[static_cast<size_t>(j)], k)) / (kOutputs == 2 && j == 0 ? -others : others) : k == 2;
+        weight[j][k] = j < kSide - 1 ? (k == 0 ? 1 : std::pow(points[static_cast<size_t>(j)], k)) /
+                                           (kOutputs == 2 && j == 0 ? -others : others)
+                                     : k == 2;
       }
       for (int y = 0; y < kOutputs; y++) {
-        output[y][j] = j < kSide - 1 ? (y == 0 ? 1 : std::pow(points[static_cast<size_t>(j)], y)) : y == kOutputs - 1 ? (kOutputs == 2 ? -1 : 1) : 0;
+        output[y][j] = j < kSide - 1       ? (y == 0 ? 1 : std::pow(points[static_cast<size_t>(j)], y))
+                       : y == kOutputs - 1 ? (kOutputs == 2 ? -1 : 1)
+                                           : 0;
       }
     }
   }
 };
 
-// Bᵀ and Aᵀ of one direction of a tile, at all points; a short one has none of its own at ±√2, and reads and makes less.
+// Bᵀ and Aᵀ of one direction of a tile, at all points; a short one has none of its own at ±√2, and reads and makes
+// less.
 struct Direction {
   static constexpr int kMost = kMaxWinogradOutputs + 2;
   int outputs, side;  // from so many pixels
   bool isShort;
   double input[kMost][kMost] = {}, output[kMaxWinogradOutputs][kMost] = {};
 
-  // The points of a short direction as if there were no others; what G of the six points has more or less than theirs stands in Bᵀ.
+  // The points of a short direction as if there were no others; what G of the six points has more or less than theirs
+  // stands in Bᵀ.
   static Direction shortened() {
     Direction direction{2, 4, true};
     const Matrices<4> whole;
@@ -92,7 +99,8 @@ struct Direction {
 // F(2×2) of whole numbers is exact; F(4×4) is off by a few roundings of the sum of magnitudes.
 template <int kOutputs>
 void accept(float got, float* expected, double magnitude) {
-  if (kOutputs == 4 && std::fabs(static_cast<double>(got) - static_cast<double>(*expected)) <= 16 * 0x1p-24 * magnitude) *expected = got;
+  if (kOutputs == 4 && std::fabs(static_cast<double>(got) - static_cast<double>(*expected)) <= 16 * 0x1p-24 * magnitude)
+    *expected = got;
 }
 
 template <int kOutputs>
@@ -104,8 +112,10 @@ Difference compareWeights(const KernelTable& kernels, Side side) {
     const int vectors = random.between(1, kMaxPanelVectors);
     const int64_t channels = random.between(1, 5), width = vectors * kernels.vectorLength;
     const ptrdiff_t pointStride = channels * width + random.between(0, 5);
-    const Guarded<float> in(static_cast<size_t>(channels * 9 * width), side, [&](size_t) { return smallInteger(random); });
-    const Guarded<float> out(static_cast<size_t>((kSide * kSide - 1) * pointStride + channels * width), side, [](size_t) { return kUntouched; });
+    const Guarded<float> in(static_cast<size_t>(channels * 9 * width), side,
+                            [&](size_t) { return smallInteger(random); });
+    const Guarded<float> out(static_cast<size_t>((kSide * kSide - 1) * pointStride + channels * width), side,
+                             [](size_t) { return kUntouched; });
     kernels.winogradWeights[kOutputs]({in.data(), out.data(), pointStride, channels, vectors});
     std::vector<float> expected(out.size(), kUntouched);
     for (int u = 0; u < kSide; u++) {
@@ -114,8 +124,9 @@ Difference compareWeights(const KernelTable& kernels, Side side) {
           double sum = 0, magnitude = 0;
           for (int y = 0; y < 3; y++) {
             for (int x = 0; x < 3; x++) {
-              const double product = matrices.weight[u][y] * matrices.weight[v][x] *
-                                     static_cast<double>(in[static_cast<size_t>((i / width * 9 + y * 3 + x) * width + i % width)]);
+              const double product =
+                  matrices.weight[u][y] * matrices.weight[v][x] *
+                  static_cast<double>(in[static_cast<size_t>((i / width * 9 + y * 3 + x) * width + i % width)]);
               sum += product;
               magnitude += std::fabs(product);
             }
@@ -126,7 +137,8 @@ Difference compareWeights(const KernelTable& kernels, Side side) {
         }
       }
     }
-    if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty()) return difference;
+    if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty())
+      return difference;
   }
   return {};
 }
@@ -147,7 +159,8 @@ Difference compareInput(const KernelTable& kernels, Side side) {
       if (t / kSide < down.side && t % kSide < across.side) tile.taps[t] = taps.back().data();
     }
     tile.isShort = {down.isShort, across.isShort};
-    const Guarded<float> out(static_cast<size_t>((kSide * kSide - 1) * pointStride + channels), side, [](size_t) { return kUntouched; });
+    const Guarded<float> out(static_cast<size_t>((kSide * kSide - 1) * pointStride + channels), side,
+                             [](size_t) { return kUntouched; });
     tile.out = out.data();
     tile.pointStride = pointStride;
     tile.channels = channels;
@@ -161,7 +174,8 @@ Difference compareInput(const KernelTable& kernels, Side side) {
           for (int y = 0; y < down.side; y++) {
             for (int x = 0; x < across.side; x++) {
               const double product =
-                  down.input[u][y] * across.input[v][x] * static_cast<double>(taps[static_cast<size_t>(y * kSide + x)][static_cast<size_t>(c)]);
+                  down.input[u][y] * across.input[v][x] *
+                  static_cast<double>(taps[static_cast<size_t>(y * kSide + x)][static_cast<size_t>(c)]);
               sum += product;
               magnitude += std::fabs(product);
             }
@@ -172,7 +186,8 @@ Difference compareInput(const KernelTable& kernels, Side side) {
         }
       }
     }
-    if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty()) return difference;
+    if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty())
+      return difference;
   }
   return {};
 }
@@ -183,7 +198,8 @@ Difference compareOutput(const KernelTable& kernels, Side side) {
   Random random(22);
   for (int repetition = 0; repetition < 120; repetition++) {
     const Direction down = Direction::draw<kOutputs>(random), across = Direction::draw<kOutputs>(random);
-    const int vectors = random.between(1, kMaxPanelVectors), rows = random.between(1, down.outputs), columns = random.between(1, across.outputs);
+    const int vectors = random.between(1, kMaxPanelVectors), rows = random.between(1, down.outputs),
+              columns = random.between(1, across.outputs);
     const int64_t channels = vectors * kernels.vectorLength;
     const ptrdiff_t pointStride = channels + random.between(0, 5), pixel = channels + random.between(0, 3),
                     row = kOutputs * pixel + random.between(0, 9);
@@ -213,12 +229,13 @@ Difference compareOutput(const KernelTable& kernels, Side side) {
       for (int x = 0; x < columns; x++) {
         for (int64_t c = 0; c < channels; c++) {
           const size_t at = static_cast<size_t>(y * row + x * pixel + c);
-          double sum = static_cast<double>(bias[static_cast<size_t>(c)]) + (hasResidual ? static_cast<double>(residual[at]) : 0),
+          double sum = static_cast<double>(bias[static_cast<size_t>(c)]) +
+                       (hasResidual ? static_cast<double>(residual[at]) : 0),
                  magnitude = std::fabs(sum) + 8;
           for (int u = 0; u < kSide; u++) {
             for (int v = 0; v < kSide; v++) {
-              const double product =
-                  down.output[y][u] * across.output[x][v] * static_cast<double>(in[static_cast<size_t>((u * kSide + v) * pointStride + c)]);
+              const double product = down.output[y][u] * across.output[x][v] *
+                                     static_cast<double>(in[static_cast<size_t>((u * kSide + v) * pointStride + c)]);
               sum += product;
               magnitude += std::fabs(product);
             }
@@ -228,7 +245,8 @@ Difference compareOutput(const KernelTable& kernels, Side side) {
         }
       }
     }
-    if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty()) return difference;
+    if (Difference difference = compareFloats("out", out.data(), expected.data(), expected.size()); !difference.empty())
+      return difference;
   }
   return {};
 }

@@ -40,7 +40,9 @@ describe('metadata', () => {
 
   it('keeps every digit of eps', () => {
     const eps = 0.1 + 0.2;
-    expect(describedBy(new Map(Object.entries(metadataOf({ name: 'repvgg-a0', eps, form: 'training' }))), 'file')?.eps).toBe(eps);
+    expect(
+      describedBy(new Map(Object.entries(metadataOf({ name: 'repvgg-a0', eps, form: 'training' }))), 'file')?.eps,
+    ).toBe(eps);
   });
 
   it('says nothing where it names no network', () => {
@@ -57,7 +59,9 @@ describe('metadata', () => {
     ['repconv.eps', '2', 'ERR_HEADER'],
     ['repconv.eps', `0.${'0'.repeat(1000)}1`, 'ERR_HEADER'],
   ])('%s = %.40j is refused', (key, value, code) => {
-    const metadata = new Map(Object.entries({ ...metadataOf({ name: 'repvgg-a0', eps: 1e-5, form: 'training' }), [key]: value }));
+    const metadata = new Map(
+      Object.entries({ ...metadataOf({ name: 'repvgg-a0', eps: 1e-5, form: 'training' }), [key]: value }),
+    );
     const { code: found, message } = refusalOf(() => describedBy(metadata, 'file'));
     expect(found).toBe(code);
     expect(message.length).toBeLessThan(300);
@@ -83,7 +87,9 @@ describe('a model from a state dict', () => {
 
   it('keeps the format of the weights', () => {
     const half = trained.copy().to('float16');
-    const { dtype } = modelFrom(half.stateDict(), { name, eps: 1e-3, form: 'training' }).stateDict().get('linear.weight')!;
+    const { dtype } = modelFrom(half.stateDict(), { name, eps: 1e-3, form: 'training' })
+      .stateDict()
+      .get('linear.weight')!;
     expect(dtype).toBe('float16');
   });
 

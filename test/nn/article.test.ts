@@ -1,7 +1,8 @@
 /**
  * The eight faults of the article's block, one by one: what each costs on data, and that ours does not have it.
  *
- * Each fault is put into an otherwise right block. The numbers are those of docs/article.md: a test fails when the page says another.
+ * Each fault is put into an otherwise right block. The numbers are those of docs/article.md: a test fails when the page
+ * says another.
  */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -43,7 +44,8 @@ function expectDocumented(fault: number, ...values: number[]): void {
 }
 
 /** The article's input: one image of 32 channels, 24×24. */
-const image = (channels = 32, size = 24): T => randn([1, channels, size, size], { generator: new Random(1), dtype: 'float64' });
+const image = (channels = 32, size = 24): T =>
+  randn([1, channels, size, size], { generator: new Random(1), dtype: 'float64' });
 
 /** A trained block, and its parts as the article calls them. */
 function blockAndParts(...[inChannels, outChannels, options]: ConstructorParameters<typeof ConvBlock>) {
@@ -88,7 +90,8 @@ it('the table of the page repeats what its sections say', () => {
   const rows = [...page.matchAll(/^\| (\d) \| .* \| (.*) \|$/gm)];
   expect(rows.map(([, fault]) => Number(fault))).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   for (const [, fault, effect] of rows)
-    for (const number of effect.match(/\d+\.\d+/g) ?? []) expect(section(Number(fault)), effect).toContain(`**${number}**`);
+    for (const number of effect.match(/\d+\.\d+/g) ?? [])
+      expect(section(Number(fault)), effect).toContain(`**${number}**`);
 });
 
 describe('fault 1: forward adds the bare input where a batch norm of it is folded', () => {
@@ -112,7 +115,10 @@ describe('fault 1: forward adds the bare input where a batch norm of it is folde
     const [wider, gray] = [blockAndParts(32, 48), blockAndParts(1, 48)];
     expect(refusalOf(() => sum(wider.dense(image()), image()))).toMatchObject({ code: 'ERR_SHAPE' });
     const x = image(1);
-    expect(difference(sum(gray.dense(x), gray.pointwise(x), x), linear(gray.block, x)).absolute).toBeCloseTo(largest(x), 12);
+    expect(difference(sum(gray.dense(x), gray.pointwise(x), x), linear(gray.block, x)).absolute).toBeCloseTo(
+      largest(x),
+      12,
+    );
     expectDocumented(1, largest(x));
   });
 
@@ -153,7 +159,8 @@ describe('fault 2: the 1×1 branch has no stride', () => {
 
 describe('fault 3: groups never reach the branches', () => {
   it('makes their kernels several times too large', () => {
-    const weights = (groups: number): number => new ConvBlock(32, 32, { groups }).stateDict().get('conv3_3.conv.weight')!.size;
+    const weights = (groups: number): number =>
+      new ConvBlock(32, 32, { groups }).stateDict().get('conv3_3.conv.weight')!.size;
     expect(section(3)).toContain(`${weights(1)} weights instead of ${weights(4)}`);
   });
 
@@ -174,9 +181,14 @@ describe('fault 3: groups never reach the branches', () => {
       return kernel;
     };
     const fused = (inputs: number): T =>
-      f.conv2d(x, sum(dense.reshape([32, 32, 3, 3]), centre, identityOf(inputs)), new Tensor('float64', [32], kernels.map.bias), {
-        padding: 1,
-      });
+      f.conv2d(
+        x,
+        sum(dense.reshape([32, 32, 3, 3]), centre, identityOf(inputs)),
+        new Tensor('float64', [32], kernels.map.bias),
+        {
+          padding: 1,
+        },
+      );
     expect(difference(fused(32), linear(block, x)).relative).toBeLessThan(1e-13);
     expect(refusalOf(() => fused(8)).message).toContain('[32,32,3,3] and [32,8,3,3] do not broadcast');
     const error = difference(fused(1), linear(block, x)).absolute;
@@ -223,7 +235,10 @@ describe('fault 5: the padding mode reaches only the deploy constructor, and fus
     const { block } = blockAndParts(32, 32, { paddingMode: 'reflect' });
     const { kernel, bias } = block.getEquivalentKernelBias();
     const x = image();
-    const [ring, inside] = ringAndInside(f.conv2d(x, kernel.to('float64'), bias.to('float64'), { padding: 1 }), linear(block, x));
+    const [ring, inside] = ringAndInside(
+      f.conv2d(x, kernel.to('float64'), bias.to('float64'), { padding: 1 }),
+      linear(block, x),
+    );
     expect(inside).toBeLessThan(2e-6);
     expectDocumented(5, ring, inside, largest(linear(block, x)));
   });
@@ -248,9 +263,9 @@ describe('fault 6: the deploy constructor fixes stride 1 and groups 1', () => {
     expect(section(6)).toContain('24×24 where 12×12 is right');
 
     const grouped = blockAndParts(32, 32, { groups: 4 }).block.getEquivalentKernelBias();
-    expect(() => asWritten.loadStateDict({ 'rbr_reparam.weight': grouped.kernel, 'rbr_reparam.bias': grouped.bias })).toThrow(
-      'rbr_reparam.weight expects [32,32,3,3], got [32,8,3,3]',
-    );
+    expect(() =>
+      asWritten.loadStateDict({ 'rbr_reparam.weight': grouped.kernel, 'rbr_reparam.bias': grouped.bias }),
+    ).toThrow('rbr_reparam.weight expects [32,32,3,3], got [32,8,3,3]');
     expect(section(6)).toContain('expects [32,32,3,3], got [32,8,3,3]');
   });
 

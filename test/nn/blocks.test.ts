@@ -28,25 +28,51 @@ const channelsOf = (c: { groups: number; perGroup: number; outPerGroup: number }
 ];
 const images = fc.tuple(small(1, 2), small(2, 9), small(2, 9));
 
-const blocks: Record<string, fc.Arbitrary<{ make: Make; seed: number; image: [number, number, number]; line: string }>> = {
+const blocks: Record<
+  string,
+  fc.Arbitrary<{ make: Make; seed: number; image: [number, number, number]; line: string }>
+> = {
   ConvBlock: fc
     .record({ ...common, paddingMode: fc.constantFrom('zeros', 'reflect', 'replicate', 'circular'), image: images })
     .map(({ seed, image, ...c }) => {
       const [ci, co] = channelsOf(c);
       const options = { stride: c.stride, groups: c.groups, paddingMode: c.paddingMode, eps: c.eps };
-      return { make: (deploy) => new ConvBlock(ci, co, { ...options, deploy }), seed, image, line: JSON.stringify([ci, co, options]) };
+      return {
+        make: (deploy) => new ConvBlock(ci, co, { ...options, deploy }),
+        seed,
+        image,
+        line: JSON.stringify([ci, co, options]),
+      };
     }),
   RepVGGBlock: fc.record({ ...common, image: images }).map(({ seed, image, ...c }) => {
     const [ci, co] = channelsOf(c);
     const options = { stride: c.stride, groups: c.groups, eps: c.eps, useSe: co >= 16 };
-    return { make: (deploy) => new RepVGGBlock(ci, co, { ...options, deploy }), seed, image, line: JSON.stringify([ci, co, options]) };
+    return {
+      make: (deploy) => new RepVGGBlock(ci, co, { ...options, deploy }),
+      seed,
+      image,
+      line: JSON.stringify([ci, co, options]),
+    };
   }),
   MobileOneBlock: fc
-    .record({ ...common, kernel: fc.constantFrom(1, 3, 5), branches: small(1, 4), depthwise: fc.boolean(), image: images })
+    .record({
+      ...common,
+      kernel: fc.constantFrom(1, 3, 5),
+      branches: small(1, 4),
+      depthwise: fc.boolean(),
+      image: images,
+    })
     .map(({ seed, image, kernel, ...c }) => {
       const [ci, co] = c.depthwise ? [c.perGroup * c.groups, c.perGroup * c.groups] : channelsOf(c);
       const groups = c.depthwise ? ci : c.groups;
-      const options = { stride: c.stride, padding: (kernel - 1) / 2, groups, branches: c.branches, eps: c.eps, useSe: co >= 16 };
+      const options = {
+        stride: c.stride,
+        padding: (kernel - 1) / 2,
+        groups,
+        branches: c.branches,
+        eps: c.eps,
+        useSe: co >= 16,
+      };
       const make: Make = (deploy) => new MobileOneBlock(ci, co, kernel, { ...options, deploy });
       return { make, seed, image, line: JSON.stringify([ci, co, kernel, options]) };
     }),

@@ -4,7 +4,17 @@ import { referenceForward } from '../../lib/index.js';
 import { ReparamBlock } from '../../lib/nn/blocks/reparamBlock.js';
 import type { Module } from '../../lib/nn/module.js';
 import { difference, isIdentical } from '../../lib/tensor/compare.js';
-import { buffersAfter, built, goldenTensor, inputOf, loaded, type ModuleCase, moduleCases, namedCases, stateOf } from './golden.js';
+import {
+  buffersAfter,
+  built,
+  goldenTensor,
+  inputOf,
+  loaded,
+  type ModuleCase,
+  moduleCases,
+  namedCases,
+  stateOf,
+} from './golden.js';
 
 /** Float64, against PyTorch's float64. */
 const exact = 1e-12;
@@ -12,7 +22,10 @@ const exact = 1e-12;
 const oneBlock = 2e-6;
 const network = 2e-5;
 
-/** Batch statistics of a few pixels, forty layers deep, amplify rounding: where PyTorch's own float32 is further off, no more is asked of ours. */
+/**
+ * Batch statistics of a few pixels, forty layers deep, amplify rounding: where PyTorch's own float32 is further off, no
+ * more is asked of ours.
+ */
 const trainingTolerance = (c: ModuleCase): number => Math.max(toleranceOf(c), c.float32InTraining);
 const toleranceOf = (c: ModuleCase): number => (['RepVGG', 'MobileOne'].includes(c.module) ? network : oneBlock);
 
@@ -59,25 +72,28 @@ describe.each(namedCases('ConvBlock', 'RepVGGBlock', 'MobileOneBlock'))('%s', (_
   });
 });
 
-describe.each(namedCases('ConvBlock', 'RepVGGBlock', 'MobileOneBlock', 'RepVGG', 'MobileOne'))('%s deployed', (_, c) => {
-  it("has PyTorch's keys in PyTorch's order, made so or switched", () => {
-    for (const module of [built(c, { deploy: true }), switched(c)]) {
-      expect([...module.stateDict().keys()]).toEqual(c.deployedKeys);
-      expect(module.parameterCount()).toBe(c.deployedParameters);
-    }
-  });
+describe.each(namedCases('ConvBlock', 'RepVGGBlock', 'MobileOneBlock', 'RepVGG', 'MobileOne'))(
+  '%s deployed',
+  (_, c) => {
+    it("has PyTorch's keys in PyTorch's order, made so or switched", () => {
+      for (const module of [built(c, { deploy: true }), switched(c)]) {
+        expect([...module.stateDict().keys()]).toEqual(c.deployedKeys);
+        expect(module.parameterCount()).toBe(c.deployedParameters);
+      }
+    });
 
-  it('computes what the training form does', () => {
-    const module = switched(c);
-    expect(difference(module.forward(inputOf(c)), goldenTensor(c, 'eval')).relative).toBeLessThan(toleranceOf(c));
-  });
+    it('computes what the training form does', () => {
+      const module = switched(c);
+      expect(difference(module.forward(inputOf(c)), goldenTensor(c, 'eval')).relative).toBeLessThan(toleranceOf(c));
+    });
 
-  it('takes the fused numbers strictly when made with deploy: true, and computes the same bits', () => {
-    const [fused, fresh] = [switched(c), built(c, { deploy: true }).eval()];
-    expect(fresh.loadStateDict(fused.stateDict())).toEqual({ missing: [], unexpected: [] });
-    expect(isIdentical(fresh.forward(inputOf(c)), fused.forward(inputOf(c)))).toBe(true);
-  });
-});
+    it('takes the fused numbers strictly when made with deploy: true, and computes the same bits', () => {
+      const [fused, fresh] = [switched(c), built(c, { deploy: true }).eval()];
+      expect(fresh.loadStateDict(fused.stateDict())).toEqual({ missing: [], unexpected: [] });
+      expect(isIdentical(fresh.forward(inputOf(c)), fused.forward(inputOf(c)))).toBe(true);
+    });
+  },
+);
 
 /** The case with every block switched to deploy by its own method. */
 function switched(c: ModuleCase): Module {
@@ -87,7 +103,11 @@ function switched(c: ModuleCase): Module {
 }
 
 /** Buffers as expected: counts exactly, numbers to `tolerance`. */
-function expectState(module: Module, expected: ReadonlyMap<string, Parameters<typeof difference>[0]>, tolerance: number): void {
+function expectState(
+  module: Module,
+  expected: ReadonlyMap<string, Parameters<typeof difference>[0]>,
+  tolerance: number,
+): void {
   const buffers = new Map(module.namedBuffers());
   for (const [key, buffer] of buffers) {
     const after = expected.get(key)!;

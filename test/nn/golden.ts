@@ -2,7 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { parseSafetensors } from '../../lib/formats/safetensors.js';
 import type { StateDict } from '../../lib/formats/stateDict.js';
-import { BatchNorm2d, ConvBlock, ConvTranspose2d, convBn, MobileOne, MobileOneBlock, RepVGG, RepVGGBlock } from '../../lib/index.js';
+import {
+  BatchNorm2d,
+  ConvBlock,
+  ConvTranspose2d,
+  convBn,
+  MobileOne,
+  MobileOneBlock,
+  RepVGG,
+  RepVGGBlock,
+} from '../../lib/index.js';
 import { SqueezeExcite } from '../../lib/nn/blocks/squeezeExcite.js';
 import type { Module } from '../../lib/nn/module.js';
 import type { AnyTensor, Tensor } from '../../lib/tensor/tensor.js';
@@ -100,7 +109,9 @@ function tensors(): ReadonlyMap<string, AnyTensor> {
 
 function belongingTo(c: ModuleCase, kind: string): StateDict {
   const prefix = `${c.name}/${kind}`;
-  return new Map([...tensors()].filter(([key]) => key.startsWith(prefix)).map(([key, tensor]) => [key.slice(prefix.length), tensor]));
+  return new Map(
+    [...tensors()].filter(([key]) => key.startsWith(prefix)).map(([key, tensor]) => [key.slice(prefix.length), tensor]),
+  );
 }
 
 function text(path: string): string {

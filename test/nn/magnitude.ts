@@ -1,8 +1,9 @@
 /**
- * How far a block in floating point may be from itself in exact numbers, element by element: (n + 16)·u·Σ|x||w|, u = 2⁻²⁴ in float32, 2⁻⁵³ in float64.
+ * How far a block in floating point may be from itself in exact numbers, element by element: (n + 16)·u·Σ|x||w|, u =
+ * 2⁻²⁴ in float32, 2⁻⁵³ in float64.
  *
- * Σ|x||w| is the block's own sentence with every number in absolute value (means with the sign that makes them add up); n is the length of the
- * longest sum of products in it.
+ * Σ|x||w| is the block's own sentence with every number in absolute value (means with the sign that makes them add up);
+ * n is the length of the longest sum of products in it.
  */
 import { batchNorm } from '../../lib/ops/batchNorm.js';
 import { convTranspose2d } from '../../lib/ops/convTranspose2d.js';

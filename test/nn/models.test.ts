@@ -8,12 +8,16 @@ import { goldenCounts } from './golden.js';
 // Counting needs no numbers; memory that nobody writes to costs nothing.
 vi.mock('../../lib/nn/init.js', async () => {
   const { zeros } = await import('../../lib/tensor/tensor.js');
-  return { uniformByFanIn: (shape: readonly number[]) => zeros(shape), withoutDrawing: (make: () => unknown) => make() };
+  return {
+    uniformByFanIn: (shape: readonly number[]) => zeros(shape),
+    withoutDrawing: (make: () => unknown) => make(),
+  };
 });
 
 /**
  * Millions of parameters, then multiply-accumulates in millions at 224×224: in training form and deployed.
- * As the authors' implementations count them; the papers (arXiv:2101.03697, arXiv:2206.04040) print those of the deployed form, rounded.
+ * As the authors' implementations count them; the papers (arXiv:2101.03697, arXiv:2206.04040) print those of the
+ * deployed form, rounded.
  */
 const published: Record<string, [number, number, number, number]> = {
   'repvgg-a0': [9.109, 8.309, 1513, 1361],
@@ -46,22 +50,25 @@ it('knows every network that was published, and no other', () => {
   expect([...Object.keys(repvggConfigs), ...Object.keys(mobileOneConfigs)]).toEqual(Object.keys(published));
 });
 
-describe.each(Object.entries(published))('%s', (name, [trainingMillions, deployedMillions, trainingMacs, deployedMacs]) => {
-  it('has the published number of parameters in both forms, to the last one as in PyTorch', () => {
-    const counts = [create(name, false), create(name, true)].map((model) => model.parameterCount());
-    expect(counts).toEqual(goldenCounts()[name]);
-    expect(counts.map((count) => Math.round(count / 1e3) / 1e3)).toEqual([trainingMillions, deployedMillions]);
-  });
-
-  it('has the published number of multiply-accumulates in both forms', () => {
-    const millions = [create(name, false), create(name, true)].map((model) => {
-      const { nodes } = trace(model.eval(), { images: [1, 3, 224, 224] });
-      return nodes.reduce((sum, node) => sum + macsOf(node), 0) / 1e6;
+describe.each(Object.entries(published))(
+  '%s',
+  (name, [trainingMillions, deployedMillions, trainingMacs, deployedMacs]) => {
+    it('has the published number of parameters in both forms, to the last one as in PyTorch', () => {
+      const counts = [create(name, false), create(name, true)].map((model) => model.parameterCount());
+      expect(counts).toEqual(goldenCounts()[name]);
+      expect(counts.map((count) => Math.round(count / 1e3) / 1e3)).toEqual([trainingMillions, deployedMillions]);
     });
-    const digits = name.startsWith('mobileone') ? 1 : 0;
-    expect(millions.map((count) => Number(count.toFixed(digits)))).toEqual([trainingMacs, deployedMacs]);
-  });
-});
+
+    it('has the published number of multiply-accumulates in both forms', () => {
+      const millions = [create(name, false), create(name, true)].map((model) => {
+        const { nodes } = trace(model.eval(), { images: [1, 3, 224, 224] });
+        return nodes.reduce((sum, node) => sum + macsOf(node), 0) / 1e6;
+      });
+      const digits = name.startsWith('mobileone') ? 1 : 0;
+      expect(millions.map((count) => Number(count.toFixed(digits)))).toEqual([trainingMacs, deployedMacs]);
+    });
+  },
+);
 
 it('refuses a name that is none, also one that every object has', () => {
   for (const name of ['repvgg-a9', 'constructor']) {

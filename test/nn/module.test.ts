@@ -24,7 +24,8 @@ import { expectRefusal, refusalOf } from '../formats/refusal.js';
 import { trained } from './trained.js';
 
 /** Keys and bits of a module. */
-const snapshot = (module: Module): [string, AnyTensor][] => [...module.stateDict()].map(([key, value]) => [key, value.clone()]);
+const snapshot = (module: Module): [string, AnyTensor][] =>
+  [...module.stateDict()].map(([key, value]) => [key, value.clone()]);
 
 function expectUnchanged(module: Module, before: readonly (readonly [string, AnyTensor])[]): void {
   expect([...module.stateDict().keys()]).toEqual(before.map(([key]) => key));
@@ -140,7 +141,9 @@ describe('loading strictly', () => {
     const [, missing, unexpected] = refusalOfLines(() => block.loadStateDict(deployed.stateDict()));
     expect(missing).toContain('conv3_3.conv.weight');
     expect(unexpected).toBe('unexpected: rbr_reparam.weight, rbr_reparam.bias');
-    expect(refusalOfLines(() => deployed.loadStateDict(block.stateDict()))[1]).toBe('missing: rbr_reparam.weight, rbr_reparam.bias');
+    expect(refusalOfLines(() => deployed.loadStateDict(block.stateDict()))[1]).toBe(
+      'missing: rbr_reparam.weight, rbr_reparam.bias',
+    );
   });
 
   it('shortens long lists, and says how many there are', () => {
@@ -149,7 +152,9 @@ describe('loading strictly', () => {
     expect(refusal[1]).toMatch(/^unexpected: key0, .* key19, … \(1000 in all\)$/);
     const misshapen = new Sequential(...Array.from({ length: 30 }, () => new PReLU()));
     const wrong = new Map([...misshapen.stateDict().keys()].map((key) => [key, ones([2])]));
-    expect(refusalOfLines(() => misshapen.loadStateDict(wrong))[1]).toMatch(/^misshapen: 0\.weight expects \[1\], got \[2\].*30 in all/);
+    expect(refusalOfLines(() => misshapen.loadStateDict(wrong))[1]).toMatch(
+      /^misshapen: 0\.weight expects \[1\], got \[2\].*30 in all/,
+    );
   });
 
   it('does without num_batches_tracked, which older files and many tools leave out', () => {
@@ -162,7 +167,10 @@ describe('loading strictly', () => {
   it('takes a record as well as a map, converts number formats, and keeps its own tensors', () => {
     const linear = new Linear(2, 1);
     const weight = linear.weight;
-    linear.loadStateDict({ weight: tensor([[1.5, 2]], undefined, 'float16'), bias: tensor([0.1], undefined, 'float64') });
+    linear.loadStateDict({
+      weight: tensor([[1.5, 2]], undefined, 'float16'),
+      bias: tensor([0.1], undefined, 'float64'),
+    });
     expect(linear.weight).toBe(weight);
     expect([linear.weight.toArray(), linear.bias?.toArray()]).toEqual([[[1.5, 2]], [Math.fround(0.1)]]);
   });
@@ -261,7 +269,8 @@ describe('a copy', () => {
 describe('number formats', () => {
   it('are converted everywhere but where numbers are counts, and sharing stays', () => {
     const model = new Shared().to('float64');
-    for (const [key, { dtype }] of model.stateDict()) expect(dtype, key).toBe(key.endsWith('tracked') ? 'int64' : 'float64');
+    for (const [key, { dtype }] of model.stateDict())
+      expect(dtype, key).toBe(key.endsWith('tracked') ? 'int64' : 'float64');
     expect(model.stateDict().get('first.weight')).toBe(model.stateDict().get('second.weight'));
   });
 });

@@ -37,17 +37,28 @@ import { built, goldenPrint, namedCases } from './golden.js';
 // Numbers are not printed: large networks need none.
 vi.mock('../../lib/nn/init.js', async () => {
   const { zeros } = await import('../../lib/tensor/tensor.js');
-  return { uniformByFanIn: (shape: readonly number[]) => zeros(shape), withoutDrawing: (make: () => unknown) => make() };
+  return {
+    uniformByFanIn: (shape: readonly number[]) => zeros(shape),
+    withoutDrawing: (make: () => unknown) => make(),
+  };
 });
 
 const layers: Record<string, () => Module> = {
   conv: () => new Conv2d(3, 8, 3),
   conv_all: () =>
-    new Conv2d(4, 8, [3, 5], { stride: [1, 2], padding: [1, 2], dilation: [2, 1], groups: 2, bias: false, paddingMode: 'reflect' }),
+    new Conv2d(4, 8, [3, 5], {
+      stride: [1, 2],
+      padding: [1, 2],
+      dilation: [2, 1],
+      groups: 2,
+      bias: false,
+      paddingMode: 'reflect',
+    }),
   conv_circular: () => new Conv2d(4, 4, 3, { padding: 1, paddingMode: 'circular' }),
   conv_padding_one_side: () => new Conv2d(4, 4, [1, 3], { padding: [0, 1] }),
   conv_transpose: () => new ConvTranspose2d(4, 6, 4, { stride: 2, padding: 1 }),
-  conv_transpose_all: () => new ConvTranspose2d(4, 6, 3, { stride: 2, padding: 1, outputPadding: 1, groups: 2, bias: false, dilation: 2 }),
+  conv_transpose_all: () =>
+    new ConvTranspose2d(4, 6, 3, { stride: 2, padding: 1, outputPadding: 1, groups: 2, bias: false, dilation: 2 }),
   batch_norm: () => new BatchNorm2d(8),
   batch_norm_all: () => new BatchNorm2d(8, { eps: 1e-3, momentum: null, affine: false, trackRunningStats: false }),
   batch_norm_no_bias: () => new BatchNorm2d(8, { momentum: 0.01, bias: false }),
@@ -101,23 +112,36 @@ describe('a container prints as in PyTorch', () => {
     sequential: () => new Sequential(new Conv2d(3, 4, 1), new ReLU(), new ReLU()),
     module_list_empty: () => new ModuleList([]),
     module_list: () =>
-      new ModuleList([new ReLU(), new ReLU(), new Tanh(), new ReLU(), new Sequential(new Tanh()), new Sequential(new Tanh())]),
+      new ModuleList([
+        new ReLU(),
+        new ReLU(),
+        new Tanh(),
+        new ReLU(),
+        new Sequential(new Tanh()),
+        new Sequential(new Tanh()),
+      ]),
   };
 
   it.each(Object.entries(containers))('%s', (name, make) => expect(String(make())).toBe(goldenPrint(name)));
 });
 
 describe('a block or network prints as in PyTorch', () => {
-  it.each(namedCases('convBn', 'ConvBlock', 'RepVGGBlock', 'MobileOneBlock', 'RepVGG', 'MobileOne'))('%s', (name, c) => {
-    expect(String(built(c))).toBe(goldenPrint(name));
-    expect(inspect(built(c))).toBe(goldenPrint(name));
-  });
+  it.each(namedCases('convBn', 'ConvBlock', 'RepVGGBlock', 'MobileOneBlock', 'RepVGG', 'MobileOne'))(
+    '%s',
+    (name, c) => {
+      expect(String(built(c))).toBe(goldenPrint(name));
+      expect(inspect(built(c))).toBe(goldenPrint(name));
+    },
+  );
 
-  it.each(namedCases('ConvBlock', 'RepVGGBlock', 'MobileOneBlock', 'RepVGG', 'MobileOne'))('%s deployed, made so or fused', (name, c) => {
-    const text = goldenPrint(`${name}.deployed`);
-    expect(String(built(c, { deploy: true }))).toBe(text);
-    expect(String(repconv(built(c)).model)).toBe(text);
-  });
+  it.each(namedCases('ConvBlock', 'RepVGGBlock', 'MobileOneBlock', 'RepVGG', 'MobileOne'))(
+    '%s deployed, made so or fused',
+    (name, c) => {
+      const text = goldenPrint(`${name}.deployed`);
+      expect(String(built(c, { deploy: true }))).toBe(text);
+      expect(String(repconv(built(c)).model)).toBe(text);
+    },
+  );
 });
 
 it.each([
@@ -154,5 +178,6 @@ it('prints floats as Python does', () => {
     [-Infinity, '-inf'],
     [Number.NaN, 'nan'],
   ];
-  for (const [negativeSlope, text] of slopes) expect(String(new LeakyReLU({ negativeSlope }))).toBe(`LeakyReLU(negative_slope=${text})`);
+  for (const [negativeSlope, text] of slopes)
+    expect(String(new LeakyReLU({ negativeSlope }))).toBe(`LeakyReLU(negative_slope=${text})`);
 });

@@ -8,7 +8,9 @@ import type { Fill } from '../cases/data.js';
 import { allCases } from '../cases/operatorCases.js';
 
 /** Everything but training, which has no spelling. */
-export const exportedCases: readonly OperatorCase[] = allCases.filter(({ operator }) => operator !== 'batchNormTraining');
+export const exportedCases: readonly OperatorCase[] = allCases.filter(
+  ({ operator }) => operator !== 'batchNormTraining',
+);
 
 /** One case for each operator, options, ranks and inputs left away: what may be spelled in a way of its own. */
 export const spelledCases: readonly OperatorCase[] = [
@@ -42,7 +44,12 @@ export interface CaseGraph {
 const withoutParameters: ReadonlySet<string> = new Set(['add', 'mul', 'concat']);
 
 /** One node with output `case<n>`. @throws ERR_SHAPE where the operator needs to know an extent that is open */
-export function caseGraph(c: OperatorCase, tensors: readonly (Tensor | null)[], n = 0, open: Open = (shape) => shape): CaseGraph {
+export function caseGraph(
+  c: OperatorCase,
+  tensors: readonly (Tensor | null)[],
+  n = 0,
+  open: Open = (shape) => shape,
+): CaseGraph {
   const feeds: Record<string, Tensor> = {};
   const values = tensors.map((tensor, i): Value | null => {
     if (tensor === null) return null;
@@ -86,9 +93,13 @@ export function mergedGraph(
   return { graph, feeds: Object.assign({}, ...parts.map(({ feeds }) => feeds)), merged: parts };
 }
 
-/** Not where an operator needs the size, or where the sizes are written into its options; nor where inputs differ that would have one letter. */
+/**
+ * Not where an operator needs the size, or where the sizes are written into its options; nor where inputs differ that
+ * would have one letter.
+ */
 function canBeOpen(c: OperatorCase, open: Open): boolean {
-  if (withoutParameters.has(c.operator) && c.inputs.some((shape) => String(shape) !== String(c.inputs[0]))) return false;
+  if (withoutParameters.has(c.operator) && c.inputs.some((shape) => String(shape) !== String(c.inputs[0])))
+    return false;
   if (c.operator === 'reshape' && !(c.options as { shape: readonly number[] }).shape.includes(0)) return false;
   if (open === openBatch) return true;
   return !c.operator.startsWith('adaptive') && c.operator !== 'linear' && !isEmpty(c);

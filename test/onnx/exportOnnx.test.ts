@@ -49,7 +49,9 @@ describe('an exported model', () => {
 
   it('is three branches before fusing and one convolution after', () => {
     const options = { inputs: { images: [1, 4, 24, 24] }, outputs: ['output'], opset: 12 };
-    expect(operatorsOf(toOnnx(block, options))).toBe('Conv BatchNormalization Conv BatchNormalization Add BatchNormalization Add Relu');
+    expect(operatorsOf(toOnnx(block, options))).toBe(
+      'Conv BatchNormalization Conv BatchNormalization Add BatchNormalization Add Relu',
+    );
     expect(operatorsOf(toOnnx(repconv(block).model, options))).toBe('Conv Relu');
   });
 
@@ -68,15 +70,26 @@ describe('an exported model', () => {
   it('names nodes after their modules, and nothing twice', () => {
     const { node, initializer, input } = decodedModel(toOnnx(block, { inputs: images })).graph;
     expect(node.map(({ name }) => name)).toEqual([
-      ...['/conv3_3/conv/Conv', '/conv3_3/bn/BatchNormalization', '/conv1_1/conv/Conv', '/conv1_1/bn/BatchNormalization'],
+      ...[
+        '/conv3_3/conv/Conv',
+        '/conv3_3/bn/BatchNormalization',
+        '/conv1_1/conv/Conv',
+        '/conv1_1/bn/BatchNormalization',
+      ],
       ...['/Add', '/rbr_identity/BatchNormalization', '/Add_1', '/Relu'],
     ]);
-    const names = [...node.flatMap(({ output }) => output), ...initializer.map(({ name }) => name), ...input.map(({ name }) => name)];
+    const names = [
+      ...node.flatMap(({ output }) => output),
+      ...initializer.map(({ name }) => name),
+      ...input.map(({ name }) => name),
+    ];
     expect(new Set(names).size).toBe(names.length);
   });
 
   it('has the inputs and outputs that were asked for, open extents by their letters', () => {
-    const { input, output } = decodedModel(toOnnx(block, { inputs: { images: ['N', 4, 'H', 5] }, outputs: ['features'] })).graph;
+    const { input, output } = decodedModel(
+      toOnnx(block, { inputs: { images: ['N', 4, 'H', 5] }, outputs: ['features'] }),
+    ).graph;
     const shown = (value: (typeof input)[0]): unknown[] =>
       value.type.tensorType.shape.dim.map((d) => (Object.hasOwn(d, 'dimValue') ? Number(d.dimValue) : d.dimParam));
     expect([input[0].name, ...shown(input[0])]).toEqual(['images', 'N', 4, 'H', 5]);
@@ -94,7 +107,9 @@ describe('an exported model', () => {
 
   it('writes a tensor that two layers share once', () => {
     const shared = new Conv2d(4, 4, 3, { padding: 1 });
-    const { initializer, node } = decodedModel(toOnnx(new Sequential(shared, new ReLU(), shared).eval(), { inputs: images })).graph;
+    const { initializer, node } = decodedModel(
+      toOnnx(new Sequential(shared, new ReLU(), shared).eval(), { inputs: images }),
+    ).graph;
     expect(initializer.map(({ name }) => name)).toEqual(['0.weight', '0.bias']);
     expect(node.map(({ input }) => input[1])).toEqual(['0.weight', undefined, '0.weight']);
   });
@@ -154,7 +169,12 @@ describe('an exported model', () => {
 });
 
 describe('how meanings are spelled', () => {
-  const spelled = (operator: keyof typeof operators, shape: readonly number[], options: object, opset: number): string =>
+  const spelled = (
+    operator: keyof typeof operators,
+    shape: readonly number[],
+    options: object,
+    opset: number,
+  ): string =>
     operatorsOf(toOnnx(caseGraph({ name: '', operator, inputs: [shape], options }, [zeros(shape)]).graph, { opset }));
 
   it.each([
@@ -199,7 +219,11 @@ describe('refused', () => {
     expectRefusal(refused({ opset: 27 }), 'ERR_UNSUPPORTED', 'toOnnx: opset expects 11 to 26, got 27');
     expectRefusal(refused({ opset: 12.5 }), 'ERR_INPUT', 'toOnnx: opset expects a whole number, got 12.5');
     expectRefusal(refused({ opset: '17' }), 'ERR_INPUT', "toOnnx: opset expects a whole number, got '17'");
-    expectRefusal(refused({ opset: 21, dtype: 'bfloat16' }), 'ERR_UNSUPPORTED', 'toOnnx: bfloat16 expects opset 22 or above, got 21');
+    expectRefusal(
+      refused({ opset: 21, dtype: 'bfloat16' }),
+      'ERR_UNSUPPORTED',
+      'toOnnx: bfloat16 expects opset 22 or above, got 21',
+    );
   });
 
   it('are models in training mode', () => {
@@ -227,16 +251,28 @@ describe('refused', () => {
   });
 
   it('are names that an input, an output or a parameter already has', () => {
-    expectRefusal(refused({ outputs: ['images'] }), 'ERR_INPUT', /different names, got images for two inputs or outputs/);
+    expectRefusal(
+      refused({ outputs: ['images'] }),
+      'ERR_INPUT',
+      /different names, got images for two inputs or outputs/,
+    );
     expectRefusal(refused({ outputs: ['weight'] }), 'ERR_INPUT', /different names, got weight for a parameter too/);
-    expectRefusal(refused({ inputs: { bias: [1, 4, 6, 5] } }), 'ERR_INPUT', /different names, got bias for a parameter too/);
+    expectRefusal(
+      refused({ inputs: { bias: [1, 4, 6, 5] } }),
+      'ERR_INPUT',
+      /different names, got bias for a parameter too/,
+    );
   });
 
   it('are inputs that are missing, or not those of a graph', () => {
     expectRefusal(refused({ inputs: undefined }), 'ERR_INPUT', /expects at least one input/);
     expectRefusal(refused({ inputs: { images: [1, 5, 6, 5] } }), 'ERR_SHAPE', /conv2d/);
     const graph = trace(conv, images);
-    expectRefusal(refused({ inputs: { x: [1, 4, 6, 5] } }, graph), 'ERR_INPUT', /those of the graph or none, \{ images: \[1,4,6,5\] \}/);
+    expectRefusal(
+      refused({ inputs: { x: [1, 4, 6, 5] } }, graph),
+      'ERR_INPUT',
+      /those of the graph or none, \{ images: \[1,4,6,5\] \}/,
+    );
     expectRefusal(refused({ inputs: { images: [2, 4, 6, 5] } }, graph), 'ERR_INPUT', /those of the graph/);
     expectRefusal(refused({ inputs: {} }, graph), 'ERR_INPUT', /those of the graph/);
   });
@@ -244,8 +280,13 @@ describe('refused', () => {
   it('are models and options of another kind', () => {
     for (const model of [null, 5, {}, 'model.onnx'])
       expectRefusal(refused({}, model as never), 'ERR_INPUT', /model expects a module or a graph/);
-    for (const options of [null, 5]) expectRefusal(() => toOnnx(conv, options as never), 'ERR_INPUT', /expects an object of options/);
-    expectRefusal(refused({ dtype: 'int8' }), 'ERR_INPUT', /dtype expects float32, float64, float16 or bfloat16, got 'int8'/);
+    for (const options of [null, 5])
+      expectRefusal(() => toOnnx(conv, options as never), 'ERR_INPUT', /expects an object of options/);
+    expectRefusal(
+      refused({ dtype: 'int8' }),
+      'ERR_INPUT',
+      /dtype expects float32, float64, float16 or bfloat16, got 'int8'/,
+    );
     expectRefusal(refused({ metadata: { a: 1 } }), 'ERR_INPUT', /metadata expects texts, got 1 for a/);
   });
 
@@ -257,7 +298,11 @@ describe('refused', () => {
       /a constant expects floating-point numbers, got uint8/,
     );
     const mixed = new Sequential(new Conv2d(4, 4, 1).to('float16'), new Conv2d(4, 4, 1)).eval();
-    expectRefusal(refused({}, mixed), 'ERR_UNSUPPORTED', /parameters expect one format.*float16 \(0\.bias\), float32 \(1\.bias\)/);
+    expectRefusal(
+      refused({}, mixed),
+      'ERR_UNSUPPORTED',
+      /parameters expect one format.*float16 \(0\.bias\), float32 \(1\.bias\)/,
+    );
   });
 
   it('are models of 2 GiB of weights or more, before anything is written', () => {
@@ -287,7 +332,8 @@ describe('a file', () => {
     const expected = Buffer.from(toOnnx(block, { inputs: images, opset: 12 }));
     await exportOnnx(block, join(folder, 'async.onnx'), { inputs: images, opset: 12 });
     exportOnnxSync(block, join(folder, 'sync.onnx'), { inputs: images, opset: 12 });
-    for (const name of ['async.onnx', 'sync.onnx']) expect(readFileSync(join(folder, name)).equals(expected)).toBe(true);
+    for (const name of ['async.onnx', 'sync.onnx'])
+      expect(readFileSync(join(folder, name)).equals(expected)).toBe(true);
   });
 
   it('holds the model as it was at the call', async () => {
@@ -311,7 +357,10 @@ describe('a file', () => {
     const path = join(own, 'model.onnx');
     writeFileSync(path, 'old');
     const error = await refusalOfAsync(() => exportOnnx(block, path, { inputs: images, opset: 99 }));
-    expect([error.code, error.message]).toEqual(['ERR_UNSUPPORTED', `exportOnnx: "${path}": opset expects 11 to 26, got 99`]);
+    expect([error.code, error.message]).toEqual([
+      'ERR_UNSUPPORTED',
+      `exportOnnx: "${path}": opset expects 11 to 26, got 99`,
+    ]);
     expect(readdirSync(own)).toEqual(['model.onnx']);
     expect(readFileSync(path, 'utf8')).toBe('old');
   });

@@ -1,8 +1,9 @@
 /**
- * Models against the golden list of `test/golden/onnx`: ONNX's checker, with shape inference, has accepted exactly the bytes whose SHA-256 stands there.
+ * Models against the golden list of `test/golden/onnx`: ONNX's checker, with shape inference, has accepted exactly the
+ * bytes whose SHA-256 stands there.
  *
- * What is hashed lacks the version of this package, so that a release changes nothing. `make.py` there makes the list: it has this file write the
- * models into a folder (ONNX_GOLDEN_FOLDER) and checks them.
+ * What is hashed lacks the version of this package, so that a release changes nothing. `make.py` there makes the list:
+ * it has this file write the models into a folder (ONNX_GOLDEN_FOLDER) and checks them.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -16,14 +17,18 @@ const accepted: { files: Record<string, string> } = JSON.parse(
 );
 const folder = process.env.ONNX_GOLDEN_FOLDER;
 
-it.each(goldenModels.map((model) => [model.name, model] as const))('%s has the bytes that the checker accepted', (name, model) => {
-  const bytes = withoutVersion(model.bytes());
-  if (folder !== undefined) writeFileSync(join(folder, `${name}.onnx`), bytes);
-  else
-    expect(createHash('sha256').update(bytes).digest('hex'), 'other bytes: let test/golden/onnx/make.py check them').toBe(
-      accepted.files[name],
-    );
-});
+it.each(goldenModels.map((model) => [model.name, model] as const))(
+  '%s has the bytes that the checker accepted',
+  (name, model) => {
+    const bytes = withoutVersion(model.bytes());
+    if (folder !== undefined) writeFileSync(join(folder, `${name}.onnx`), bytes);
+    else
+      expect(
+        createHash('sha256').update(bytes).digest('hex'),
+        'other bytes: let test/golden/onnx/make.py check them',
+      ).toBe(accepted.files[name]);
+  },
+);
 
 it('names every model of the list', () => {
   expect(Object.keys(accepted.files).sort()).toEqual(goldenModels.map(({ name }) => name).sort());

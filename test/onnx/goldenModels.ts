@@ -1,9 +1,19 @@
 /**
- * Models whose files ONNX's own checker has accepted: every operator in every operator set, open extents, other number formats, whole networks.
+ * Models whose files ONNX's own checker has accepted: every operator in every operator set, open extents, other number
+ * formats, whole networks.
  *
  * Weights come from a generator of this file, so that nothing but the writing of ONNX changes the bytes.
  */
-import { AdaptiveAvgPool2d, ConvBlock, Flatten, Linear, MobileOneBlock, type Module, RepVGGBlock, Sequential } from '../../lib/index.js';
+import {
+  AdaptiveAvgPool2d,
+  ConvBlock,
+  Flatten,
+  Linear,
+  MobileOneBlock,
+  type Module,
+  RepVGGBlock,
+  Sequential,
+} from '../../lib/index.js';
 import { opsets } from '../../lib/onnx/opset.js';
 import { type OnnxOptions, toOnnx } from '../../lib/onnx/toOnnx.js';
 import type { FloatDType } from '../../lib/tensor/dtype.js';
@@ -15,11 +25,22 @@ export interface GoldenModel {
   bytes(): Uint8Array;
 }
 
-/** In training form and, with other weights, in deployed form: what is held here is how they are written, not what they compute. */
+/**
+ * In training form and, with other weights, in deployed form: what is held here is how they are written, not what they
+ * compute.
+ */
 const networks: readonly { name: string; channels: number; make(deploy: boolean): Module }[] = [
   { name: 'block', channels: 32, make: (deploy) => new ConvBlock(32, 32, { deploy }) },
-  { name: 'reflecting', channels: 6, make: (deploy) => new ConvBlock(6, 6, { paddingMode: 'reflect', groups: 2, deploy }) },
-  { name: 'circular', channels: 6, make: (deploy) => new ConvBlock(6, 9, { paddingMode: 'circular', stride: 2, groups: 3, deploy }) },
+  {
+    name: 'reflecting',
+    channels: 6,
+    make: (deploy) => new ConvBlock(6, 6, { paddingMode: 'reflect', groups: 2, deploy }),
+  },
+  {
+    name: 'circular',
+    channels: 6,
+    make: (deploy) => new ConvBlock(6, 9, { paddingMode: 'circular', stride: 2, groups: 3, deploy }),
+  },
   {
     name: 'stack',
     channels: 3,
@@ -72,7 +93,8 @@ function filled<M extends Module>(model: M, seed = 1): M {
   for (const [name, { data }] of model.eval().namedTensors()) {
     if (!(data instanceof Float32Array)) continue;
     const isVariance = name.endsWith('running_var');
-    for (let i = 0; i < data.length; i++) data[i] = (isVariance ? generator.integer(32, 128) : generator.integer(-40, 40)) / 64;
+    for (let i = 0; i < data.length; i++)
+      data[i] = (isVariance ? generator.integer(32, 128) : generator.integer(-40, 40)) / 64;
   }
   return model;
 }

@@ -28,7 +28,9 @@ const withRuntime = describe.skipIf(!hasOnnxRuntime);
 
 /** One file serves a batch of 1 and of 3, and gives our engine's numbers. */
 async function expectSameAsNative(model: Module, channels: number, size: number, opset: number): Promise<void> {
-  const session = await sessionOf(toOnnx(model, { inputs: { images: ['N', channels, size, size] }, outputs: ['result'], opset }));
+  const session = await sessionOf(
+    toOnnx(model, { inputs: { images: ['N', channels, size, size] }, outputs: ['result'], opset }),
+  );
   expect([session.inputNames, session.outputNames]).toEqual([['images'], ['result']]);
   for (const N of [1, 3]) {
     const images = randn([N, channels, size, size]);
@@ -86,7 +88,8 @@ withRuntime('a network', () => {
   });
 
   it("that PyTorch trained gives PyTorch's logits for real images, in both forms", async () => {
-    const block = (from: number, to: number, options: ConvBlockOptions = {}): ConvBlock => new ConvBlock(from, to, options);
+    const block = (from: number, to: number, options: ConvBlockOptions = {}): ConvBlock =>
+      new ConvBlock(from, to, options);
     const digits = new Sequential({
       features: new Sequential(
         block(1, 16),
@@ -103,7 +106,10 @@ withRuntime('a network', () => {
     }).eval();
     const folder = new URL('../../examples/digits/', import.meta.url);
     digits.loadStateDict(await loadStateDict(fileURLToPath(new URL('digits_train.safetensors', folder))));
-    const { mean, std } = JSON.parse(readFileSync(new URL('digits.json', folder), 'utf8')) as { mean: number; std: number };
+    const { mean, std } = JSON.parse(readFileSync(new URL('digits.json', folder), 'utf8')) as {
+      mean: number;
+      std: number;
+    };
     const testSet = await loadStateDict(fileURLToPath(new URL('digits_test.safetensors', folder)));
     const images = new Tensor(
       'float32',

@@ -1,4 +1,7 @@
-/** ONNX Runtime, from the folder of the benches: `npm test` installs it there, and without it these tests say loudly that they were left out. */
+/**
+ * ONNX Runtime, from the folder of the benches: `npm test` installs it there, and without it these tests say loudly
+ * that they were left out.
+ */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +11,8 @@ import { Tensor } from '../../lib/tensor/tensor.js';
 const folder = new URL('../../bench/', import.meta.url);
 
 export const hasOnnxRuntime = existsSync(new URL('node_modules/onnxruntime-node/package.json', folder));
-if (!hasOnnxRuntime) console.warn('SKIPPED: onnxruntime-node is not installed (node setup.mjs --peers); exported models are not run here');
+if (!hasOnnxRuntime)
+  console.warn('SKIPPED: onnxruntime-node is not installed (node setup.mjs --peers); exported models are not run here');
 
 type Format = 'float32' | 'float64' | 'float16';
 interface RuntimeTensor {
@@ -42,7 +46,10 @@ export async function runSession(
   format: Format = 'float32',
 ): Promise<Record<string, Tensor<'float32' | 'float64'>>> {
   const { Tensor: RuntimeInput } = runtime as Runtime;
-  const feeds = Object.entries(inputs).map(([name, input]) => [name, new RuntimeInput(format, input.to(format).data, input.shape)]);
+  const feeds = Object.entries(inputs).map(([name, input]) => [
+    name,
+    new RuntimeInput(format, input.to(format).data, input.shape),
+  ]);
   const results = await session.run(Object.fromEntries(feeds));
   return Object.fromEntries(
     Object.entries(results).map(([name, { data, dims }]) => {
@@ -53,7 +60,11 @@ export async function runSession(
 }
 
 /** Loads, runs once, lets go. */
-export async function runModel(model: Uint8Array, inputs: Readonly<Record<string, Tensor>>, format: Format = 'float32') {
+export async function runModel(
+  model: Uint8Array,
+  inputs: Readonly<Record<string, Tensor>>,
+  format: Format = 'float32',
+) {
   const session = await sessionOf(model);
   try {
     return await runSession(session, inputs, format);

@@ -1,4 +1,7 @@
-/** Every operator, exported in every operator set and with open extents, computed by ONNX Runtime, against the reference. */
+/**
+ * Every operator, exported in every operator set and with open extents, computed by ONNX Runtime, against the
+ * reference.
+ */
 import { describe, expect, it } from 'vitest';
 import { opsets } from '../../lib/onnx/opset.js';
 import { toOnnx } from '../../lib/onnx/toOnnx.js';
@@ -6,7 +9,16 @@ import { isIdentical } from '../../lib/tensor/compare.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { attributesOf, caseLine, inputsOf, type OperatorCase, referenceOf } from '../cases/case.js';
 import { runtimeBounds } from './bounds.js';
-import { caseGraph, exportedCases, isEmpty, mergedGraph, type Open, openBatch, openImage, spelledCases } from './caseGraph.js';
+import {
+  caseGraph,
+  exportedCases,
+  isEmpty,
+  mergedGraph,
+  type Open,
+  openBatch,
+  openImage,
+  spelledCases,
+} from './caseGraph.js';
 import { hasOnnxRuntime, runModel, runSession, sessionOf } from './onnxRuntime.js';
 
 describe.skipIf(!hasOnnxRuntime)('ONNX Runtime computes the same numbers', () => {
@@ -32,11 +44,18 @@ async function expectSame(cases: readonly OperatorCase[], opset: number, open?: 
   expect(faults).toEqual([]);
 }
 
-function faultOf(c: OperatorCase, inputs: readonly (Tensor | null)[], output: Tensor<'float32' | 'float64'>): string | undefined {
+function faultOf(
+  c: OperatorCase,
+  inputs: readonly (Tensor | null)[],
+  output: Tensor<'float32' | 'float64'>,
+): string | undefined {
   const { expected, bounds } = expectationOf(c, inputs);
-  if (String(output.shape) !== String(expected.shape)) return `${caseLine(c)}: shape ${output.shape} for ${expected.shape}`;
+  if (String(output.shape) !== String(expected.shape))
+    return `${caseLine(c)}: shape ${output.shape} for ${expected.shape}`;
   const beyond = output.data.findIndex((y, j) => !(Math.abs(y - expected.data[j]) <= bounds[j]));
-  return beyond < 0 ? undefined : `${caseLine(c)}: ${output.data[beyond]} for ${expected.data[beyond]} ± ${bounds[beyond]}`;
+  return beyond < 0
+    ? undefined
+    : `${caseLine(c)}: ${output.data[beyond]} for ${expected.data[beyond]} ± ${bounds[beyond]}`;
 }
 
 interface Expectation {
@@ -55,7 +74,10 @@ function expectationOf(c: OperatorCase, inputs: readonly (Tensor | null)[]): Exp
   return made;
 }
 
-/** ONNX Runtime 1.30 wraps around (Pad in mode `wrap`, which convolutions do not use) no empty batch: "Unexpected mode of 3". */
+/**
+ * ONNX Runtime 1.30 wraps around (Pad in mode `wrap`, which convolutions do not use) no empty batch: "Unexpected mode
+ * of 3".
+ */
 function isRefusedByRuntime(c: OperatorCase, opset: number): boolean {
   return opset >= 19 && c.operator === 'pad' && isEmpty(c) && (attributesOf(c) as { mode: string }).mode === 'circular';
 }
@@ -80,7 +102,8 @@ describe.skipIf(!hasOnnxRuntime)('one file with open extents', () => {
         const session = await sessionOf(toOnnx(caseGraph(c, inputsOf(c, 'integers'), 0, open).graph, { opset }));
         const isMovement = operator === 'flatten' || operator === 'reshape';
         for (const N of isMovement && open === openBatch ? [0, 1, 3, 7] : [1, 3, 7]) {
-          const map = open === openImage && operator !== 'reshape' ? [shape[2] + N, shape[3] + 2 * N] : [shape[2], shape[3]];
+          const map =
+            open === openImage && operator !== 'reshape' ? [shape[2] + N, shape[3] + 2 * N] : [shape[2], shape[3]];
           const other = { ...c, inputs: [[N, shape[1], ...map]] };
           const inputs = inputsOf(other, 'normal');
           const { case0 } = await runSession(session, { [`case0.${operator}.0`]: inputs[0] as Tensor });
@@ -103,7 +126,9 @@ describe.skipIf(!hasOnnxRuntime)('a model in another format', () => {
     for (const { n, c, inputs } of merged) {
       const [expected] = referenceOf(c, inputs);
       const { data } = outputs[`case${n}`];
-      const beyond = data.findIndex((y, j) => !(Math.abs(y - expected.data[j]) <= 4 * 2 ** -11 * Math.max(1, Math.abs(expected.data[j]))));
+      const beyond = data.findIndex(
+        (y, j) => !(Math.abs(y - expected.data[j]) <= 4 * 2 ** -11 * Math.max(1, Math.abs(expected.data[j]))),
+      );
       expect(beyond, `${caseLine(c)}: ${data[beyond]} for ${expected.data[beyond]}`).toBe(-1);
     }
   });
@@ -132,7 +157,8 @@ describe.skipIf(!hasOnnxRuntime)('a model in another format', () => {
     const outputs = await runModel(toOnnx(graph, { dtype: 'float64' }), feeds, 'float64');
     for (const { n, c, inputs } of merged) {
       const [expected] = referenceOf(c, inputs);
-      // ε rounded to float32 is off by up to 2⁻²⁵ of itself, 3e-13 for 1e-5 and 3e-11 for 1e-3, beside variances of at least 0.05.
+      // ε rounded to float32 is off by up to 2⁻²⁵ of itself, 3e-13 for 1e-5 and 3e-11 for 1e-3, beside variances of at
+      // least 0.05.
       const bound = c.operator === 'batchNorm' ? 1e-9 : 1e-13;
       const largest = expected.data.reduce((a, b) => Math.max(a, Math.abs(b)), 1);
       const beyond = outputs[`case${n}`].data.findIndex((y, j) => !(Math.abs(y - expected.data[j]) <= bound * largest));

@@ -12,7 +12,9 @@ describe('gelu', () => {
   ] as const)('is exact on %s, deep in the lower tail too', (name, tolerance) => {
     const c = goldenCases('activation').find((row) => row.name === name)!;
     const [[result], expected] = [referenceOf(c, c.inputs), c.outputs[0].data as Float64Array];
-    const worst = Math.max(...expected.map((y, i) => (y === 0 ? Math.abs(result.data[i]) : Math.abs(result.data[i] / y - 1))));
+    const worst = Math.max(
+      ...expected.map((y, i) => (y === 0 ? Math.abs(result.data[i]) : Math.abs(result.data[i] / y - 1))),
+    );
     expect(worst).toBeLessThan(tolerance);
     expect(Math.min(...expected.map((y) => (y === 0 ? 1 : Math.abs(y))))).toBeLessThan(1e-30);
   });

@@ -67,5 +67,7 @@ function caseTable(): Record<string, CaseRow[]> {
 
 /** JSON has no infinity; the table writes it as text. */
 function withInfinity(options: object): object {
-  return Object.fromEntries(Object.entries(options).map(([key, value]) => [key, value === '-Infinity' ? -Infinity : value]));
+  return Object.fromEntries(
+    Object.entries(options).map(([key, value]) => [key, value === '-Infinity' ? -Infinity : value]),
+  );
 }

@@ -13,14 +13,38 @@ import { allCases } from '../cases/operatorCases.js';
 
 /** Operators whose images may have a symbolic height and width. */
 const onImages: readonly OperatorName[] = [
-  ...(['conv2d', 'convTranspose2d', 'maxPool2d', 'averagePool2d', 'pad', 'globalAveragePool2d', 'globalMaxPool2d'] as const),
-  ...(['batchNorm', 'batchNormTraining', 'add', 'mul', 'concat', 'relu', 'silu', 'prelu', 'softmax', 'flatten'] as const),
+  ...([
+    'conv2d',
+    'convTranspose2d',
+    'maxPool2d',
+    'averagePool2d',
+    'pad',
+    'globalAveragePool2d',
+    'globalMaxPool2d',
+  ] as const),
+  ...([
+    'batchNorm',
+    'batchNormTraining',
+    'add',
+    'mul',
+    'concat',
+    'relu',
+    'silu',
+    'prelu',
+    'softmax',
+    'flatten',
+  ] as const),
 ];
-/** Those that may answer with an extent of which only the spelling is known: products, and the scaling of a transposed convolution. */
+/**
+ * Those that may answer with an extent of which only the spelling is known: products, and the scaling of a transposed
+ * convolution.
+ */
 const mayBeOpaque: readonly OperatorName[] = ['convTranspose2d', 'flatten'];
 
 describe('infer', () => {
-  const cases = allCases.filter((c) => c.operator !== 'reshape' || (c.options as { shape: number[] }).shape.includes(0));
+  const cases = allCases.filter(
+    (c) => c.operator !== 'reshape' || (c.options as { shape: number[] }).shape.includes(0),
+  );
 
   it.each(cases.map((c) => [c.name, c] as const))('%s: symbols and numbers agree', (_, c) => {
     const [operator, attributes] = [operators[c.operator], attributesOf(c) as never];
@@ -43,7 +67,9 @@ describe('infer', () => {
   it('keeps the format of the input', () => {
     const half = { dtype: 'float16', shape: [1, 3, 5, 7] } as const;
     expect(operators.relu.infer([half], {})[0].dtype).toBe('float16');
-    expect(operators.conv2d.infer([half, { dtype: 'float16', shape: [4, 3, 3, 3] }, null], conv2dAttributes())[0].dtype).toBe('float16');
+    expect(
+      operators.conv2d.infer([half, { dtype: 'float16', shape: [4, 3, 3, 3] }, null], conv2dAttributes())[0].dtype,
+    ).toBe('float16');
   });
 
   it('agrees along chains of convolutions and poolings', () => {
@@ -54,17 +80,22 @@ describe('infer', () => {
       ceilMode: fc.boolean(),
     });
     fc.assert(
-      fc.property(fc.array(window, { minLength: 1, maxLength: 5 }), fc.integer({ min: 200, max: 400 }), (windows, H) => {
-        const through = (start: Extent): Extent =>
-          windows.reduce<Extent>((height, { K, stride, isPool, ceilMode }) => {
-            const [padding, input] = [Math.floor(K / 2), image(['N', 2, height, 9])];
-            const weight = image([2, 2, K, K]);
-            return isPool
-              ? maxPool2d.infer([input], maxPool2dAttributes({ kernelSize: K, stride, padding, ceilMode }))[0].shape[2]
-              : conv2d.infer([input, weight, null], conv2dAttributes({ stride, padding }))[0].shape[2];
-          }, start);
-        expect(bindExtent(through('H'), new Map([['H', H]]))).toBe(through(H));
-      }),
+      fc.property(
+        fc.array(window, { minLength: 1, maxLength: 5 }),
+        fc.integer({ min: 200, max: 400 }),
+        (windows, H) => {
+          const through = (start: Extent): Extent =>
+            windows.reduce<Extent>((height, { K, stride, isPool, ceilMode }) => {
+              const [padding, input] = [Math.floor(K / 2), image(['N', 2, height, 9])];
+              const weight = image([2, 2, K, K]);
+              return isPool
+                ? maxPool2d.infer([input], maxPool2dAttributes({ kernelSize: K, stride, padding, ceilMode }))[0]
+                    .shape[2]
+                : conv2d.infer([input, weight, null], conv2dAttributes({ stride, padding }))[0].shape[2];
+            }, start);
+          expect(bindExtent(through('H'), new Map([['H', H]]))).toBe(through(H));
+        },
+      ),
     );
   });
 
@@ -78,7 +109,12 @@ describe('infer', () => {
 
   it('gives a transposed convolution of stride 1 the normal form too', () => {
     const attributes = convTranspose2dAttributes({ padding: 1 });
-    expect(convTranspose2d.infer([image(['N', 3, 'H', 5]), image([3, 2, 4, 4]), null], attributes)[0].shape).toEqual(['N', 2, 'H+1', 6]);
+    expect(convTranspose2d.infer([image(['N', 3, 'H', 5]), image([3, 2, 4, 4]), null], attributes)[0].shape).toEqual([
+      'N',
+      2,
+      'H+1',
+      6,
+    ]);
   });
 });
 
@@ -119,7 +155,10 @@ function image(shape: Shape): { dtype: 'float32'; shape: Shape } {
   return { dtype: 'float32', shape };
 }
 
-/** The case with symbols for the batch and, where the operator allows, height and width; other inputs follow where their extents are the same. */
+/**
+ * The case with symbols for the batch and, where the operator allows, height and width; other inputs follow where their
+ * extents are the same.
+ */
 function symbolic({ operator, inputs }: OperatorCase): { inputs: InputTypes; bindings: Map<string, number> } {
   const first = inputs[0]!;
   const names = first.length === 4 && onImages.includes(operator) ? ['N', '', 'H', 'W'] : first.length > 1 ? ['N'] : [];

@@ -1,4 +1,7 @@
-/** Laws that tie the operators to one another, on random convolutions: what the golden files say of points, these say of the whole domain. */
+/**
+ * Laws that tie the operators to one another, on random convolutions: what the golden files say of points, these say of
+ * the whole domain.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Conv2dOptions } from '../../lib/ops/conv2d.js';
@@ -32,17 +35,27 @@ const convolutions = fc
     const generator = new Random(seed);
     const normal = (...shape: number[]): T => randn(shape, { generator, dtype: 'float64' });
     const options = { stride, dilation, padding: padding as Padding, groups } satisfies Conv2dOptions;
-    return { x: normal(N, C * groups, H, W), w: normal(O * groups, C, ...kernel), b: normal(O * groups), options, normal };
+    return {
+      x: normal(N, C * groups, H, W),
+      w: normal(O * groups, C, ...kernel),
+      b: normal(O * groups),
+      options,
+      normal,
+    };
   });
 
 describe('a convolution', () => {
   it('with a padding mode is the padding followed by a convolution without', () => {
     fc.assert(
-      fc.property(convolutions, fc.constantFrom<PaddingMode>('zeros', 'reflect', 'replicate', 'circular'), ({ x, w, b, options }, mode) => {
-        const { padding, ...rest } = options;
-        const twoSteps = f.conv2d(f.pad(x, { padding, mode }), w, b, rest);
-        expect(isIdentical(f.conv2d(x, w, b, { ...options, paddingMode: mode }), twoSteps)).toBe(true);
-      }),
+      fc.property(
+        convolutions,
+        fc.constantFrom<PaddingMode>('zeros', 'reflect', 'replicate', 'circular'),
+        ({ x, w, b, options }, mode) => {
+          const { padding, ...rest } = options;
+          const twoSteps = f.conv2d(f.pad(x, { padding, mode }), w, b, rest);
+          expect(isIdentical(f.conv2d(x, w, b, { ...options, paddingMode: mode }), twoSteps)).toBe(true);
+        },
+      ),
     );
   });
 
@@ -123,7 +136,10 @@ describe('simpler operators are special cases of richer ones', () => {
     const negative = f.add(x, tensor([-100], [1], 'float64'));
     const bordered = f.pad(negative, { padding: 1, value: -Infinity });
     expect(
-      isIdentical(f.maxPool2d(negative, { kernelSize: 3, stride: 2, padding: 1 }), f.maxPool2d(bordered, { kernelSize: 3, stride: 2 })),
+      isIdentical(
+        f.maxPool2d(negative, { kernelSize: 3, stride: 2, padding: 1 }),
+        f.maxPool2d(bordered, { kernelSize: 3, stride: 2 }),
+      ),
     ).toBe(true);
   });
 
@@ -136,7 +152,9 @@ describe('simpler operators are special cases of richer ones', () => {
   });
 
   it('batch norm is a multiplication and an addition per channel', () => {
-    const [weight, bias, runningMean, noise] = Array.from({ length: 4 }, () => randn([3], { generator, dtype: 'float64' }));
+    const [weight, bias, runningMean, noise] = Array.from({ length: 4 }, () =>
+      randn([3], { generator, dtype: 'float64' }),
+    );
     const runningVariance = f.add(f.mul(noise, noise), tensor([0.1], [1], 'float64'));
     const scale = weight.clone();
     scale.data.forEach((gamma, c) => {
@@ -169,7 +187,9 @@ describe('simpler operators are special cases of richer ones', () => {
     expectClose(f.silu(wide), f.mul(wide, f.sigmoid(wide)));
     expectClose(f.hardSwish(wide), f.mul(wide, f.hardSigmoid(wide)));
     expect(f.relu6(wide).data).toEqual(f.relu(wide).data.map((v) => Math.min(v, 6)));
-    expect(isIdentical(f.leakyRelu(wide, { negativeSlope: 0.3 }), f.prelu(wide, tensor([0.3], [1], 'float64')))).toBe(true);
+    expect(isIdentical(f.leakyRelu(wide, { negativeSlope: 0.3 }), f.prelu(wide, tensor([0.3], [1], 'float64')))).toBe(
+      true,
+    );
   });
 });
 

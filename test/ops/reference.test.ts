@@ -45,16 +45,22 @@ test('every operator is held against PyTorch', () => {
 });
 
 test('the special numbers of the golden files are those of the case tables', () => {
-  expect([...(goldenTensors('activation').get('relu_special/input')!.data as Float32Array)]).toEqual(specialNumbers.map(Math.fround));
+  expect([...(goldenTensors('activation').get('relu_special/input')!.data as Float32Array)]).toEqual(
+    specialNumbers.map(Math.fround),
+  );
 });
 
-/** One tolerance over the tensor, and each number by itself on grids and special numbers: NaN, infinities and signs of zero in place. */
+/**
+ * One tolerance over the tensor, and each number by itself on grids and special numbers: NaN, infinities and signs of
+ * zero in place.
+ */
 function expectAgreement(result: AnyTensor, expected: AnyTensor, c: GoldenCase): void {
   const context = `${c.operator} ${caseLine(c.options)}`;
   expect(result.shape, context).toEqual(expected.shape);
   if (exactOperators.includes(c.operator)) expect(isIdentical(result, expected), context).toBe(true);
   expect(difference(result, expected).relative, context).toBeLessThanOrEqual(tolerance);
-  if (/special|grid/.test(c.name)) expectElementwise(result.data as Float64Array, expected.data as Float64Array, context);
+  if (/special|grid/.test(c.name))
+    expectElementwise(result.data as Float64Array, expected.data as Float64Array, context);
 }
 
 function expectElementwise(result: Float64Array, expected: Float64Array, context: string): void {

@@ -16,12 +16,22 @@ const pooling: readonly Row[] = [
   [[null], { kernelSize: 2 }, 'ERR_INPUT', 'input is missing'],
   [[[1, 4, 0, 5]], { kernelSize: 2, padding: 1 }, 'ERR_SHAPE', 'input expects at least one pixel, got [1,4,0,5]'],
   [[image], { kernelSize: 6 }, 'ERR_SHAPE', 'a window of 6 does not fit into 5 with padding 0 and 0'],
-  [[image], { kernelSize: [9, 2], stride: 2, ceilMode: true }, 'ERR_SHAPE', 'a window of 9 does not fit into 6 with padding 0 and 0'],
+  [
+    [image],
+    { kernelSize: [9, 2], stride: 2, ceilMode: true },
+    'ERR_SHAPE',
+    'a window of 9 does not fit into 6 with padding 0 and 0',
+  ],
   [[image], {}, 'ERR_INPUT', 'kernelSize expects 2 whole numbers from 1 to 2^24, got undefined'],
   [[image], { kernelSize: 0 }, 'ERR_INPUT', 'kernelSize expects 2 whole numbers from 1 to 2^24, got [ 0, 0 ]'],
   [[image], { kernelSize: 2, stride: 0 }, 'ERR_INPUT', 'stride expects 2 whole numbers from 1 to 2^24, got [ 0, 0 ]'],
   [[image], { kernelSize: 3, padding: 2 }, 'ERR_INPUT', 'padding expects at most half the kernel [3,3], got [2,2,2,2]'],
-  [[image], { kernelSize: [2, 4], padding: [0, 0, 2, 0] }, 'ERR_INPUT', 'padding expects at most half the kernel [2,4], got [0,0,2,0]'],
+  [
+    [image],
+    { kernelSize: [2, 4], padding: [0, 0, 2, 0] },
+    'ERR_INPUT',
+    'padding expects at most half the kernel [2,4], got [0,0,2,0]',
+  ],
 ];
 const globalPooling: readonly Row[] = [
   [[[2, 3]], {}, 'ERR_SHAPE', 'input expects 4 axes, got 2 ([2,3])'],
@@ -32,7 +42,12 @@ const adaptivePooling: readonly Row[] = [
   [[[1, 3, 0, 4]], { outputSize: 2 }, 'ERR_SHAPE', 'input expects at least one pixel, got [1,3,0,4]'],
   [[[1, 3, 'H', 4]], { outputSize: 2 }, 'ERR_SHAPE', 'input needs a known extent on axis 2, got [1,3,H,4]'],
   [[image], { outputSize: 0 }, 'ERR_INPUT', 'outputSize expects 2 whole numbers from 1 to 2^24, got [ 0, 0 ]'],
-  [[image], { outputSize: [2, null] }, 'ERR_INPUT', 'outputSize expects 2 whole numbers from 1 to 2^24, got [ 2, null ]'],
+  [
+    [image],
+    { outputSize: [2, null] },
+    'ERR_INPUT',
+    'outputSize expects 2 whole numbers from 1 to 2^24, got [ 2, null ]',
+  ],
 ];
 const unary: readonly Row[] = [[[null], {}, 'ERR_INPUT', 'input is missing']];
 const broadcast: readonly Row[] = [
@@ -125,19 +140,44 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
     [[image, weights, [4]], {}, 'ERR_SHAPE', 'bias expects shape [8], got [4]'],
     [[image, weights, [1, 8]], {}, 'ERR_SHAPE', 'bias expects shape [8], got [1,8]'],
     [[image, [8, 4, 7, 3]], {}, 'ERR_SHAPE', 'a window of 7 does not fit into 6 with padding 0 and 0'],
-    [[image, weights], { dilation: 3, padding: [1, 0, 0, 0] }, 'ERR_SHAPE', 'a window of 7 does not fit into 5 with padding 0 and 0'],
+    [
+      [image, weights],
+      { dilation: 3, padding: [1, 0, 0, 0] },
+      'ERR_SHAPE',
+      'a window of 7 does not fit into 5 with padding 0 and 0',
+    ],
     [[[1, 'C', 6, 5], weights], {}, 'ERR_SHAPE', 'input needs a known extent on axis 1, got [1,C,6,5]'],
     [[image, [8, 4, 'K', 3]], {}, 'ERR_SHAPE', 'weight needs a known extent on axis 2, got [8,4,K,3]'],
     [[image, weights], { stride: 0 }, 'ERR_INPUT', 'stride expects 2 whole numbers from 1 to 2^24, got [ 0, 0 ]'],
-    [[image, weights], { stride: [1, -2] }, 'ERR_INPUT', 'stride expects 2 whole numbers from 1 to 2^24, got [ 1, -2 ]'],
+    [
+      [image, weights],
+      { stride: [1, -2] },
+      'ERR_INPUT',
+      'stride expects 2 whole numbers from 1 to 2^24, got [ 1, -2 ]',
+    ],
     [[image, weights], { stride: [1] }, 'ERR_INPUT', 'stride expects 2 whole numbers from 1 to 2^24, got [ 1 ]'],
     [[image, weights], { stride: NaN }, 'ERR_INPUT', 'stride expects 2 whole numbers from 1 to 2^24, got [ NaN, NaN ]'],
     [[image, weights], { stride: '2' }, 'ERR_INPUT', "stride expects 2 whole numbers from 1 to 2^24, got '2'"],
     [[image, weights], { stride: 2n }, 'ERR_INPUT', 'stride expects 2 whole numbers from 1 to 2^24, got 2n'],
     [[image, weights], { stride: null }, 'ERR_INPUT', 'stride expects 2 whole numbers from 1 to 2^24, got null'],
-    [[image, weights], { dilation: 1.5 }, 'ERR_INPUT', 'dilation expects 2 whole numbers from 1 to 2^24, got [ 1.5, 1.5 ]'],
-    [[image, weights], { padding: -1 }, 'ERR_INPUT', 'padding expects 2 or 4 whole numbers from 0 to 2^24, got [ -1, -1 ]'],
-    [[image, weights], { padding: [1, 2, 3] }, 'ERR_INPUT', 'padding expects 2 or 4 whole numbers from 0 to 2^24, got [ 1, 2, 3 ]'],
+    [
+      [image, weights],
+      { dilation: 1.5 },
+      'ERR_INPUT',
+      'dilation expects 2 whole numbers from 1 to 2^24, got [ 1.5, 1.5 ]',
+    ],
+    [
+      [image, weights],
+      { padding: -1 },
+      'ERR_INPUT',
+      'padding expects 2 or 4 whole numbers from 0 to 2^24, got [ -1, -1 ]',
+    ],
+    [
+      [image, weights],
+      { padding: [1, 2, 3] },
+      'ERR_INPUT',
+      'padding expects 2 or 4 whole numbers from 0 to 2^24, got [ 1, 2, 3 ]',
+    ],
     [
       [image, weights],
       { padding: 2 ** 24 + 1 },
@@ -147,8 +187,18 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
     [[image, weights], { padding: null }, 'ERR_INPUT', 'padding expects 2 or 4 whole numbers from 0 to 2^24, got null'],
     [[image, weights], { groups: 0 }, 'ERR_INPUT', 'groups expects a whole number from 1 to 2^24, got 0'],
     [[image, weights], { groups: 1.5 }, 'ERR_INPUT', 'groups expects a whole number from 1 to 2^24, got 1.5'],
-    [[image, weights], { paddingMode: 'same' }, 'ERR_INPUT', 'paddingMode expects one of zeros, reflect, replicate, circular, got same'],
-    [[image, weights], { padding: [0, 5], paddingMode: 'reflect' }, 'ERR_SHAPE', 'reflect padding [0,5,0,5] expects at most 4 on width 5'],
+    [
+      [image, weights],
+      { paddingMode: 'same' },
+      'ERR_INPUT',
+      'paddingMode expects one of zeros, reflect, replicate, circular, got same',
+    ],
+    [
+      [image, weights],
+      { padding: [0, 5], paddingMode: 'reflect' },
+      'ERR_SHAPE',
+      'reflect padding [0,5,0,5] expects at most 4 on width 5',
+    ],
     [
       [image, weights],
       { padding: [7, 0, 0, 0], paddingMode: 'circular' },
@@ -159,7 +209,12 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
   convTranspose2d: [
     [[image, null], {}, 'ERR_INPUT', 'weight is missing'],
     [[image, [4, 8, 3]], {}, 'ERR_SHAPE', 'weight expects 4 axes, got 3 ([4,8,3])'],
-    [[image, [8, 4, 3, 3]], {}, 'ERR_SHAPE', 'weight expects 8 input channels, got 4 (input [1,4,6,5], weight [8,4,3,3], groups 1)'],
+    [
+      [image, [8, 4, 3, 3]],
+      {},
+      'ERR_SHAPE',
+      'weight expects 8 input channels, got 4 (input [1,4,6,5], weight [8,4,3,3], groups 1)',
+    ],
     [
       [image, [4, 2, 3, 3]],
       { groups: 3 },
@@ -189,14 +244,24 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
       'ERR_SHAPE',
       'padding [4,0,4,0] leaves nothing of the output (input [1,4,6,5], weight [4,2,3,3], groups 1)',
     ],
-    [[image, [4, 2, 3, 3]], { outputPadding: 1 }, 'ERR_INPUT', 'outputPadding expects less than stride or dilation (1), got 1'],
+    [
+      [image, [4, 2, 3, 3]],
+      { outputPadding: 1 },
+      'ERR_INPUT',
+      'outputPadding expects less than stride or dilation (1), got 1',
+    ],
     [
       [image, [4, 2, 3, 3]],
       { outputPadding: [1, 3], stride: 2, dilation: 3 },
       'ERR_INPUT',
       'outputPadding expects less than stride or dilation (3), got 3',
     ],
-    [[image, [4, 2, 3, 3]], { outputPadding: -1 }, 'ERR_INPUT', 'outputPadding expects 2 whole numbers from 0 to 2^24, got [ -1, -1 ]'],
+    [
+      [image, [4, 2, 3, 3]],
+      { outputPadding: -1 },
+      'ERR_INPUT',
+      'outputPadding expects 2 whole numbers from 0 to 2^24, got [ -1, -1 ]',
+    ],
     [[image, [4, 2, 3, 3]], { stride: 0 }, 'ERR_INPUT', 'stride expects 2 whole numbers from 1 to 2^24, got [ 0, 0 ]'],
   ],
   linear: [
@@ -217,7 +282,13 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
   batchNorm: [
     ...batchNorm,
     ...[NaN, -1, Infinity, '1e-5', null].map(
-      (eps) => [[image, ...perChannel], { eps }, 'ERR_INPUT', `eps expects a finite number of at least 0, got ${eps}`] as const,
+      (eps) =>
+        [
+          [image, ...perChannel],
+          { eps },
+          'ERR_INPUT',
+          `eps expects a finite number of at least 0, got ${eps}`,
+        ] as const,
     ),
   ],
   batchNormTraining: [
@@ -234,7 +305,10 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
   hardSigmoid: unary,
   hardSwish: unary,
   tanh: unary,
-  leakyRelu: [...unary, [[image], { negativeSlope: NaN }, 'ERR_INPUT', 'negativeSlope expects a finite number, got NaN']],
+  leakyRelu: [
+    ...unary,
+    [[image], { negativeSlope: NaN }, 'ERR_INPUT', 'negativeSlope expects a finite number, got NaN'],
+  ],
   gelu: [...unary, [[image], { approximate: 'erf' }, 'ERR_INPUT', 'approximate expects none or tanh, got erf']],
   prelu: [
     [[image, null], {}, 'ERR_INPUT', 'slope is missing'],
@@ -262,14 +336,34 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
     [[[4, 6, 5]], { padding: 1 }, 'ERR_SHAPE', 'input expects 4 axes, got 3 ([4,6,5])'],
     [[image], {}, 'ERR_INPUT', 'padding expects 2 or 4 whole numbers from 0 to 2^24, got undefined'],
     [[image], { padding: -1 }, 'ERR_INPUT', 'padding expects 2 or 4 whole numbers from 0 to 2^24, got [ -1, -1 ]'],
-    [[image], { padding: 1, mode: 'wrap' }, 'ERR_INPUT', 'paddingMode expects one of zeros, reflect, replicate, circular, got wrap'],
+    [
+      [image],
+      { padding: 1, mode: 'wrap' },
+      'ERR_INPUT',
+      'paddingMode expects one of zeros, reflect, replicate, circular, got wrap',
+    ],
     [[image], { padding: 6, mode: 'reflect' }, 'ERR_SHAPE', 'reflect padding [6,6,6,6] expects at most 5 on height 6'],
-    [[image], { padding: [0, 6], mode: 'circular' }, 'ERR_SHAPE', 'circular padding [0,6,0,6] expects at most 5 on width 5'],
-    [[[1, 4, 0, 5]], { padding: 1, mode: 'replicate' }, 'ERR_SHAPE', 'replicate padding [1,1,1,1] expects at most 0 on height 0'],
+    [
+      [image],
+      { padding: [0, 6], mode: 'circular' },
+      'ERR_SHAPE',
+      'circular padding [0,6,0,6] expects at most 5 on width 5',
+    ],
+    [
+      [[1, 4, 0, 5]],
+      { padding: 1, mode: 'replicate' },
+      'ERR_SHAPE',
+      'replicate padding [1,1,1,1] expects at most 0 on height 0',
+    ],
   ],
   maxPool2d: [
     ...pooling,
-    [[image], { kernelSize: 3, dilation: 0 }, 'ERR_INPUT', 'dilation expects 2 whole numbers from 1 to 2^24, got [ 0, 0 ]'],
+    [
+      [image],
+      { kernelSize: 3, dilation: 0 },
+      'ERR_INPUT',
+      'dilation expects 2 whole numbers from 1 to 2^24, got [ 0, 0 ]',
+    ],
     [[image], { kernelSize: 3, dilation: 3 }, 'ERR_SHAPE', 'a window of 7 does not fit into 6 with padding 0 and 0'],
   ],
   averagePool2d: pooling,
@@ -281,7 +375,12 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
     [[null], {}, 'ERR_INPUT', 'input is missing'],
     [[[7]], {}, 'ERR_INPUT', 'axis expects a whole number from -1 to 0, got 1 (1 axes)'],
     [[image], { endAxis: 4 }, 'ERR_INPUT', 'axis expects a whole number from -4 to 3, got 4 (4 axes)'],
-    [[image], { startAxis: 2, endAxis: 1 }, 'ERR_INPUT', 'endAxis expects an axis not before startAxis 2, got 1 (4 axes)'],
+    [
+      [image],
+      { startAxis: 2, endAxis: 1 },
+      'ERR_INPUT',
+      'endAxis expects an axis not before startAxis 2, got 1 (4 axes)',
+    ],
   ],
   reshape: [
     [[null], { shape: [1] }, 'ERR_INPUT', 'input is missing'],
@@ -290,9 +389,24 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
     [[[2, 3]], { shape: [2, 3, 0] }, 'ERR_SHAPE', '[2,3] cannot become [2,3,0]'],
     [[['N', 3]], { shape: [2, 3] }, 'ERR_SHAPE', '[N,3] cannot become [2,3]'],
     [[['N', 4]], { shape: [0, 3] }, 'ERR_SHAPE', '[N,4] cannot become [0,3]'],
-    [[[2, 3]], { shape: [-1, -1] }, 'ERR_INPUT', 'shape expects whole numbers of at least 0 and at most one -1, got [ -1, -1 ]'],
-    [[[2, 3]], { shape: [-2, 3] }, 'ERR_INPUT', 'shape expects whole numbers of at least 0 and at most one -1, got [ -2, 3 ]'],
-    [[[2, 3]], { shape: [NaN] }, 'ERR_INPUT', 'shape expects whole numbers of at least 0 and at most one -1, got [ NaN ]'],
+    [
+      [[2, 3]],
+      { shape: [-1, -1] },
+      'ERR_INPUT',
+      'shape expects whole numbers of at least 0 and at most one -1, got [ -1, -1 ]',
+    ],
+    [
+      [[2, 3]],
+      { shape: [-2, 3] },
+      'ERR_INPUT',
+      'shape expects whole numbers of at least 0 and at most one -1, got [ -2, 3 ]',
+    ],
+    [
+      [[2, 3]],
+      { shape: [NaN] },
+      'ERR_INPUT',
+      'shape expects whole numbers of at least 0 and at most one -1, got [ NaN ]',
+    ],
     [[[2, 3]], { shape: 6 }, 'ERR_INPUT', 'shape expects whole numbers of at least 0 and at most one -1, got 6'],
   ],
 };
@@ -300,12 +414,15 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
 const names = Object.keys(refused) as OperatorName[];
 
 describe.each(names)('%s refuses', (name) => {
-  it.each(refused[name].map((row) => [`${shown(row[0])} ${shown(row[1])}`, row] as const))('%s', (_, [inputs, options, code, message]) => {
-    const types = inputs.map((shape) => shape && { dtype: 'float32' as const, shape });
-    // Options are refused where they are completed, inputs where types are inferred.
-    const act = (): unknown => operators[name].infer(types, attributesOf({ operator: name, options }) as never);
-    expectRefusal(act, code, `${name}: ${message}`);
-  });
+  it.each(refused[name].map((row) => [`${shown(row[0])} ${shown(row[1])}`, row] as const))(
+    '%s',
+    (_, [inputs, options, code, message]) => {
+      const types = inputs.map((shape) => shape && { dtype: 'float32' as const, shape });
+      // Options are refused where they are completed, inputs where types are inferred.
+      const act = (): unknown => operators[name].infer(types, attributesOf({ operator: name, options }) as never);
+      expectRefusal(act, code, `${name}: ${message}`);
+    },
+  );
 });
 
 describe('what an operator does not refuse', () => {
@@ -332,7 +449,10 @@ describe('what an operator does not refuse', () => {
 
   it('is a negative variance, which gives NaN', () => {
     const [zero, minus] = [tensor([0], [1], 'float64'), tensor([-1], [1], 'float64')];
-    expect(operators.batchNorm.reference([tensor([1], [1, 1], 'float64'), null, null, zero, minus], { eps: 1e-5 })[0].data[0]).toBeNaN();
+    expect(
+      operators.batchNorm.reference([tensor([1], [1, 1], 'float64'), null, null, zero, minus], { eps: 1e-5 })[0]
+        .data[0],
+    ).toBeNaN();
   });
 });
 

@@ -111,7 +111,9 @@ describe('options', () => {
       dilation: [2, 2],
       ceilMode: false,
     });
-    expect(averagePool2dAttributes({ kernelSize: 4, stride: 2, padding: [1, 2], countIncludePad: false }).padding).toEqual([1, 2, 1, 2]);
+    expect(
+      averagePool2dAttributes({ kernelSize: 4, stride: 2, padding: [1, 2], countIncludePad: false }).padding,
+    ).toEqual([1, 2, 1, 2]);
   });
 
   it('are copied, so that an array changed later changes nothing', () => {
@@ -155,6 +157,8 @@ describe('the reference reading', () => {
 
   it('refuses what infer refuses', () => {
     const f = referenceOps;
-    expect(() => f.add(f.lift(ones([2])), f.lift(ones([3])))).toThrow('add: shapes [2] and [3] do not broadcast (axis 0: 2 and 3)');
+    expect(() => f.add(f.lift(ones([2])), f.lift(ones([3])))).toThrow(
+      'add: shapes [2] and [3] do not broadcast (axis 0: 2 and 3)',
+    );
   });
 });

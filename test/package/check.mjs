@@ -1,4 +1,5 @@
-// Checks the package as users get it: packs it, installs the tarball in an empty project, and uses it there in every way that is promised.
+// Checks the package as users get it: packs it, installs the tarball in an empty project, and uses it there in every
+// way that is promised.
 //
 //   node test/package/check.mjs     needs the npm registry: the package's dependencies, and node-gyp for the build from source
 //     --nodes                       also on newer versions of Node
@@ -43,7 +44,9 @@ try {
   const { tarball, files } = step('npm pack', pack);
   step('the tarball holds what users need and no more', () => checkContents(files));
   step('publint', () => lint('publint/src/cli.js', 'run', tarball, '--strict'));
-  step('are the types wrong?', () => lint('@arethetypeswrong/cli/dist/index.js', tarball, '--no-definitely-typed', '--format', 'ascii'));
+  step('are the types wrong?', () =>
+    lint('@arethetypeswrong/cli/dist/index.js', tarball, '--no-definitely-typed', '--format', 'ascii'),
+  );
   step('npm install in an empty project', () => install(tarball));
   step('dependencies: no install script anywhere, free licences', listDependencies);
   step('require, import, Worker; no connection, no child process', smoke);
@@ -51,7 +54,8 @@ try {
   step('npx repconv --help', commandLine);
   if (wanted.has('--nodes')) step('newer versions of Node', () => smokeOnNodes(project).join('\n'));
   const commands = step('without a binary: says what to do', adviceWithoutBinary);
-  if (!wanted.has('--no-build')) step('those commands build it from the tarball, and it works', () => buildFromTarball(commands));
+  if (!wanted.has('--no-build'))
+    step('those commands build it from the tarball, and it works', () => buildFromTarball(commands));
 } finally {
   rmSync(home, { recursive: true, force: true });
 }
@@ -73,8 +77,13 @@ function step(name, act) {
 }
 
 function pack() {
-  const [{ filename, files, size, unpackedSize }] = JSON.parse(npm(['pack', '--json', '--pack-destination', home], root));
-  assert.ok(size <= limits.packedBytes && unpackedSize <= limits.unpackedBytes, `${size} bytes packed, ${unpackedSize} unpacked`);
+  const [{ filename, files, size, unpackedSize }] = JSON.parse(
+    npm(['pack', '--json', '--pack-destination', home], root),
+  );
+  assert.ok(
+    size <= limits.packedBytes && unpackedSize <= limits.unpackedBytes,
+    `${size} bytes packed, ${unpackedSize} unpacked`,
+  );
   const said = `${filename}: ${kilobytes(size)} packed, ${kilobytes(unpackedSize)} unpacked, ${files.length} files`;
   return { tarball: join(home, filename), files, said };
 }
@@ -88,7 +97,15 @@ function checkContents(files) {
   );
   const { engine, addon } = JSON.parse(readFileSync(join(root, 'native/sources.json'), 'utf8'));
   const needed = [
-    ...['README.md', 'LICENSE', 'CHANGELOG.md', 'dist/index.js', 'dist/index.mjs', 'dist/index.d.ts', 'dist/index.d.mts'],
+    ...[
+      'README.md',
+      'LICENSE',
+      'CHANGELOG.md',
+      'dist/index.js',
+      'dist/index.mjs',
+      'dist/index.d.ts',
+      'dist/index.d.mts',
+    ],
     ...[...engine, ...addon].map((path) => `native/${path}`),
   ];
   assert.deepEqual(
@@ -110,7 +127,9 @@ function checkContents(files) {
 
 /** What a page links to beside it, as paths in the package. */
 function linksOf(page) {
-  const targets = [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)\s#]+)[^)]*\)/g)].map(([, target]) => target);
+  const targets = [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)\s#]+)[^)]*\)/g)].map(
+    ([, target]) => target,
+  );
   return targets.filter((target) => !/^[a-z]+:/.test(target)).map((target) => posix.join(posix.dirname(page), target));
 }
 
@@ -128,7 +147,11 @@ function install(tarball) {
 
 function listDependencies() {
   const { packages } = JSON.parse(readFileSync(join(project, 'node_modules/.package-lock.json'), 'utf8'));
-  const all = Object.entries(packages).map(([path, about]) => ({ ...about, path, name: path.replace(/.*node_modules\//, '') }));
+  const all = Object.entries(packages).map(([path, about]) => ({
+    ...about,
+    path,
+    name: path.replace(/.*node_modules\//, ''),
+  }));
   assert.deepEqual(
     all.filter(({ hasInstallScript }) => hasInstallScript).map(({ name }) => name),
     [],
@@ -160,7 +183,13 @@ function typeCheck() {
     { module: 'nodenext', moduleResolution: 'nodenext', files: ['types.cts', 'types.mts'], ...nodeTypes },
     { module: 'esnext', moduleResolution: 'bundler', files: ['types.ts'], ...nodeTypes },
     // Declarations name node:util; a project without @types/node skips their check.
-    { module: 'nodenext', moduleResolution: 'nodenext', files: ['types.cts', 'types.mts'], types: [], skipLibCheck: true },
+    {
+      module: 'nodenext',
+      moduleResolution: 'nodenext',
+      files: ['types.cts', 'types.mts'],
+      types: [],
+      skipLibCheck: true,
+    },
   ];
   for (const { files, ...variant } of variants) {
     const compilerOptions = {

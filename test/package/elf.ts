@@ -1,6 +1,7 @@
 /**
- * Reads what an ELF shared library (64 bits, little-endian) asks for and offers: its dynamic symbols with the versions they are bound to. As much of the
- * format as that takes (System V ABI, chapter 4; Linux Standard Base, "Symbol Versioning"), so that the test needs no binutils.
+ * Reads what an ELF shared library (64 bits, little-endian) asks for and offers: its dynamic symbols with the versions
+ * they are bound to. As much of the format as that takes (System V ABI, chapter 4; Linux Standard Base, "Symbol
+ * Versioning"), so that the test needs no binutils.
  */
 
 export interface DynamicSymbol {
@@ -24,7 +25,8 @@ interface Section {
 
 /** The dynamic symbols of a library. @throws when the file is no 64-bit little-endian ELF */
 export function dynamicSymbols(file: Buffer): DynamicSymbol[] {
-  if (file.readUInt32BE(0) !== 0x7f454c46 || file[4] !== 2 || file[5] !== 1) throw new Error('not a 64-bit little-endian ELF file');
+  if (file.readUInt32BE(0) !== 0x7f454c46 || file[4] !== 2 || file[5] !== 1)
+    throw new Error('not a 64-bit little-endian ELF file');
   const sections = readSections(file);
   const find = (type: number): Section | undefined => sections.find((section) => section.type === type);
   const [symbols, indices] = [find(sectionKind.dynamicSymbols), find(sectionKind.symbolVersions)];
@@ -48,16 +50,30 @@ export function dynamicSymbols(file: Buffer): DynamicSymbol[] {
 }
 
 function readSections(file: Buffer): Section[] {
-  const [start, entryBytes, count] = [Number(file.readBigUInt64LE(0x28)), file.readUInt16LE(0x3a), file.readUInt16LE(0x3c)];
+  const [start, entryBytes, count] = [
+    Number(file.readBigUInt64LE(0x28)),
+    file.readUInt16LE(0x3a),
+    file.readUInt16LE(0x3c),
+  ];
   return Array.from({ length: count }, (_, i) => {
     const at = start + i * entryBytes;
     const long = (offset: number): number => Number(file.readBigUInt64LE(at + offset));
-    return { type: file.readUInt32LE(at + 4), address: long(16), offset: long(24), size: long(32), link: file.readUInt32LE(at + 40) };
+    return {
+      type: file.readUInt32LE(at + 4),
+      address: long(16),
+      offset: long(24),
+      size: long(32),
+      link: file.readUInt32LE(at + 40),
+    };
   });
 }
 
 /** Versions by their number in this file: a list of libraries, each with a list of the versions wanted of it. */
-function readVersionNeeds(file: Buffer, section: Section | undefined, sections: readonly Section[]): Map<number, string> {
+function readVersionNeeds(
+  file: Buffer,
+  section: Section | undefined,
+  sections: readonly Section[],
+): Map<number, string> {
   const versions = new Map<number, string>();
   if (section === undefined) return versions;
   const names = sections[section.link].offset;

@@ -1,4 +1,7 @@
-/** What users read where the addon cannot be loaded: what was tried, and what to do. Runs the built package (dist/) in folders of its own. */
+/**
+ * What users read where the addon cannot be loaded: what was tried, and what to do. Runs the built package (dist/) in
+ * folders of its own.
+ */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +22,9 @@ it('names both places and the commands of a source build where there is no binar
   expect(message).toContain(`Node ${process.versions.node}`);
   expect(message).toMatch(/build\/Release\/repconv\.node .*Cannot find module/);
   expect(message).toMatch(
-    new RegExp(`prebuilds/${process.platform}(musl)?-${process.arch}/repconv\\.node .*(Cannot find module|no prebuilt)`),
+    new RegExp(
+      `prebuilds/${process.platform}(musl)?-${process.arch}/repconv\\.node .*(Cannot find module|no prebuilt)`,
+    ),
   );
   expect(message).toContain('npm explore repconv -- npm run build:native');
   expect(message).toContain('bundler');
@@ -36,7 +41,9 @@ it('says so where a binary is there but cannot be loaded, and shows why', () => 
 });
 
 it('names the option where the permission model keeps addons out', () => {
-  const permission = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
+  const permission = process.allowedNodeEnvironmentFlags.has('--permission')
+    ? '--permission'
+    : '--experimental-permission';
   const message = loadingError(root, [permission, '--allow-fs-read=*']);
   expect(message).toContain('--allow-addons');
   expect(message).not.toContain('build:native');

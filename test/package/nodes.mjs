@@ -18,7 +18,9 @@ export function smokeOnNodes(folder, majors = ['22', '24', '26']) {
     npm(['install', '--no-audit', '--no-fund', '--loglevel=error'], home);
     return majors.map((major) => {
       const binary = join(home, 'node_modules', `node${major}`, 'bin', 'node');
-      return [join(folder, 'smoke.cjs'), join(folder, 'smoke.mjs')].map((script) => node([script], folder, { binary }).trim()).join('; ');
+      return [join(folder, 'smoke.cjs'), join(folder, 'smoke.mjs')]
+        .map((script) => node([script], folder, { binary }).trim())
+        .join('; ');
     });
   } finally {
     rmSync(home, { recursive: true, force: true });
@@ -27,6 +29,9 @@ export function smokeOnNodes(folder, majors = ['22', '24', '26']) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const majors = process.argv.slice(2);
-  for (const line of smokeOnNodes(fileURLToPath(new URL('consumer', import.meta.url)), majors.length === 0 ? undefined : majors))
+  for (const line of smokeOnNodes(
+    fileURLToPath(new URL('consumer', import.meta.url)),
+    majors.length === 0 ? undefined : majors,
+  ))
     console.log(line);
 }

@@ -1,4 +1,7 @@
-/** What the built addon asks of the system it is loaded into: no newer libraries, and no newer Node-API, than the oldest Node the package supports has. */
+/**
+ * What the built addon asks of the system it is loaded into: no newer libraries, and no newer Node-API, than the oldest
+ * Node the package supports has.
+ */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +10,12 @@ import { dynamicSymbols } from './elf.js';
 const addon = new URL('../../build/Release/repconv.node', import.meta.url);
 
 /** Newest versions that may be asked for. Node 20's own binary is built for these systems. */
-const floor: Readonly<Record<string, readonly number[]>> = { GLIBC: [2, 28], GLIBCXX: [3, 4, 25], CXXABI: [1, 3, 11], GCC: [7, 0, 0] };
+const floor: Readonly<Record<string, readonly number[]>> = {
+  GLIBC: [2, 28],
+  GLIBCXX: [3, 4, 25],
+  CXXABI: [1, 3, 11],
+  GCC: [7, 0, 0],
+};
 
 const nodeApiVersion = 8;
 
@@ -36,11 +44,14 @@ describe.runIf(process.platform === 'linux')('the built addon', () => {
     expect(called.filter((name) => !allowed.has(name))).toEqual([]);
   });
 
-  it.runIf(process.arch === 'x64' || process.arch === 'arm64')(`declares Node-API version ${nodeApiVersion} to Node`, () => {
-    const entry = symbols.find(({ name }) => name === 'node_api_module_get_api_version_v1');
-    expect(entry, 'node_api_module_get_api_version_v1').toBeDefined();
-    expect(returnedConstant(file.subarray(entry?.fileOffset, (entry?.fileOffset ?? 0) + 32))).toBe(nodeApiVersion);
-  });
+  it.runIf(process.arch === 'x64' || process.arch === 'arm64')(
+    `declares Node-API version ${nodeApiVersion} to Node`,
+    () => {
+      const entry = symbols.find(({ name }) => name === 'node_api_module_get_api_version_v1');
+      expect(entry, 'node_api_module_get_api_version_v1').toBeDefined();
+      expect(returnedConstant(file.subarray(entry?.fileOffset, (entry?.fileOffset ?? 0) + 32))).toBe(nodeApiVersion);
+    },
+  );
 
   it('shows the process its two entry points and nothing else', () => {
     const shown = symbols.filter(({ isImported }) => !isImported).map(({ name }) => name);
@@ -62,7 +73,8 @@ function isNewerThanFloor(version: string): boolean {
 function returnedConstant(code: Buffer): number | undefined {
   const words = Array.from({ length: 4 }, (_, i) => code.readUInt32LE(4 * i));
   // mov w0, #imm16
-  if (process.arch === 'arm64') return words.filter((word) => (word & 0xffe0001f) === 0x52800000).map((word) => (word >> 5) & 0xffff)[0];
+  if (process.arch === 'arm64')
+    return words.filter((word) => (word & 0xffe0001f) === 0x52800000).map((word) => (word >> 5) & 0xffff)[0];
   // mov eax, imm32 (perhaps behind endbr64); ret
   const start = words[0] === 0xfa1e0ff3 ? 4 : 0;
   return code[start] === 0xb8 && code[start + 5] === 0xc3 ? code.readUInt32LE(start + 1) : undefined;

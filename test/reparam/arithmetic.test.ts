@@ -1,4 +1,7 @@
-/** The arithmetic of folding: native against its plain twin, and both against what their contract says of small whole numbers. */
+/**
+ * The arithmetic of folding: native against its plain twin, and both against what their contract says of small whole
+ * numbers.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Kernel, nativeArithmetic, plainArithmetic } from '../../lib/reparam/arithmetic.js';
@@ -11,7 +14,13 @@ const small = (min: number, max: number): fc.Arbitrary<number> => fc.integer({ m
 /** Where a kernel may lie, and where its scaled copy may go. */
 const formats = fc.constantFrom('float64' as const, 'float32' as const);
 
-const kernels = fc.record({ seed: fc.nat(), groups: small(1, 4), out: small(1, 5), perGroup: small(1, 5), taps: small(1, 10) });
+const kernels = fc.record({
+  seed: fc.nat(),
+  groups: small(1, 4),
+  out: small(1, 5),
+  perGroup: small(1, 5),
+  taps: small(1, 10),
+});
 
 function normal(generator: Random, ...shape: number[]): Tensor<'float64'> {
   return randn(shape, { generator, dtype: 'float64' });
@@ -26,7 +35,9 @@ describe('native arithmetic', () => {
           const generator = new Random(seed);
           const kernel = normal(generator, out * groups, perGroup, taps).to(from);
           const factors = normal(generator, over === 'output' ? out * groups : perGroup * groups).data;
-          const [native, plain] = [nativeArithmetic, plainArithmetic].map((a) => a.scaleChannels(kernel, factors, over, groups, into));
+          const [native, plain] = [nativeArithmetic, plainArithmetic].map((a) =>
+            a.scaleChannels(kernel, factors, over, groups, into),
+          );
           expect(native.dtype).toBe(into);
           expect(isIdentical(native, plain)).toBe(true);
         },
@@ -87,9 +98,12 @@ describe('native arithmetic', () => {
             ...{ tapCount, kernelGroups, groups: targetGroups },
           };
           const before = base?.clone();
-          expect(isIdentical(nativeArithmetic.placeTaps(base, kernel, placement), plainArithmetic.placeTaps(base, kernel, placement))).toBe(
-            true,
-          );
+          expect(
+            isIdentical(
+              nativeArithmetic.placeTaps(base, kernel, placement),
+              plainArithmetic.placeTaps(base, kernel, placement),
+            ),
+          ).toBe(true);
           if (base !== null && before !== undefined) expect(isIdentical(base, before)).toBe(true);
         },
       ),
@@ -103,14 +117,18 @@ describe('native arithmetic', () => {
         const second = normal(generator, out * groups, M, taps);
         const first = normal(generator, M * groups, I, S);
         const magnitude = plainArithmetic.contractChannels(absolute(second), absolute(first), groups).data;
-        const [native, plain] = [nativeArithmetic, plainArithmetic].map((a) => a.contractChannels(second, first, groups));
+        const [native, plain] = [nativeArithmetic, plainArithmetic].map((a) =>
+          a.contractChannels(second, first, groups),
+        );
         expect(native.shape).toEqual([out * groups, I, taps * S]);
         // A multiply-add rounds once where multiplication and addition round twice.
         native.data.forEach((value, i) => {
           expect(Math.abs(value - plain.data[i])).toBeLessThanOrEqual(2 * M * 2 ** -53 * magnitude[i]);
         });
         const [a, b] = [rounded(second), rounded(first)];
-        expect(isIdentical(nativeArithmetic.contractChannels(a, b, groups), plainArithmetic.contractChannels(a, b, groups))).toBe(true);
+        expect(
+          isIdentical(nativeArithmetic.contractChannels(a, b, groups), plainArithmetic.contractChannels(a, b, groups)),
+        ).toBe(true);
       }),
     );
   });

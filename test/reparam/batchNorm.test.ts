@@ -8,7 +8,9 @@ import { expectFolds, expectReason, folded, frameOf } from './folding.js';
 import { conv, norm, type Part, sum } from './parts.js';
 
 const norms = [true, false].flatMap((weight) =>
-  [true, false].map((bias) => [`weight ${weight ? 'yes' : 'no'}, bias ${bias ? 'yes' : 'no'}`, { weight, bias }] as const),
+  [true, false].map(
+    (bias) => [`weight ${weight ? 'yes' : 'no'}, bias ${bias ? 'yes' : 'no'}`, { weight, bias }] as const,
+  ),
 );
 
 describe('a batch norm after a convolution', () => {
@@ -35,7 +37,10 @@ describe('a batch norm after a convolution', () => {
   it('is the formula: weight·γ/√(σ² + ε), (bias − μ)·γ/√(σ² + ε) + β', () => {
     const map = folded((f, x) => {
       const parameters = { weight: f.lift(tensor([6], [1], 'float64')), bias: f.lift(tensor([0.5], [1], 'float64')) };
-      const statistics = { runningMean: f.lift(tensor([3], [1], 'float64')), runningVariance: f.lift(tensor([3], [1], 'float64')) };
+      const statistics = {
+        runningMean: f.lift(tensor([3], [1], 'float64')),
+        runningVariance: f.lift(tensor([3], [1], 'float64')),
+      };
       const y = f.conv2d(x, f.lift(tensor([[[[2]]]], undefined, 'float64')), f.lift(tensor([7], [1], 'float64')));
       return f.batchNorm(y, { ...parameters, ...statistics }, { eps: 1 });
     }, 1);
@@ -72,7 +77,10 @@ describe('a batch norm before a convolution', () => {
 
 describe('a batch norm after a sum', () => {
   it('folds into the merged convolution, as QARepVGG and RepViT have it', () => {
-    const map = expectFolds([sum([conv(3, { padding: 1, bias: false }), norm()], conv(1, { bias: false }), []), norm()]);
+    const map = expectFolds([
+      sum([conv(3, { padding: 1, bias: false }), norm()], conv(1, { bias: false }), []),
+      norm(),
+    ]);
     expect(frameOf(map)).toBe('3×3 padding 1,1,1,1');
   });
 });
@@ -80,7 +88,9 @@ describe('a batch norm after a sum', () => {
 describe('a scale or a shift', () => {
   const constants = (['mul', 'add'] as const).flatMap((kind) =>
     (['scalar', 'channel'] as const).flatMap((shape) =>
-      [false, true].map((constantFirst) => [kind, shape, constantFirst ? 'first' : 'second', { kind, shape, constantFirst }] as const),
+      [false, true].map(
+        (constantFirst) => [kind, shape, constantFirst ? 'first' : 'second', { kind, shape, constantFirst }] as const,
+      ),
     ),
   );
   it.each(constants)('%s by a %s that stands %s folds', (_kind, _shape, _place, part) => {

@@ -21,7 +21,11 @@ function fold(part: Part, channels: number, seed = 1): Folded {
 }
 
 /** Compares the branches with a map, which may have been tampered with. */
-function certified({ before, map }: Folded, after: ConvMap | Sentence = map, options: { budget?: number } = {}): Certificate {
+function certified(
+  { before, map }: Folded,
+  after: ConvMap | Sentence = map,
+  options: { budget?: number } = {},
+): Certificate {
   return certify(before, typeof after === 'function' ? after : sentenceOfMap(after), {
     channels: map.inChannels,
     reach: [map.dilation[0] * (map.kernelSize[0] - 1) + 1, map.dilation[1] * (map.kernelSize[1] - 1) + 1],
@@ -48,7 +52,11 @@ const blocks: readonly [string, Part, number][] = [
   ['with a circular border', [norm(), conv(3, { padding: [1, 0, 0, 1], paddingMode: 'circular' })], 3],
   ['with an average pool', sum(conv(3, { padding: 1 }), pool({ kernelSize: 3, stride: 1, padding: 1 })), 3],
   ['with a Pad step', sum([pad({ padding: 1, mode: 'replicate' }), conv(3)], conv(1)), 2],
-  ['with scales and shifts', sum([{ kind: 'mul', shape: 'scalar' }], [conv(3, { padding: 1 }), { kind: 'add', shape: 'channel' }]), 3],
+  [
+    'with scales and shifts',
+    sum([{ kind: 'mul', shape: 'scalar' }], [conv(3, { padding: 1 }), { kind: 'add', shape: 'channel' }]),
+    3,
+  ],
   ['transposed', [sum(transposed(4, { stride: 2, padding: 1, groups: 2 }), transposed(2, { stride: 2 })), norm()], 4],
   ['of stride 3', sum(conv(3, { stride: 3 }), conv([3, 3], { stride: 3, groups: 2 })), 4],
 ];
@@ -126,7 +134,8 @@ describe('a certificate sees', () => {
   it('rows and columns exchanged', () => {
     const { map } = block;
     const kernel = map.kernel.clone();
-    for (let i = 0; i < kernel.size; i++) kernel.data[i] = map.kernel.data[i - (i % 9) + 3 * (i % 3) + (Math.floor(i / 3) % 3)];
+    for (let i = 0; i < kernel.size; i++)
+      kernel.data[i] = map.kernel.data[i - (i % 9) + 3 * (i % 3) + (Math.floor(i / 3) % 3)];
     expect(certified(block, { ...map, kernel }).relative).toBeGreaterThan(0.01);
   });
 
@@ -149,7 +158,8 @@ describe('a certificate sees', () => {
   });
 
   it.each([NaN, Infinity])('%s on both sides, which proves nothing', (value) => {
-    const broken: Sentence = (f, x) => f.conv2d(x, f.lift(new Tensor('float64', [1, 1, 1, 1], Float64Array.of(value))), null);
+    const broken: Sentence = (f, x) =>
+      f.conv2d(x, f.lift(new Tensor('float64', [1, 1, 1, 1], Float64Array.of(value))), null);
     const found = certify(broken, broken, { channels: 1, reach: [1, 1], stride: [1, 1] });
     expect([found.absolute, found.relative]).toEqual([Infinity, Infinity]);
   });
@@ -192,7 +202,12 @@ describe('a certificate on a budget', () => {
 });
 
 /** The largest |before − after| over the zero image and what every impulse adds to it. */
-function largestDifference(before: Sentence, after: Sentence, channels: number, [H, W]: readonly [number, number]): number {
+function largestDifference(
+  before: Sentence,
+  after: Sentence,
+  channels: number,
+  [H, W]: readonly [number, number],
+): number {
   const image = new Tensor('float64', [1, channels, H, W]);
   const [zeroBefore, zeroAfter] = [before, after].map((sentence) => compute(sentence, image).data);
   let largest = zeroBefore.reduce((most, value, i) => Math.max(most, Math.abs(value - zeroAfter[i])), 0);

@@ -17,7 +17,9 @@ export const foldTolerance = 1e-13;
 
 export type Size = readonly [Extent, Extent];
 
-/** The one map of a sentence, or why there is none. Folding knows the image's size only if the size is made of numbers. */
+/**
+ * The one map of a sentence, or why there is none. Folding knows the image's size only if the size is made of numbers.
+ */
 export function folded(sentence: Sentence, channels: number, size: Size = ['H', 'W']): ConvMap | Reason {
   const sum = affineSum(sentence, { dtype: 'float64', shape: ['N', channels, ...size] });
   return isReason(sum) ? sum : mergedTerms(sum);
@@ -29,7 +31,13 @@ export function sentenceOfMap(map: ConvMap): Sentence {
   const { stride, padding, dilation, groups, paddingMode, outputPadding } = map;
   return (f, x) =>
     outputPadding === null
-      ? f.conv2d(x, f.lift(weight), f.lift(bias), { stride, padding, dilation, groups, paddingMode } satisfies Conv2dAttributes)
+      ? f.conv2d(x, f.lift(weight), f.lift(bias), {
+          stride,
+          padding,
+          dilation,
+          groups,
+          paddingMode,
+        } satisfies Conv2dAttributes)
       : f.convTranspose2d(x, f.lift(weight), f.lift(bias), {
           ...{ stride, padding, dilation, groups, outputPadding },
         } satisfies ConvTranspose2dAttributes);
@@ -54,7 +62,10 @@ const usualSizes = [
 ] as const;
 
 /** Folds the part, checks that the one convolution computes the same on images of all sizes, and gives its map. */
-export function expectFolds(part: Part, { channels = 4, sizes = usualSizes, knowsSize = false, seed = 1 }: Folding = {}): ConvMap {
+export function expectFolds(
+  part: Part,
+  { channels = 4, sizes = usualSizes, knowsSize = false, seed = 1 }: Folding = {},
+): ConvMap {
   const { sentence } = sentenceOf(part, channels, new Random(seed));
   const maps = sizes.map((size) => {
     const map = folded(sentence, channels, knowsSize ? size : undefined);
@@ -68,7 +79,11 @@ export function expectFolds(part: Part, { channels = 4, sizes = usualSizes, know
 }
 
 /** The part must not fold, for this reason; returns it. */
-export function expectReason(part: Part, code: ReasonCode, { channels = 4, size }: { channels?: number; size?: Size } = {}): Reason {
+export function expectReason(
+  part: Part,
+  code: ReasonCode,
+  { channels = 4, size }: { channels?: number; size?: Size } = {},
+): Reason {
   const result = folded(sentenceOf(part, channels, new Random(1)).sentence, channels, size);
   expect(result).toBeInstanceOf(Reason);
   expect((result as Reason).code).toBe(code);
@@ -76,7 +91,15 @@ export function expectReason(part: Part, code: ReasonCode, { channels = 4, size 
 }
 
 /** The frame of a map in one line, for tests that say what comes out. */
-export function frameOf({ kernelSize, stride, padding, dilation, groups, paddingMode, outputPadding }: ConvMap): string {
+export function frameOf({
+  kernelSize,
+  stride,
+  padding,
+  dilation,
+  groups,
+  paddingMode,
+  outputPadding,
+}: ConvMap): string {
   const list = [
     `${outputPadding === null ? '' : 'transposed '}${kernelSize.join('×')}`,
     ...(stride.some((s) => s !== 1) ? [`stride ${stride.join('×')}`] : []),

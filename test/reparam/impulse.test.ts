@@ -1,6 +1,7 @@
 /**
- * Impulses read sparsely against the reference: the answer to an impulse is what the reference computes for that image, less what it computes for
- * the zero image. For every operator that certificates know, every border, and channels kept apart by groups.
+ * Impulses read sparsely against the reference: the answer to an impulse is what the reference computes for that image,
+ * less what it computes for the zero image. For every operator that certificates know, every border, and channels kept
+ * apart by groups.
  */
 import { describe, expect, it } from 'vitest';
 import { referenceOps } from '../../lib/ops/reference.js';
@@ -22,7 +23,12 @@ const [dense, wide, grouped, depthwise, pointwise, transposed] = [
   weights(C, 3, 4, 4),
 ];
 const [bias6, bias4, scale] = [weights(6), weights(C), weights(C, 1, 1)];
-const norm = { weight: weights(C), bias: weights(C), runningMean: weights(C), runningVariance: weights(C).to('float64') };
+const norm = {
+  weight: weights(C),
+  bias: weights(C),
+  runningMean: weights(C),
+  runningVariance: weights(C).to('float64'),
+};
 norm.runningVariance.data.forEach((v, i) => {
   norm.runningVariance.data[i] = v * v + 0.5;
 });
@@ -33,7 +39,10 @@ const sentences: Record<string, AffineSentence> = {
   'a convolution that reflects its border': (f, x) =>
     f.conv2d(x, f.lift(dense), f.lift(bias6), { padding: [1, 2, 1, 0], paddingMode: 'reflect' }),
   'a convolution in groups after a depthwise one': (f, x) =>
-    f.conv2d(f.conv2d(x, f.lift(depthwise), f.lift(bias4), { padding: 1, groups: C }), f.lift(grouped), null, { padding: 1, groups: 2 }),
+    f.conv2d(f.conv2d(x, f.lift(depthwise), f.lift(bias4), { padding: 1, groups: C }), f.lift(grouped), null, {
+      padding: 1,
+      groups: 2,
+    }),
   'two convolutions, the first with a bias that the second pads around': (f, x) =>
     f.conv2d(f.conv2d(x, f.lift(dense), f.lift(bias6), { padding: 1 }), f.lift(wide), null, { padding: [0, 1] }),
   'a transposed convolution in groups': (f, x) =>
@@ -91,8 +100,18 @@ describe.each(Object.entries(sentences))('%s', (_, sentence) => {
   it('answers mixes of channels with the sum of what it answers to each', () => {
     const reader = new ImpulseReader(shape);
     const at = { top: 2, left: 6, rows: 1, columns: 1 };
-    const mix = reader.read(sentence, { ...at, first: Int32Array.of(0), width: C, data: Float64Array.of(1, -1, -1, 1) });
-    const each = reader.read(sentence, { ...at, first: Int32Array.of(0, 1, 2, 3), width: 1, data: Float64Array.of(1, -1, -1, 1) });
+    const mix = reader.read(sentence, {
+      ...at,
+      first: Int32Array.of(0),
+      width: C,
+      data: Float64Array.of(1, -1, -1, 1),
+    });
+    const each = reader.read(sentence, {
+      ...at,
+      first: Int32Array.of(0, 1, 2, 3),
+      width: 1,
+      data: Float64Array.of(1, -1, -1, 1),
+    });
     const total = dense4d(each, 0, onZero.shape);
     for (let c = 1; c < C; c++) {
       const { data } = dense4d(each, c, onZero.shape);

@@ -36,7 +36,9 @@ const frames: fc.Arbitrary<Frame> = fc.record({
 function mapOf(frame: Frame, { padded = true, paddingMode = 'zeros' as PaddingMode } = {}): ConvMap {
   const { seed, kernelSize, groups, hasBias } = frame;
   // Of a single tap dilation says nothing.
-  const dilation = ([0, 1] as const).map((axis) => (kernelSize[axis] === 1 ? 1 : frame.dilation[axis])) as unknown as Pair;
+  const dilation = ([0, 1] as const).map((axis) =>
+    kernelSize[axis] === 1 ? 1 : frame.dilation[axis],
+  ) as unknown as Pair;
   const generator = new Random(seed);
   const reach = ([0, 1] as const).map((axis) => dilation[axis] * (kernelSize[axis] - 1));
   const before = reach.map((r, axis) => Math.min(r, frame.before[axis]));
@@ -82,7 +84,11 @@ function expectIdentical(a: ConvMap, b: ConvMap): void {
 
 describe('adding', () => {
   it('does not depend on the order, to the bit', () => {
-    fc.assert(fc.property(frames, frames, (a, b) => expectIdentical(sure(add(mapOf(a), mapOf(b))), sure(add(mapOf(b), mapOf(a))))));
+    fc.assert(
+      fc.property(frames, frames, (a, b) =>
+        expectIdentical(sure(add(mapOf(a), mapOf(b))), sure(add(mapOf(b), mapOf(a)))),
+      ),
+    );
   });
 
   it('does not depend on what is added first', () => {
@@ -121,11 +127,15 @@ describe('adding', () => {
 describe('composing', () => {
   it('with the identity changes nothing, to the bit', () => {
     fc.assert(
-      fc.property(frames, fc.constantFrom<PaddingMode>('zeros', 'reflect', 'replicate', 'circular'), (frame, paddingMode) => {
-        const map = mapOf(frame, { paddingMode });
-        expectIdentical(sure(compose(identityMap(C), map)), map);
-        expectIdentical(sure(compose(map, identityMap(C))), map);
-      }),
+      fc.property(
+        frames,
+        fc.constantFrom<PaddingMode>('zeros', 'reflect', 'replicate', 'circular'),
+        (frame, paddingMode) => {
+          const map = mapOf(frame, { paddingMode });
+          expectIdentical(sure(compose(identityMap(C), map)), map);
+          expectIdentical(sure(compose(map, identityMap(C))), map);
+        },
+      ),
     );
   });
 
@@ -145,7 +155,10 @@ describe('composing', () => {
         const linear = { ...t, bias: new Float64Array(C) };
         expectEqual(sure(compose(t, sure(add(x, y)))), sure(add(sure(compose(t, x)), sure(compose(linear, y)))));
         // A scale in front of unpadded maps of one frame, shift and all.
-        const [u, v] = [mapOf(a, { padded: false }), mapOf({ ...b, kernelSize: a.kernelSize, dilation: a.dilation }, { padded: false })];
+        const [u, v] = [
+          mapOf(a, { padded: false }),
+          mapOf({ ...b, kernelSize: a.kernelSize, dilation: a.dilation }, { padded: false }),
+        ];
         expectEqual(sure(compose(sure(add(u, v)), t)), sure(add(sure(compose(u, t)), sure(compose(v, t)))));
       }),
     );
@@ -155,7 +168,10 @@ describe('composing', () => {
     fc.assert(
       fc.property(frames, fc.nat(), fc.nat(), (frame, s, t) => {
         const map = mapOf(frame);
-        expectEqual(sure(compose(sure(compose(scale(s), scale(t))), map)), sure(compose(scale(s), sure(compose(scale(t), map)))));
+        expectEqual(
+          sure(compose(sure(compose(scale(s), scale(t))), map)),
+          sure(compose(scale(s), sure(compose(scale(t), map)))),
+        );
       }),
     );
   });

@@ -1,5 +1,6 @@
 /**
- * Sentences as data: what branches consist of, written so that a test can list it, a generator can draw it and a failure can print it.
+ * Sentences as data: what branches consist of, written so that a test can list it, a generator can draw it and a
+ * failure can print it.
  *
  *     sum(conv(3, { padding: 1 }), conv(1), [])          3×3 + 1×1 + identity; a list is a sequence, the empty one the identity
  */
@@ -68,7 +69,12 @@ export function transposed(
   return { kind: 'transposed', kernel: bothOf(kernel), bias, options, ...(out === undefined ? {} : { out }) };
 }
 
-export function norm({ weight = true, bias = true, eps = 1e-5, variance = 0.5 }: Partial<Omit<NormPart, 'kind'>> = {}): NormPart {
+export function norm({
+  weight = true,
+  bias = true,
+  eps = 1e-5,
+  variance = 0.5,
+}: Partial<Omit<NormPart, 'kind'>> = {}): NormPart {
   return { kind: 'batchNorm', weight, bias, eps, variance };
 }
 
@@ -85,9 +91,16 @@ export function sum(...branches: readonly Part[]): Part {
 }
 
 /** The sentence of a part with seeded float64 parameters, and how many channels it gives. */
-export function sentenceOf(part: Part, inChannels: number, generator: Random): { sentence: Sentence; outChannels: number } {
+export function sentenceOf(
+  part: Part,
+  inChannels: number,
+  generator: Random,
+): { sentence: Sentence; outChannels: number } {
   const normal = (...shape: number[]): Tensor<'float64'> => randn(shape, { generator, dtype: 'float64' });
-  const keeping = (sentence: Sentence): { sentence: Sentence; outChannels: number } => ({ sentence, outChannels: inChannels });
+  const keeping = (sentence: Sentence): { sentence: Sentence; outChannels: number } => ({
+    sentence,
+    outChannels: inChannels,
+  });
   if (isSequence(part)) {
     const sentences: Sentence[] = [];
     let channels = inChannels;
@@ -109,7 +122,10 @@ export function sentenceOf(part: Part, inChannels: number, generator: Random): {
       const { out = inChannels, kernel, options } = part;
       const weight = normal(inChannels, out / (options.groups ?? 1), ...kernel);
       const bias = part.bias ? normal(out) : null;
-      return { sentence: (f, x) => f.convTranspose2d(x, f.lift(weight), bias && f.lift(bias), options), outChannels: out };
+      return {
+        sentence: (f, x) => f.convTranspose2d(x, f.lift(weight), bias && f.lift(bias), options),
+        outChannels: out,
+      };
     }
     case 'batchNorm': {
       const { variance, eps } = part;

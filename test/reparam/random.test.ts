@@ -1,5 +1,6 @@
 /**
- * Random sentences: whatever folds computes the same, whatever does not has a reason from the table, and nothing else happens.
+ * Random sentences: whatever folds computes the same, whatever does not has a reason from the table, and nothing else
+ * happens.
  *
  * `mergeable` draws sums that must fold; `anything` draws parts without caring whether they go together.
  */
@@ -32,7 +33,10 @@ function paddingFor(kernel: number, dilation: number, loss: number, share: numbe
   return [before, total - before];
 }
 
-/** Convolutions of one stride, one loss on each axis and one padding mode; any kernel, dilation, grouping and place of their padding. */
+/**
+ * Convolutions of one stride, one loss on each axis and one padding mode; any kernel, dilation, grouping and place of
+ * their padding.
+ */
 const mergeable: fc.Arbitrary<{ part: Part; seed: number }> = fc
   .record({
     seed: fc.nat(),
@@ -55,9 +59,15 @@ const mergeable: fc.Arbitrary<{ part: Part; seed: number }> = fc
   })
   .map(({ seed, stride, loss, mode, branches, after }) => {
     const parts = branches.map(({ kernel, dilation, groups, share, bias, before, after }): Part => {
-      const [rows, columns] = ([0, 1] as const).map((axis) => paddingFor(kernel[axis], dilation[axis], loss[axis], share[axis]));
+      const [rows, columns] = ([0, 1] as const).map((axis) =>
+        paddingFor(kernel[axis], dilation[axis], loss[axis], share[axis]),
+      );
       const padding: Padding = [rows[0], columns[0], rows[1], columns[1]];
-      return [...(before === null ? [] : [before]), conv(kernel, { stride, dilation, padding, groups, bias, paddingMode: mode }), ...after];
+      return [
+        ...(before === null ? [] : [before]),
+        conv(kernel, { stride, dilation, padding, groups, bias, paddingMode: mode }),
+        ...after,
+      ];
     });
     const first = parts[0];
     return { part: [parts.length === 1 ? first : sum(...parts), ...onlyOnce(after)], seed };
@@ -91,8 +101,19 @@ const anything: fc.Arbitrary<Part> = fc.letrec<{ part: Part }>((tie) => ({
     { arbitrary: scales, weight: 2 },
     {
       arbitrary: fc
-        .record({ kernel: pairOf(1, 3), stride: pairOf(1, 2), padding: fc.constantFrom<Padding>([0, 0, 0, 0], [1, 1, 1, 1]) })
-        .map(({ kernel, stride, padding }): Part => ({ kind: 'transposed', kernel, bias: true, options: { stride, padding, groups: 2 } })),
+        .record({
+          kernel: pairOf(1, 3),
+          stride: pairOf(1, 2),
+          padding: fc.constantFrom<Padding>([0, 0, 0, 0], [1, 1, 1, 1]),
+        })
+        .map(
+          ({ kernel, stride, padding }): Part => ({
+            kind: 'transposed',
+            kernel,
+            bias: true,
+            options: { stride, padding, groups: 2 },
+          }),
+        ),
       weight: 1,
     },
     {
@@ -109,13 +130,19 @@ const anything: fc.Arbitrary<Part> = fc.letrec<{ part: Part }>((tie) => ({
     },
     {
       arbitrary: fc
-        .record({ padding: fc.constantFrom<Padding>([1, 1, 1, 1], [0, 2, 1, 0]), mode: modes, value: fc.constantFrom(0, 0, 1) })
+        .record({
+          padding: fc.constantFrom<Padding>([1, 1, 1, 1], [0, 2, 1, 0]),
+          mode: modes,
+          value: fc.constantFrom(0, 0, 1),
+        })
         .map((options): Part => ({ kind: 'pad', options })),
       weight: 1,
     },
     { arbitrary: fc.array(tie('part'), { maxLength: 3 }), weight: 4 },
     {
-      arbitrary: fc.array(tie('part'), { minLength: 2, maxLength: 3 }).map((branches): Part => ({ kind: 'sum', branches })),
+      arbitrary: fc
+        .array(tie('part'), { minLength: 2, maxLength: 3 })
+        .map((branches): Part => ({ kind: 'sum', branches })),
       weight: 4,
     },
   ),
@@ -134,27 +161,33 @@ describe('random sums and sequences', () => {
   it('of anything compute the same or give a reason', () => {
     const counts = { folded: 0, left: 0, impossible: 0 };
     fc.assert(
-      fc.property(anything, fc.nat(), fc.constantFrom<Pair>([8, 9], [11, 7]), fc.boolean(), (part, seed, size, knowsSize) => {
-        const { sentence } = sentenceOf(part, 4, new Random(seed));
-        const x = randn([2, 4, ...size], { generator: new Random(seed + 1), dtype: 'float64' });
-        let expected: ReturnType<typeof compute>;
-        try {
-          expected = compute(sentence, x);
-        } catch (error) {
-          // Branches whose shapes do not broadcast, windows that do not fit: no sentence at all.
-          if (!(error instanceof RepconvError)) throw error;
-          counts.impossible++;
-          return;
-        }
-        const map = folded(sentence, 4, knowsSize ? size : undefined);
-        if (isReason(map)) {
-          expect(Object.keys(reasonCodes)).toContain(map.code);
-          counts.left++;
-          return;
-        }
-        counts.folded++;
-        expect(difference(compute(sentenceOfMap(map), x), expected).relative).toBeLessThanOrEqual(foldTolerance);
-      }),
+      fc.property(
+        anything,
+        fc.nat(),
+        fc.constantFrom<Pair>([8, 9], [11, 7]),
+        fc.boolean(),
+        (part, seed, size, knowsSize) => {
+          const { sentence } = sentenceOf(part, 4, new Random(seed));
+          const x = randn([2, 4, ...size], { generator: new Random(seed + 1), dtype: 'float64' });
+          let expected: ReturnType<typeof compute>;
+          try {
+            expected = compute(sentence, x);
+          } catch (error) {
+            // Branches whose shapes do not broadcast, windows that do not fit: no sentence at all.
+            if (!(error instanceof RepconvError)) throw error;
+            counts.impossible++;
+            return;
+          }
+          const map = folded(sentence, 4, knowsSize ? size : undefined);
+          if (isReason(map)) {
+            expect(Object.keys(reasonCodes)).toContain(map.code);
+            counts.left++;
+            return;
+          }
+          counts.folded++;
+          expect(difference(compute(sentenceOfMap(map), x), expected).relative).toBeLessThanOrEqual(foldTolerance);
+        },
+      ),
       { numRuns: 700 },
     );
     expect(counts.folded).toBeGreaterThan(25);

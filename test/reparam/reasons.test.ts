@@ -21,9 +21,17 @@ const sentences: readonly [ReasonCode, string, Sentence, Size?][] = [
     'whatever follows it',
     (f, x) => f.add(x, f.conv2d(f.batchNormTraining(x, batch(f, true)).output, f.lift(c(2, 2, 1, 1)), null)),
   ],
-  ['NO_RUNNING_STATISTICS', 'a batch norm that has nothing to count with', (f, x) => f.batchNormTraining(x, batch(f, false)).output],
+  [
+    'NO_RUNNING_STATISTICS',
+    'a batch norm that has nothing to count with',
+    (f, x) => f.batchNormTraining(x, batch(f, false)).output,
+  ],
   ['NONFINITE', 'a NaN in a weight', (f, x) => f.conv2d(x, f.lift(full([2, 2, 1, 1], NaN, 'float64')), null)],
-  ['NONFINITE', 'an infinite bias', (f, x) => f.conv2d(x, f.lift(c(2, 2, 1, 1)), f.lift(full([2], Infinity, 'float64')))],
+  [
+    'NONFINITE',
+    'an infinite bias',
+    (f, x) => f.conv2d(x, f.lift(c(2, 2, 1, 1)), f.lift(full([2], Infinity, 'float64'))),
+  ],
   ['NONFINITE', 'no variance and no eps', (f, x) => f.batchNorm(x, statistics(f, [0, 1]), { eps: 0 })],
   ['NONFINITE', 'a variance that is NaN', (f, x) => f.batchNorm(x, statistics(f, [NaN, 1]))],
   ['NONFINITE', 'an infinite scale', (f, x) => f.mul(x, f.lift(full([1], Infinity, 'float64')))],
@@ -35,7 +43,11 @@ const sentences: readonly [ReasonCode, string, Sentence, Size?][] = [
   ['NOT_CONSTANT', 'no input at all', (f) => f.lift(c(1, 2, 3, 3))],
   ['BROADCAST', 'one channel added to two', (f, x) => f.add(x, f.conv2d(x, f.lift(c(1, 2, 1, 1)), null))],
   ['BROADCAST', 'one pixel added to all', (f, x) => f.add(x, f.averagePool2d(x, { kernelSize: 3 })), [3, 3]],
-  ['BROADCAST', 'one channel scaled to two', (f, x) => f.mul(f.conv2d(x, f.lift(c(1, 2, 1, 1)), null), f.lift(c(2, 1, 1)))],
+  [
+    'BROADCAST',
+    'one channel scaled to two',
+    (f, x) => f.mul(f.conv2d(x, f.lift(c(1, 2, 1, 1)), null), f.lift(c(2, 1, 1))),
+  ],
   [
     'BORDER_BIAS',
     'a bias before a border of zeros',
@@ -89,7 +101,10 @@ describe('the reason is', () => {
 
   it('NOT_CONSTANT for a weight that is computed', () => {
     const square: TensorType = { dtype: 'float64', shape: [2, 2, 2, 2] };
-    for (const sentence of [(f, x) => f.conv2d(x, x, null), (f, x) => f.convTranspose2d(x, x, null)] satisfies Sentence[])
+    for (const sentence of [
+      (f, x) => f.conv2d(x, x, null),
+      (f, x) => f.convTranspose2d(x, x, null),
+    ] satisfies Sentence[])
       expect(affineSum(sentence, square)).toMatchObject({ code: 'NOT_CONSTANT' });
   });
 
@@ -124,5 +139,10 @@ function batch<X>(f: Ops<X>, hasStatistics: boolean): Parameters<Ops<X>['batchNo
 }
 
 function statistics<X>(f: Ops<X>, variance: readonly number[]): Parameters<Ops<X>['batchNorm']>[1] {
-  return { weight: null, bias: null, runningMean: f.lift(c(2)), runningVariance: f.lift(tensor(variance, [2], 'float64')) };
+  return {
+    weight: null,
+    bias: null,
+    runningMean: f.lift(c(2)),
+    runningVariance: f.lift(tensor(variance, [2], 'float64')),
+  };
 }

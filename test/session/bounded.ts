@@ -1,10 +1,11 @@
 /**
- * How far float32 may be from float64 over a whole network: a reading whose values carry their exact number and the most that a float32 computation of
- * it may be off, element by element.
+ * How far float32 may be from float64 over a whole network: a reading whose values carry their exact number and the
+ * most that a float32 computation of it may be off, element by element.
  *
- * With u = 2⁻²⁴: a sum of n products adds (n + 6)·u·Σ|x||w| (4 for the sum, 2 for weights and bias rounded after a batch norm was folded into them) and
- * passes on Σ|w|·e; everything else adds a few u of its result and passes e on, times its steepest slope. The shift of a batch norm behind a sum of
- * n products is folded into that sum and takes part in its n roundings.
+ * With u = 2⁻²⁴: a sum of n products adds (n + 6)·u·Σ|x||w| (4 for the sum, 2 for weights and bias rounded after a
+ * batch norm was folded into them) and passes on Σ|w|·e; everything else adds a few u of its result and passes e on,
+ * times its steepest slope. The shift of a batch norm behind a sum of n products is folded into that sum and takes part
+ * in its n roundings.
  */
 
 import type { Operator } from '../../lib/ops/operator.js';
@@ -83,7 +84,8 @@ const rules: { readonly [N in OperatorName]?: Rule } = {
     return mapped(value, (_, i) => {
       const c = Math.floor(i / (H * W)) % C;
       const scale = Math.abs(weight.value.data[c]) / Math.sqrt(variance.value.data[c]);
-      const magnitude = scale * (Math.abs(x.value.data[i]) + Math.abs(mean.value.data[c])) + Math.abs(bias.value.data[c]);
+      const magnitude =
+        scale * (Math.abs(x.value.data[i]) + Math.abs(mean.value.data[c])) + Math.abs(bias.value.data[c]);
       return scale * x.error.data[i] + (x.products + 8) * unit * magnitude;
     });
   },
@@ -93,7 +95,11 @@ const rules: { readonly [N in OperatorName]?: Rule } = {
   },
   mul: ([a, b], value, operator) => {
     const times = (p: T, q: T): T => operator.reference([p, q], {})[0];
-    const terms = [times(mapped(a.value, Math.abs), b.error), times(a.error, mapped(b.value, Math.abs)), times(a.error, b.error)];
+    const terms = [
+      times(mapped(a.value, Math.abs), b.error),
+      times(a.error, mapped(b.value, Math.abs)),
+      times(a.error, b.error),
+    ];
     return mapped(value, (y, i) => terms.reduce((sum, term) => sum + term.data[i], unit * Math.abs(y)));
   },
   concat: asItself,

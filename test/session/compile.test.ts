@@ -139,9 +139,9 @@ describe('compile', () => {
     'runs what the model was at the call, whatever becomes of its %s weights while they are packed',
     async (dtype) => {
       manualSeed(2);
-      const block = settled(new Sequential(new ConvBlock(3, 4), new Conv2d(4, 4, 3), new SqueezeExcite(4, { reducedChannels: 2 }))).to(
-        dtype,
-      );
+      const block = settled(
+        new Sequential(new ConvBlock(3, 4), new Conv2d(4, 4, 3), new SqueezeExcite(4, { reducedChannels: 2 })),
+      ).to(dtype);
       const x = randn([1, 3, 9, 7]);
       for (const shape of [image, { x: ['N', 3, 'H', 'W'] }]) {
         const expected = compileSync(block, { inputs: shape }).runSync(x).output;
@@ -164,7 +164,13 @@ describe('compile', () => {
         .map(({ operation }) => operation)
         .filter((operation) => !operation.startsWith('to'));
     expect(operations({})).toEqual(['conv2d', 'conv2d', 'batchNorm']);
-    expect(operations({ foldBatchNorm: false }).sort()).toEqual(['batchNorm', 'batchNorm', 'batchNorm', 'conv2d', 'conv2d']);
+    expect(operations({ foldBatchNorm: false }).sort()).toEqual([
+      'batchNorm',
+      'batchNorm',
+      'batchNorm',
+      'conv2d',
+      'conv2d',
+    ]);
   });
 
   it('computes weights that follow from parameters once, and does not compute what does nothing', () => {
@@ -201,13 +207,17 @@ describe('compile', () => {
     ],
     [
       'linear',
-      (f, x, style, w) => f.linear(f.flatten(f.globalAveragePool2d(x)), f.add(f.reshape(w, { shape: [4, 3] }), style), null),
+      (f, x, style, w) =>
+        f.linear(f.flatten(f.globalAveragePool2d(x)), f.add(f.reshape(w, { shape: [4, 3] }), style), null),
       [4, 3],
       'linear of conv: weight',
     ],
   ])('refuses weights that inputs change, and names layer and input: %s', (_, sentence, style, layer) => {
     const w = randn([4, 3, 1, 1]);
-    const model: Traceable = { namedTensors: () => [['conv.w', w]], compute: (f, x, s) => sentence(f, x, s, f.lift(w)) };
+    const model: Traceable = {
+      namedTensors: () => [['conv.w', w]],
+      compute: (f, x, s) => sentence(f, x, s, f.lift(w)),
+    };
     expectRefusal(
       () => compileSync(model, { inputs: { x: layer.startsWith('convT') ? ['N', 4, 9, 7] : ['N', 3, 9, 7], style } }),
       'ERR_UNSUPPORTED',
@@ -233,7 +243,12 @@ describe('compile', () => {
     ['threads 0', { threads: 0 }, 'ERR_INPUT', 'compile: threads expects a whole number from 1 to 64, got 0'],
     ['threads NaN', { threads: NaN }, 'ERR_INPUT', /threads expects a whole number/],
     ['65 threads', { threads: 65 }, 'ERR_INPUT', /threads expects a whole number from 1 to 64, got 65/],
-    ['an instruction set nobody has', { isa: 'avx1024' }, 'ERR_INPUT', /isa expects scalar, avx2 or avx512, got avx1024/],
+    [
+      'an instruction set nobody has',
+      { isa: 'avx1024' },
+      'ERR_INPUT',
+      /isa expects scalar, avx2 or avx512, got avx1024/,
+    ],
     ['an algorithm there is not', { conv: 'magic' }, 'ERR_INPUT', /conv expects one of .*, got magic/],
     ['no inputs', { inputs: {} }, 'ERR_INPUT', /expects at least one input/],
     ['an input of the wrong shape', { inputs: { x: [1, 4, 9, 9] } }, 'ERR_SHAPE', /^conv2d: /],
@@ -265,16 +280,36 @@ describe('the environment', () => {
     Object.assign(process.env, { REPCONV_ISA: 'scalar', REPCONV_CONV: 'im2col', REPCONV_THREADS: '3' });
     const layer = new Conv2d(3, 40, 3);
     const session = compileSync(layer, { inputs: image });
-    expect(session.settings).toEqual({ isa: 'scalar', threads: 3, precision: 'float32', threadsBecause: 'REPCONV_THREADS' });
-    expect(session.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({ algorithm: 'im2col', why: 'forced' });
+    expect(session.settings).toEqual({
+      isa: 'scalar',
+      threads: 3,
+      precision: 'float32',
+      threadsBecause: 'REPCONV_THREADS',
+    });
+    expect(session.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({
+      algorithm: 'im2col',
+      why: 'forced',
+    });
     const told = compileSync(layer, { inputs: image, threads: 1, conv: 'direct' });
-    expect(told.settings).toEqual({ isa: 'scalar', threads: 1, precision: 'float32', threadsBecause: 'the option threads' });
-    expect(told.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({ algorithm: 'direct', why: 'forced' });
+    expect(told.settings).toEqual({
+      isa: 'scalar',
+      threads: 1,
+      precision: 'float32',
+      threadsBecause: 'the option threads',
+    });
+    expect(told.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({
+      algorithm: 'direct',
+      why: 'forced',
+    });
   });
 
   it.each(['-1', '1.5', 'many', '65', '1e9'])('refuses %s threads', (threads) => {
     process.env.REPCONV_THREADS = threads;
-    expectRefusal(() => compileSync(new ReLU(), { inputs: image }), 'ERR_INPUT', /^REPCONV_THREADS: expected a whole number from 0 to /);
+    expectRefusal(
+      () => compileSync(new ReLU(), { inputs: image }),
+      'ERR_INPUT',
+      /^REPCONV_THREADS: expected a whole number from 0 to /,
+    );
   });
 });
 
@@ -316,7 +351,9 @@ describe('inputs and outputs', () => {
     const session = compileSync(several, { inputs });
     const given = { a: randn([1, 3, 4, 4]), b: randn([1, 3, 4, 4]), scale: randn([1, 4, 1, 1]) };
     const [one, two] = [session.runSync(given), session.runSync(given)];
-    const buffers = [given.b, one.untouched, one.again, two.untouched, one.constant, two.constant].map(({ data }) => data.buffer);
+    const buffers = [given.b, one.untouched, one.again, two.untouched, one.constant, two.constant].map(
+      ({ data }) => data.buffer,
+    );
     expect(new Set(buffers).size).toBe(buffers.length);
   });
 
@@ -398,21 +435,30 @@ describe('a border', () => {
       [3, 3],
       [1, 1],
     ],
-  ] as const)('is zero for a %s kernel behind a pointwise convolution, in memory that held something else', (kernel, padding) => {
-    for (const channels of [1, 3, 16, 17]) {
-      const weights = [ones([channels, channels, 1, 1]), ones([channels, channels, ...kernel])];
-      const pointwiseFirst: Traceable = {
-        compute: <X>(f: Ops<X>, x: X) => {
-          const first = f.conv2d(f.silu(f.conv2d(x, f.lift(weights[0]), null)), f.lift(weights[1]), null, { padding });
-          return f.conv2d(f.conv2d(first, f.lift(weights[0]), null), f.lift(weights[1]), null, { padding });
-        },
-      };
-      const session = compileSync(pointwiseFirst, { inputs: { x: [1, channels, 4, 4] }, threads: 2 });
-      for (const value of [1e6, -3, 1]) {
-        const x = ones([1, channels, 4, 4]);
-        x.data.fill(value);
-        close(session.runSync(x).output, pointwiseFirst.compute(referenceOps, x.to('float64')) as Tensor<'float64'>, 2e-5);
+  ] as const)(
+    'is zero for a %s kernel behind a pointwise convolution, in memory that held something else',
+    (kernel, padding) => {
+      for (const channels of [1, 3, 16, 17]) {
+        const weights = [ones([channels, channels, 1, 1]), ones([channels, channels, ...kernel])];
+        const pointwiseFirst: Traceable = {
+          compute: <X>(f: Ops<X>, x: X) => {
+            const first = f.conv2d(f.silu(f.conv2d(x, f.lift(weights[0]), null)), f.lift(weights[1]), null, {
+              padding,
+            });
+            return f.conv2d(f.conv2d(first, f.lift(weights[0]), null), f.lift(weights[1]), null, { padding });
+          },
+        };
+        const session = compileSync(pointwiseFirst, { inputs: { x: [1, channels, 4, 4] }, threads: 2 });
+        for (const value of [1e6, -3, 1]) {
+          const x = ones([1, channels, 4, 4]);
+          x.data.fill(value);
+          close(
+            session.runSync(x).output,
+            pointwiseFirst.compute(referenceOps, x.to('float64')) as Tensor<'float64'>,
+            2e-5,
+          );
+        }
       }
-    }
-  });
+    },
+  );
 });

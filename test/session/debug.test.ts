@@ -70,6 +70,8 @@ describe('REPCONV_DEBUG', () => {
     ]);
     for (const [i, [, bytes, offset, from, to]] of rows.entries())
       for (const [, otherBytes, otherOffset, otherFrom, otherTo] of rows.slice(i + 1))
-        expect(from > otherTo || to < otherFrom || offset + bytes <= otherOffset || otherOffset + otherBytes <= offset).toBe(true);
+        expect(
+          from > otherTo || to < otherFrom || offset + bytes <= otherOffset || otherOffset + otherBytes <= offset,
+        ).toBe(true);
   });
 });

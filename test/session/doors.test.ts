@@ -1,4 +1,7 @@
-/** What compile and run refuse: one coded error each, which names what was expected and what came, and is short whatever came. */
+/**
+ * What compile and run refuse: one coded error each, which names what was expected and what came, and is short whatever
+ * came.
+ */
 import { describe, expect, it } from 'vitest';
 import { trace } from '../../lib/graph/record.js';
 import { ReLU } from '../../lib/nn/layers/activations.js';
@@ -24,15 +27,31 @@ describe('compile refuses', () => {
     ['no options', undefined, `compile: options expects an object of ${known}, got undefined`],
     ['null for options', null, `compile: options expects an object of ${known}, got null`],
     ['a list for options', [1, 3, 8, 8], `compile: options expects an object of ${known}, got [ 1, 3, 8, 8 ]`],
-    ['an option it does not know', { inputs, maxbatch: 4 }, `compile: options expects an object of ${known}, got maxbatch`],
-    ['no inputs', {}, "compile: inputs expects at least one input, such as { images: ['N', 3, 224, 224] }, got undefined"],
-    ['null for inputs', { inputs: null }, "compile: inputs expects at least one input, such as { images: ['N', 3, 224, 224] }, got null"],
+    [
+      'an option it does not know',
+      { inputs, maxbatch: 4 },
+      `compile: options expects an object of ${known}, got maxbatch`,
+    ],
+    [
+      'no inputs',
+      {},
+      "compile: inputs expects at least one input, such as { images: ['N', 3, 224, 224] }, got undefined",
+    ],
+    [
+      'null for inputs',
+      { inputs: null },
+      "compile: inputs expects at least one input, such as { images: ['N', 3, 224, 224] }, got null",
+    ],
     [
       'a bare shape',
       { inputs: [1, 3, 8, 8] },
       "compile: inputs expects at least one input, such as { images: ['N', 3, 224, 224] }, got [ 1, 3, 8, 8 ]",
     ],
-    ['text for a shape', { inputs: { x: 'N3' } }, "compile: input x expects a list of whole numbers and names such as 'N', got 'N3'"],
+    [
+      'text for a shape',
+      { inputs: { x: 'N3' } },
+      "compile: input x expects a list of whole numbers and names such as 'N', got 'N3'",
+    ],
     [
       'an input that compute never takes',
       { inputs: { ...inputs, y: [1], z: [2] } },
@@ -42,8 +61,16 @@ describe('compile refuses', () => {
     ['no text for an output', { inputs, outputs: [5] }, 'compile: expects 1 different output name, got [ 5 ]'],
     ['null for threads', { inputs, threads: null }, 'compile: threads expects a whole number from 1 to 64, got null'],
     ['text for threads', { inputs, threads: '2' }, "compile: threads expects a whole number from 1 to 64, got '2'"],
-    ['null for maxBatch', { inputs, maxBatch: null }, 'compile: maxBatch expects a whole number from 1 to 65536, got null'],
-    ['text for foldBatchNorm', { inputs, foldBatchNorm: 'no' }, "compile: foldBatchNorm expects true or false, got 'no'"],
+    [
+      'null for maxBatch',
+      { inputs, maxBatch: null },
+      'compile: maxBatch expects a whole number from 1 to 65536, got null',
+    ],
+    [
+      'text for foldBatchNorm',
+      { inputs, foldBatchNorm: 'no' },
+      "compile: foldBatchNorm expects true or false, got 'no'",
+    ],
     ['0 for foldBatchNorm', { inputs, foldBatchNorm: 0 }, 'compile: foldBatchNorm expects true or false, got 0'],
     ['a number for isa', { inputs, isa: 5 }, 'compile: isa expects text, got 5'],
     ['null for conv', { inputs, conv: null }, 'compile: conv expects text, got null'],
@@ -60,7 +87,12 @@ describe('compile refuses', () => {
   ])('%s', (_, options, message) => refuses(layer, options, 'ERR_INPUT', message));
 
   it.each([undefined, null, {}, 5, 'repvgg-a0', { compute: 3 }])('%o for a model', (model) =>
-    refuses(model, { inputs }, 'ERR_INPUT', /^compile: model expects a module, or an object with compute\(f, …\), got /),
+    refuses(
+      model,
+      { inputs },
+      'ERR_INPUT',
+      /^compile: model expects a module, or an object with compute\(f, …\), got /,
+    ),
   );
 
   it.each([[[0, 3, 8, 8]], [[1, 3, 8, 0]]])('an input of shape %j, in which no run can be', (x) =>
@@ -70,14 +102,33 @@ describe('compile refuses', () => {
   it('other inputs than a recorded graph has, whatever they are', async () => {
     const graph = trace(layer, inputs);
     await refuses(graph, {}, 'ERR_INPUT', 'compile: inputs expects those of the graph, x [N,3,8,8], got undefined');
-    await refuses(graph, { inputs: null }, 'ERR_INPUT', 'compile: inputs expects those of the graph, x [N,3,8,8], got null');
-    await refuses(graph, { inputs: { x: 5 } }, 'ERR_INPUT', 'compile: inputs expects those of the graph, x [N,3,8,8], got x 5');
-    await refuses(graph, { inputs, outputs: 'output' }, 'ERR_INPUT', "compile: outputs expects those of the graph, output, got 'output'");
+    await refuses(
+      graph,
+      { inputs: null },
+      'ERR_INPUT',
+      'compile: inputs expects those of the graph, x [N,3,8,8], got null',
+    );
+    await refuses(
+      graph,
+      { inputs: { x: 5 } },
+      'ERR_INPUT',
+      'compile: inputs expects those of the graph, x [N,3,8,8], got x 5',
+    );
+    await refuses(
+      graph,
+      { inputs, outputs: 'output' },
+      'ERR_INPUT',
+      "compile: outputs expects those of the graph, output, got 'output'",
+    );
   });
 
   it('and takes undefined for what was not said, and inputs that compute names but does not use', () => {
     const ignoring: Traceable = { compute: <X>(f: Ops<X>, x: X, _mask: X) => f.relu(x) };
-    const session = compileSync(ignoring, { inputs: { x: [2], mask: [3] }, threads: undefined, foldBatchNorm: undefined } as never);
+    const session = compileSync(ignoring, {
+      inputs: { x: [2], mask: [3] },
+      threads: undefined,
+      foldBatchNorm: undefined,
+    } as never);
     expect(session.runSync({ x: tensor([-1, 2]), mask: tensor([1, 2, 3]) }).output.toArray()).toEqual([0, 2]);
   });
 });
@@ -93,14 +144,26 @@ describe('run refuses', () => {
     ['null for the signal', { signal: null }, 'run: signal expects an AbortSignal, got null'],
     ['a controller for the signal', { signal: {} }, 'run: signal expects an AbortSignal, got {}'],
   ])('%s', async (_, options, message) => {
-    await expect(session.run(x, options as never)).rejects.toMatchObject({ name: 'RepconvError', code: 'ERR_INPUT', message });
+    await expect(session.run(x, options as never)).rejects.toMatchObject({
+      name: 'RepconvError',
+      code: 'ERR_INPUT',
+      message,
+    });
     expect(session.queueDepth).toBe(0);
   });
 
   it('what runSync has no use for', () => {
-    expectRefusal(() => session.runSync(x, null as never), 'ERR_INPUT', 'runSync: options expects an object of out, got null');
+    expectRefusal(
+      () => session.runSync(x, null as never),
+      'ERR_INPUT',
+      'runSync: options expects an object of out, got null',
+    );
     const { signal } = new AbortController();
-    expectRefusal(() => session.runSync(x, { signal } as never), 'ERR_INPUT', 'runSync: options expects an object of out, got signal');
+    expectRefusal(
+      () => session.runSync(x, { signal } as never),
+      'ERR_INPUT',
+      'runSync: options expects an object of out, got signal',
+    );
   });
 });
 
@@ -110,7 +173,10 @@ describe('a message', () => {
   const image = randn([1, 3, 8, 8]);
   const named = compileSync(new ReLU(), { inputs: { [long]: ['N', 3] }, outputs: [`${long}y`] });
   const sound = compileSync(layer, { inputs });
-  const bytes = compileSync(layer, { inputs: { [long]: ['N', 3, 'H', 'W'] }, preprocess: { [long]: { from: 'uint8-nhwc' } } });
+  const bytes = compileSync(layer, {
+    inputs: { [long]: ['N', 3, 'H', 'W'] },
+    preprocess: { [long]: { from: 'uint8-nhwc' } },
+  });
 
   it.each<[string, () => unknown]>([
     ['of unknown inputs', () => sound.runSync({ x: image, ...many } as never)],
@@ -128,13 +194,22 @@ describe('a message', () => {
     ['of an empty shape', () => compileSync(new ReLU(), { inputs: { [long]: [0] } })],
     [
       'of surplus inputs',
-      () => compileSync(layer, { inputs: { ...inputs, ...Object.fromEntries(Object.keys(many).map((name) => [name, [1]])) } }),
+      () =>
+        compileSync(layer, {
+          inputs: { ...inputs, ...Object.fromEntries(Object.keys(many).map((name) => [name, [1]])) },
+        }),
     ],
     ['of a graph', () => compileSync(trace(layer, { [long]: [1, 3, 8, 8] }), { inputs: many as never })],
     ['of outputs', () => compileSync(layer, { inputs, outputs: Object.keys(many) })],
     ['of preprocessing an unknown input', () => compileSync(layer, { inputs, preprocess: many as never })],
-    ['of an unknown origin', () => compileSync(layer, { inputs: { [long]: inputs.x }, preprocess: { [long]: { from: long } } as never })],
-    ['of a wrong mean', () => compileSync(layer, { inputs, preprocess: { x: { from: 'uint8-nhwc', mean: new Array(1e5).fill(1) } } })],
+    [
+      'of an unknown origin',
+      () => compileSync(layer, { inputs: { [long]: inputs.x }, preprocess: { [long]: { from: long } } as never }),
+    ],
+    [
+      'of a wrong mean',
+      () => compileSync(layer, { inputs, preprocess: { x: { from: 'uint8-nhwc', mean: new Array(1e5).fill(1) } } }),
+    ],
     ['of a result', () => compileSync({ compute: () => many as never }, { inputs })],
   ])('%s is short, and only text that can be printed', (_, act) => {
     const { message } = refusalOf(act);

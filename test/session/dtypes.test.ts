@@ -38,7 +38,11 @@ const layers: readonly (readonly [string, () => Module, readonly number[]])[] = 
   ['AvgPool2d', () => new AvgPool2d(2), [1, 3, 8, 7]],
   ['SqueezeExcite', () => new SqueezeExcite(16, { reducedChannels: 4 }), [1, 16, 8, 7]],
   ['Conv2d and BatchNorm2d', () => new Sequential(new Conv2d(32, 20, 3), new BatchNorm2d(20)), [1, 32, 8, 7]],
-  ['ConvTranspose2d and BatchNorm2d', () => new Sequential(new ConvTranspose2d(8, 4, 3), new BatchNorm2d(4)), [1, 8, 8, 7]],
+  [
+    'ConvTranspose2d and BatchNorm2d',
+    () => new Sequential(new ConvTranspose2d(8, 4, 3), new BatchNorm2d(4)),
+    [1, 8, 8, 7],
+  ],
   ['ConvBlock', () => new ConvBlock(8, 8), [1, 8, 8, 7]],
   ['RepVGGBlock', () => new RepVGGBlock(8, 8), [1, 8, 8, 7]],
   ['MobileOneBlock', () => new MobileOneBlock(8, 8, 3, { padding: 1, branches: 2 }), [1, 8, 8, 7]],
@@ -109,6 +113,13 @@ it('folding computes in float64', () => {
   const kernel = tensor([[[0.1, 0.2]]], undefined, 'float64');
   const inputs = [kernel, new Tensor('float64', [1], Float64Array.of(3))];
   const attributes = { input: 0, groups: 1 };
-  const scaled = foldKernels({ operation: 'scaleChannels', inputs, shape: [1, 1, 2], dtype: 'float64', attributes, work: 2 });
+  const scaled = foldKernels({
+    operation: 'scaleChannels',
+    inputs,
+    shape: [1, 1, 2],
+    dtype: 'float64',
+    attributes,
+    work: 2,
+  });
   expect([...scaled.data]).toEqual([0.1 * 3, 0.2 * 3]);
 });

@@ -1,5 +1,6 @@
 /**
- * The ends of processes and threads while native code computes: exit codes as asked for, no crash, no hang, nothing left behind.
+ * The ends of processes and threads while native code computes: exit codes as asked for, no crash, no hang, nothing
+ * left behind.
  *
  * Everything here happens in processes of its own, which run the library as JavaScript, as users do.
  */
@@ -49,7 +50,8 @@ describe('while a session computes', () => {
 
   beforeAll(() => {
     // The addon and the dependencies are found from where the compiled library lies.
-    for (const folder of ['build', 'node_modules']) fs.symlinkSync(path.join(repository, folder), path.join(path.dirname(library), folder));
+    for (const folder of ['build', 'node_modules'])
+      fs.symlinkSync(path.join(repository, folder), path.join(path.dirname(library), folder));
     prelude = `
       const { Worker, isMainThread, parentPort } = require('node:worker_threads');
       const crypto = require('node:crypto');
@@ -72,7 +74,9 @@ describe('while a session computes', () => {
 
   it('a program that has nothing else to do waits for the result', async () => {
     const ending = await run(
-      program(`const { session, x } = make(20, 40); session.run(x).then((y) => console.log('done', y.output.shape.join()));`),
+      program(
+        `const { session, x } = make(20, 40); session.run(x).then((y) => console.log('done', y.output.shape.join()));`,
+      ),
     );
     expect(ending).toMatchObject({ code: 0, signal: null, stdout: 'done 1,32,40,40\n', stderr: '' });
   });
@@ -91,7 +95,9 @@ describe('while a session computes', () => {
 
   it('an exception that nobody catches ends the process as it always does', async () => {
     const thrown = await run(
-      program(`const { session, x } = make(400, 40); session.run(x); setTimeout(() => { throw new Error('mine'); }, 20);`),
+      program(
+        `const { session, x } = make(400, 40); session.run(x); setTimeout(() => { throw new Error('mine'); }, 20);`,
+      ),
     );
     expect(thrown).toMatchObject({ code: 1, signal: null });
     expect(thrown.stderr).toContain('Error: mine');
@@ -112,9 +118,12 @@ describe('while a session computes', () => {
   });
 
   it('SIGTERM ends the process by that signal', async () => {
-    const ending = await run(program(`const { session, x } = make(400, 40); session.run(x); setTimeout(() => console.log('ready'), 20);`), {
-      whenReady: (child) => child.kill('SIGTERM'),
-    });
+    const ending = await run(
+      program(`const { session, x } = make(400, 40); session.run(x); setTimeout(() => console.log('ready'), 20);`),
+      {
+        whenReady: (child) => child.kill('SIGTERM'),
+      },
+    );
     expect(ending).toMatchObject({ code: null, signal: 'SIGTERM', stderr: '' });
   });
 
@@ -220,7 +229,9 @@ describe('while a session computes', () => {
       const wide = () => compileSync(new Sequential(...Array.from({ length: 8 }, (_, i) => new Conv2d(i % 2 ? 1024 : 64, i % 2 ? 64 : 1024, 3, { padding: 1 }))),
         { inputs: { x: ['N', 64, 'H', 'W'] } });`;
     const exits = await run(
-      program(`${open} const session = wide(); session.run(randn([1, 64, 9, 9])); setTimeout(() => process.exit(3), 2);`),
+      program(
+        `${open} const session = wide(); session.run(randn([1, 64, 9, 9])); setTimeout(() => process.exit(3), 2);`,
+      ),
     );
     expect(exits).toMatchObject({ code: 3, signal: null, stderr: '' });
     const ending = await run(
@@ -331,8 +342,8 @@ describe('while a session computes', () => {
     );
     expect(ending).toMatchObject({ code: 0, signal: null, stderr: '' });
     const { rss, external } = JSON.parse(ending.stdout) as { rss: number; external: number };
-    // One round holds more than 0.5 MB outside the heap: were it kept, 150 MB. (Of that, `external` shows JavaScript's buffers only; what V8 is told of
-    // the rest is in test/native/addon/external.cjs.)
+    // One round holds more than 0.5 MB outside the heap: were it kept, 150 MB. (Of that, `external` shows JavaScript's
+    // buffers only; what V8 is told of the rest is in test/native/addon/external.cjs.)
     expect(rss).toBeLessThan(24e6);
     expect(Math.abs(external)).toBeLessThan(0.5e6);
   });

@@ -1,4 +1,7 @@
-/** Random networks as data: a list of steps, each reading values made before it, so that a failure prints a network and shrinks to a small one. */
+/**
+ * Random networks as data: a list of steps, each reading values made before it, so that a failure prints a network and
+ * shrinks to a small one.
+ */
 import fc from 'fast-check';
 import { RepconvError } from '../../lib/errors.js';
 import type { TensorType } from '../../lib/ops/operator.js';
@@ -29,7 +32,17 @@ const kinds = [
   'averagePool',
   'pad',
 ] as const;
-const activations = ['relu', 'relu6', 'leakyRelu', 'sigmoid', 'silu', 'hardSigmoid', 'hardSwish', 'gelu', 'tanh'] as const;
+const activations = [
+  'relu',
+  'relu6',
+  'leakyRelu',
+  'sigmoid',
+  'silu',
+  'hardSigmoid',
+  'hardSwish',
+  'gelu',
+  'tanh',
+] as const;
 const modes: readonly PaddingMode[] = ['zeros', 'zeros', 'reflect', 'replicate', 'circular'];
 
 interface Step {
@@ -81,8 +94,8 @@ type ConcreteType = TensorType & { readonly shape: readonly number[] };
 type Compute = <X>(f: Ops<X>, values: readonly X[]) => X;
 
 /**
- * What a network computes, with seeded parameters; steps that cannot be (a window that does not fit) are left out, with `isOpen` also those that
- * can be for some heights and widths only.
+ * What a network computes, with seeded parameters; steps that cannot be (a window that does not fit) are left out, with
+ * `isOpen` also those that can be for some heights and widths only.
  */
 export function networkOf(
   { seed, channels, size, steps, head }: Network,
@@ -114,7 +127,11 @@ export function networkOf(
       const last = values[values.length - 1];
       const middle = values[Math.floor(values.length / 2)];
       if (!head) return { last, middle };
-      return { middle, last, logits: f.linear(f.flatten(f.globalAveragePool2d(last)), f.lift(classifier.weight), f.lift(classifier.bias)) };
+      return {
+        middle,
+        last,
+        logits: f.linear(f.flatten(f.globalAveragePool2d(last)), f.lift(classifier.weight), f.lift(classifier.bias)),
+      };
     },
   };
   return { model, inputShape };
@@ -195,16 +212,19 @@ function sentenceOf(step: Step, types: readonly ConcreteType[], generator: Rando
     }
     case 'attention': {
       const weight = normal([C, C, 1, 1], C);
-      return (f, values) => f.mul(values[source], f.sigmoid(f.conv2d(f.globalAveragePool2d(values[source]), f.lift(weight), null)));
+      return (f, values) =>
+        f.mul(values[source], f.sigmoid(f.conv2d(f.globalAveragePool2d(values[source]), f.lift(weight), null)));
     }
     case 'gate': {
-      // A value for each channel beside an image, or beside one that has but one channel: then neither has the result's shape.
+      // A value for each channel beside an image, or beside one that has but one channel: then neither has the result's
+      // shape.
       const isThin = step.groups % 2 === 0;
       const weight = normal([1, C, 1, 1], C);
       const perChannel = normal([1, isThin ? step.out : C, 1, 1]);
       return (f, values) => {
         const image = isThin ? f.conv2d(values[source], f.lift(weight), null) : values[source];
-        const operands = step.with % 2 === 0 ? ([f.lift(perChannel), image] as const) : ([image, f.lift(perChannel)] as const);
+        const operands =
+          step.with % 2 === 0 ? ([f.lift(perChannel), image] as const) : ([image, f.lift(perChannel)] as const);
         return f[step.activation](step.stride === 2 ? f.add(...operands) : f.mul(...operands));
       };
     }
@@ -228,14 +248,22 @@ function sentenceOf(step: Step, types: readonly ConcreteType[], generator: Rando
       const scale = normal([step.out, 1, 1, 1]);
       const p = norm(step.out);
       return (f, values) => {
-        const y = f.conv2d(values[source], f.mul(f.lift(weight), f.sigmoid(f.lift(scale))), null, { stride: step.stride, padding });
+        const y = f.conv2d(values[source], f.mul(f.lift(weight), f.sigmoid(f.lift(scale))), null, {
+          stride: step.stride,
+          padding,
+        });
         return step.with % 2 === 0 ? y : f.batchNorm(y, lifted(f, p));
       };
     }
     case 'maxPool':
     case 'averagePool': {
-      const options = { kernelSize: step.kernel, stride: step.stride, padding: [Math.floor(K / 2), Math.floor(L / 2)] as const };
-      return (f, values) => (step.kind === 'maxPool' ? f.maxPool2d(values[source], options) : f.averagePool2d(values[source], options));
+      const options = {
+        kernelSize: step.kernel,
+        stride: step.stride,
+        padding: [Math.floor(K / 2), Math.floor(L / 2)] as const,
+      };
+      return (f, values) =>
+        step.kind === 'maxPool' ? f.maxPool2d(values[source], options) : f.averagePool2d(values[source], options);
     }
     case 'pad':
       return (f, values) => f.pad(values[source], { padding, mode: modes[step.mode] });

@@ -96,9 +96,19 @@ describe('out', () => {
     ],
     ['a list', [1], 'ERR_INPUT', 'out expects tensors for the outputs activated, doubled, got [ 1 ]'],
     ['null', null, 'ERR_INPUT', 'out expects tensors for the outputs activated, doubled, got null'],
-    ['an array of numbers', { activated: new Float32Array(24) }, 'ERR_INPUT', 'out.activated expects a Tensor, got object'],
+    [
+      'an array of numbers',
+      { activated: new Float32Array(24) },
+      'ERR_INPUT',
+      'out.activated expects a Tensor, got object',
+    ],
     ['undefined for an output', { activated: undefined }, 'ERR_INPUT', 'out.activated expects a Tensor, got undefined'],
-    ['in float64', { activated: zeros([1, 2, 3, 4], 'float64') }, 'ERR_INPUT', 'out.activated expects float32, got float64'],
+    [
+      'in float64',
+      { activated: zeros([1, 2, 3, 4], 'float64') },
+      'ERR_INPUT',
+      'out.activated expects float32, got float64',
+    ],
     ['of another shape', { doubled: zeros([1, 2, 4, 3]) }, 'ERR_SHAPE', 'out.doubled expects [1,2,3,4], got [1,2,4,3]'],
     ['of another batch', { doubled: zeros([2, 2, 3, 4]) }, 'ERR_SHAPE', 'out.doubled expects [1,2,3,4], got [2,2,3,4]'],
   ])('is refused when it is %s', async (_, out, code, message) => {
@@ -121,7 +131,10 @@ describe('out', () => {
       const activated = zeros(x.shape);
       const run = session.run(x, { out: { activated } });
       detach(activated);
-      await expect(run, shape).rejects.toMatchObject({ code: 'ERR_INPUT', message: expect.stringContaining('output 0 expects') });
+      await expect(run, shape).rejects.toMatchObject({
+        code: 'ERR_INPUT',
+        message: expect.stringContaining('output 0 expects'),
+      });
     }
     expect(isIdentical((await session.run(image())).activated, expected.activated)).toBe(true);
   });
@@ -135,7 +148,10 @@ describe('out', () => {
       [image(), { activated: at(0), doubled: at(23) }, 'outputs 0 and 1 share memory'],
     ] as const) {
       expectRefusal(() => session.runSync(x, { out }), 'ERR_INPUT', new RegExp(message));
-      await expect(session.run(x, { out })).rejects.toMatchObject({ code: 'ERR_INPUT', message: expect.stringContaining(message) });
+      await expect(session.run(x, { out })).rejects.toMatchObject({
+        code: 'ERR_INPUT',
+        message: expect.stringContaining(message),
+      });
     }
     // Side by side is well.
     const outputs = session.runSync(at(0), { out: { activated: at(24) } });

@@ -1,4 +1,7 @@
-/** Decoded images as inputs: the numbers of torchvision's ToTensor and Normalize, whatever reads the image; what is refused. */
+/**
+ * Decoded images as inputs: the numbers of torchvision's ToTensor and Normalize, whatever reads the image; what is
+ * refused.
+ */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { Identity, ReLU } from '../../lib/nn/layers/activations.js';
@@ -27,7 +30,10 @@ const bytesOf = (shape: readonly number[], seed = 1): Tensor<'uint8'> => {
 };
 
 /** The plain computation: float32, rounded after each operation, channels first. */
-function normalized(bytes: Tensor<'uint8'>, { mean, std }: { mean: readonly number[]; std: readonly number[] }): Tensor {
+function normalized(
+  bytes: Tensor<'uint8'>,
+  { mean, std }: { mean: readonly number[]; std: readonly number[] },
+): Tensor {
   const [N, H, W, C] = bytes.shape;
   const image = new Tensor('float32', [N, C, H, W]);
   for (let i = 0; i < bytes.size; i++) {
@@ -39,8 +45,17 @@ function normalized(bytes: Tensor<'uint8'>, { mean, std }: { mean: readonly numb
 }
 
 const from = 'uint8-nhwc';
-const withBytes = (model: Traceable, shape: readonly (number | string)[], options: Omit<PreprocessOptions, 'from'>, rest = {}) =>
-  compileSync(model, { inputs: { images: shape }, preprocess: { images: { from, ...options } }, ...rest } as CompileOptions);
+const withBytes = (
+  model: Traceable,
+  shape: readonly (number | string)[],
+  options: Omit<PreprocessOptions, 'from'>,
+  rest = {},
+) =>
+  compileSync(model, {
+    inputs: { images: shape },
+    preprocess: { images: { from, ...options } },
+    ...rest,
+  } as CompileOptions);
 
 describe('bytes', () => {
   it.each(usableIsas())('become the numbers of ToTensor and Normalize, all 256 of them, with %s', (isa) => {
@@ -49,25 +64,38 @@ describe('bytes', () => {
   });
 
   it('become, bit for bit, what PyTorch makes of them', () => {
-    // The SHA-256 of y, PyTorch 2.13 (torchvision's ToTensor and Normalize are these lines, mean and std viewed as [3,1,1]):
+    // The SHA-256 of y, PyTorch 2.13 (torchvision's ToTensor and Normalize are these lines, mean and std viewed as
+    // [3,1,1]):
     //   x = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16).expand(3, 16, 16)
-    //   y = x.to(torch.float32).div(255).sub_(torch.tensor([0.485, 0.456, 0.406])).div_(torch.tensor([0.229, 0.224, 0.225]))
+    //   y = x.to(torch.float32).div(255).sub_(torch.tensor([0.485, 0.456, 0.406])).div_(torch.tensor([0.229, 0.224,
+    //   0.225]))
     const session = withBytes(new Identity(), [1, 3, 16, 16], imagenet);
     const { output } = session.runSync(everyByte());
-    const hash = createHash('sha256').update(new Uint8Array(output.data.buffer, output.data.byteOffset, output.data.byteLength));
+    const hash = createHash('sha256').update(
+      new Uint8Array(output.data.buffer, output.data.byteOffset, output.data.byteLength),
+    );
     expect(hash.digest('hex')).toBe('1d8b9af12b7b391827f7c801265239e21435c7e29b4d78c6189a35e437633897');
   });
 
   it('are taken as they are, from 0 to 1, without mean and standard deviation', () => {
     const session = withBytes(new Identity(), [1, 3, 16, 16], {});
-    expect(isIdentical(session.runSync(everyByte()).output, normalized(everyByte(), { mean: [0, 0, 0], std: [1, 1, 1] }))).toBe(true);
+    expect(
+      isIdentical(session.runSync(everyByte()).output, normalized(everyByte(), { mean: [0, 0, 0], std: [1, 1, 1] })),
+    ).toBe(true);
   });
 
   it('feed a network as its normalized images do, borders and all, in every position of a batch', async () => {
     manualSeed(3);
     for (const C of [1, 2, 3, 4, 16, 17]) {
-      const options = { mean: Array.from({ length: C }, (_, c) => 0.1 + c / 50), std: Array.from({ length: C }, (_, c) => 0.2 + c / 40) };
-      const model = new Sequential(new Conv2d(C, 8, 3, { stride: 2, padding: 1 }), new ReLU(), new Conv2d(8, 5, 3, { padding: 2 }));
+      const options = {
+        mean: Array.from({ length: C }, (_, c) => 0.1 + c / 50),
+        std: Array.from({ length: C }, (_, c) => 0.2 + c / 40),
+      };
+      const model = new Sequential(
+        new Conv2d(C, 8, 3, { stride: 2, padding: 1 }),
+        new ReLU(),
+        new Conv2d(8, 5, 3, { padding: 2 }),
+      );
       const plain = compileSync(model, { inputs: { images: ['N', C, 'H', 'W'] }, threads: 2 });
       const session = withBytes(model, ['N', C, 'H', 'W'], options, { threads: 2 });
       for (const [N, H, W] of [
@@ -85,7 +113,11 @@ describe('bytes', () => {
 
   it('may be read by several layers, be an output, and stand beside tensors', () => {
     const model: Traceable = {
-      compute: <X>(f: Ops<X>, a: X, b: X) => ({ same: a, sum: f.add(f.relu(a), b), pooled: f.maxPool2d(a, { kernelSize: 2 }) }),
+      compute: <X>(f: Ops<X>, a: X, b: X) => ({
+        same: a,
+        sum: f.add(f.relu(a), b),
+        pooled: f.maxPool2d(a, { kernelSize: 2 }),
+      }),
     };
     const session = compileSync(model, {
       inputs: { a: ['N', 3, 6, 4], b: ['N', 3, 6, 4] },
@@ -125,7 +157,10 @@ describe('bytes', () => {
 
   it('are a step of their own in the report, and need no float copy of the image', async () => {
     const model = new Conv2d(3, 8, 3, { padding: 1 });
-    const sessions = [compileSync(model, { inputs: { images: [1, 3, 64, 64] } }), withBytes(model, [1, 3, 64, 64], imagenet)];
+    const sessions = [
+      compileSync(model, { inputs: { images: [1, 3, 64, 64] } }),
+      withBytes(model, [1, 3, 64, 64], imagenet),
+    ];
     expect(sessions.map((session) => session.describe()[0].operation)).toEqual(['toNhwc', 'normalizeBytes']);
     sessions[0].runSync(randn([1, 3, 64, 64]));
     sessions[1].runSync(bytesOf([1, 64, 64, 3]));
@@ -136,7 +171,12 @@ describe('bytes', () => {
 describe('preprocess', () => {
   const layer = new Conv2d(3, 4, 3);
   it.each<[string, unknown, string, string]>([
-    ['an input there is not', { x: { from } }, 'ERR_INPUT', 'compile: preprocess expects names of inputs (images), got x'],
+    [
+      'an input there is not',
+      { x: { from } },
+      'ERR_INPUT',
+      'compile: preprocess expects names of inputs (images), got x',
+    ],
     ['a list', [], 'ERR_INPUT', 'compile: preprocess expects an object, got []'],
     [
       'text for numbers',
@@ -145,7 +185,12 @@ describe('preprocess', () => {
       "compile: preprocess.images.mean expects 3 finite numbers, one per channel, got [ '0', '0', '0' ]",
     ],
     ['no object', 3, 'ERR_INPUT', 'compile: preprocess expects an object, got 3'],
-    ['null for an input', { images: null }, 'ERR_INPUT', 'compile: preprocess.images expects an object of from, mean, std, got null'],
+    [
+      'null for an input',
+      { images: null },
+      'ERR_INPUT',
+      'compile: preprocess.images expects an object of from, mean, std, got null',
+    ],
     [
       'a misspelt mean',
       { images: { from, means: [0, 0, 0] } },
@@ -158,7 +203,12 @@ describe('preprocess', () => {
       'ERR_INPUT',
       "compile: preprocess.images.from expects uint8-nhwc, got 'uint8-nchw'",
     ],
-    ['no origin', { images: { mean: [0, 0, 0] } }, 'ERR_INPUT', 'compile: preprocess.images.from expects uint8-nhwc, got undefined'],
+    [
+      'no origin',
+      { images: { mean: [0, 0, 0] } },
+      'ERR_INPUT',
+      'compile: preprocess.images.from expects uint8-nhwc, got undefined',
+    ],
     [
       'two means',
       { images: { from, mean: [0, 1] } },
@@ -217,10 +267,20 @@ describe('preprocess', () => {
   const open = withBytes(layer, ['N', 3, 'H', 'W'], imagenet);
   it.each<[string, unknown, string, string]>([
     ['floats', randn([1, 3, 9, 7]), 'ERR_INPUT', 'input images expects uint8, got float32'],
-    ['floats with channels last', { images: randn([1, 9, 7, 3]) }, 'ERR_INPUT', 'input images expects uint8, got float32'],
+    [
+      'floats with channels last',
+      { images: randn([1, 9, 7, 3]) },
+      'ERR_INPUT',
+      'input images expects uint8, got float32',
+    ],
     ['bytes with channels first', bytesOf([1, 3, 9, 7]), 'ERR_SHAPE', 'input images expects [N,9,7,3], got [1,3,9,7]'],
     ['a list', { images: [1, 2, 3] }, 'ERR_INPUT', 'input images expects a Tensor or Uint8Array, got object'],
-    ['a byte too many', new Uint8Array(9 * 7 * 3 + 1), 'ERR_SHAPE', 'input images expects the bytes of [N,9,7,3], got 190'],
+    [
+      'a byte too many',
+      new Uint8Array(9 * 7 * 3 + 1),
+      'ERR_SHAPE',
+      'input images expects the bytes of [N,9,7,3], got 190',
+    ],
     ['no bytes', new Uint8Array(0), 'ERR_SHAPE', 'input images expects the bytes of [N,9,7,3], got 0'],
     ['too many images', new Uint8Array(3 * 9 * 7 * 3), 'ERR_SHAPE', 'expects a batch of at most 2 (maxBatch), got 3'],
     [
@@ -240,8 +300,16 @@ describe('preprocess', () => {
       'runSync: input images expects a uint8 Tensor, whose shape tells the extents that [N,H,W,3] leaves open; got a Uint8Array',
     );
     const plain = compileSync(layer, { inputs: { images: ['N', 3, 9, 7] } });
-    expectRefusal(() => plain.runSync(bytesOf([1, 9, 7, 3])), 'ERR_INPUT', 'runSync: input images expects float32, got uint8');
-    expectRefusal(() => plain.runSync(new Uint8Array(189)), 'ERR_INPUT', 'runSync: input images expects a Tensor, got object');
+    expectRefusal(
+      () => plain.runSync(bytesOf([1, 9, 7, 3])),
+      'ERR_INPUT',
+      'runSync: input images expects float32, got uint8',
+    );
+    expectRefusal(
+      () => plain.runSync(new Uint8Array(189)),
+      'ERR_INPUT',
+      'runSync: input images expects a Tensor, got object',
+    );
   });
 });
 

@@ -90,7 +90,9 @@ describe('a signal', () => {
     const x = image();
     for (const session of sessions) session.runSync(x);
     const controller = new AbortController();
-    const runs = sessions.flatMap((session) => Array.from({ length: 30 }, () => session.run(x, { signal: controller.signal })));
+    const runs = sessions.flatMap((session) =>
+      Array.from({ length: 30 }, () => session.run(x, { signal: controller.signal })),
+    );
     expect(getEventListeners(controller.signal, 'abort').length).toBe(1);
     controller.abort();
     const ends = await Promise.allSettled(runs);
@@ -186,7 +188,8 @@ describe('a new shape', () => {
     const session = slow(4);
     const sizes = Array.from({ length: 40 }, (_, i) => [5 + (i % 20), 7 + (i % 3)]);
     const results = await Promise.all(sizes.map(([H, W]) => session.run(image(H, W))));
-    for (const [i, [H, W]] of sizes.entries()) expect(isIdentical(results[i].output, session.runSync(image(H, W)).output)).toBe(true);
+    for (const [i, [H, W]] of sizes.entries())
+      expect(isIdentical(results[i].output, session.runSync(image(H, W)).output)).toBe(true);
     await session.dispose();
   });
 
@@ -247,7 +250,8 @@ describe('a new shape', () => {
 
   it('that cannot be computed is refused each time, and costs no plan', async () => {
     const session = compileSync(new Conv2d(32, 32, 5), { inputs: { x: ['N', 32, 'H', 'W'] } });
-    for (let i = 0; i < 40; i++) await expect(session.run(image(4, 5 + i))).rejects.toMatchObject({ code: 'ERR_SHAPE' });
+    for (let i = 0; i < 40; i++)
+      await expect(session.run(image(4, 5 + i))).rejects.toMatchObject({ code: 'ERR_SHAPE' });
     expect(session.queueDepth).toBe(0);
     expect((await session.run(image(5, 5))).output.shape).toEqual([1, 32, 1, 1]);
     await session.dispose();
@@ -262,7 +266,9 @@ describe('memory', () => {
     };
     const model = new Conv2d(32, 32, 3);
     const inputs = { x: [1, 32, 9, 9] };
-    const sync = counted(() => expectRefusal(() => compileSync(model, { inputs }), 'ERR_OOM', 'no memory'), { preparing });
+    const sync = counted(() => expectRefusal(() => compileSync(model, { inputs }), 'ERR_OOM', 'no memory'), {
+      preparing,
+    });
     expect(sync.calls).toMatchObject({ prepare: 1, dispose: 1 });
     const pool = counted(() => compile(model, { inputs }), { preparing });
     await expect(pool.session).rejects.toMatchObject({ name: 'RepconvError', code: 'ERR_OOM' });
@@ -295,7 +301,8 @@ describe('memory', () => {
   it('of runs is used again: callers in a loop need no more after the first round', async () => {
     const session = slow(1, { inputs: { x: ['N', 32, 40, 40] } });
     const out = Array.from({ length: 4 }, () => zeros([1, 32, 40, 40]));
-    const round = (): Promise<unknown> => Promise.all(out.map((tensor, i) => session.run(image(40, 40, i), { out: tensor })));
+    const round = (): Promise<unknown> =>
+      Promise.all(out.map((tensor, i) => session.run(image(40, 40, i), { out: tensor })));
     await round();
     const { stagingBytes, arenaBytes } = session.memory();
     const one = 2 * 4 * 32 * 40 * 40;

@@ -71,7 +71,8 @@ describe('a session of a random network', () => {
   });
 
   it('gives each image of a batch that leaves the caches the bits it has alone', () => {
-    // Images of 8 MB and more behind the first convolution: these steps run for a part of the batch at a time (native/executor/parts.h).
+    // Images of 8 MB and more behind the first convolution: these steps run for a part of the batch at a time
+    // (native/executor/parts.h).
     const model = new Sequential(
       new Conv2d(3, 24, 3, { stride: 2, padding: 1 }),
       new Conv2d(24, 24, 3, { padding: 1 }),
@@ -88,11 +89,18 @@ describe('a session of a random network', () => {
     fc.assert(
       fc.property(
         networks,
-        fc.array(fc.tuple(fc.integer({ min: 4, max: 14 }), fc.integer({ min: 4, max: 14 })), { minLength: 2, maxLength: 4 }),
+        fc.array(fc.tuple(fc.integer({ min: 4, max: 14 }), fc.integer({ min: 4, max: 14 })), {
+          minLength: 2,
+          maxLength: 4,
+        }),
         (network, sizes) => {
           // Nothing depends on the size but whether windows fit, and all fit into 4×4 that fit into 1×1.
           const { model } = networkOf({ ...network, size: [4, 4] }, { isOpen: true });
-          using session = compileSync(model, { inputs: { x: ['N', network.channels, 'H', 'W'] }, maxBatch: 2, threads: 2 });
+          using session = compileSync(model, {
+            inputs: { x: ['N', network.channels, 'H', 'W'] },
+            maxBatch: 2,
+            threads: 2,
+          });
           for (const [i, size] of sizes.entries()) {
             const x = images([1, network.channels, ...size], 1 + (i % 2), i);
             expectWithin(session.runSync(x), model.compute(boundedOps, exact(x)) as Record<string, Bounded>);

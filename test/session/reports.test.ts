@@ -52,12 +52,17 @@ describe('describe', () => {
     session.runSync(randn([4, 16, 12, 14]));
     session.runSync(randn([1, 16, 12, 14]));
     expect(session.describe().find(({ macs }) => macs > 0)).toEqual(largest);
-    expect(session.describe(randn([1, 16, 12, 14])).find(({ macs }) => macs > 0)).toEqual({ ...largest, macs: largest.macs / 4 });
+    expect(session.describe(randn([1, 16, 12, 14])).find(({ macs }) => macs > 0)).toEqual({
+      ...largest,
+      macs: largest.macs / 4,
+    });
   });
 
   it('chooses for maxBatch, so that an image never depends on its company', () => {
     const session = compileSync(model, { inputs, maxBatch: 8 });
-    const ways = [1, 3, 8].map((batch) => session.describe(randn([batch, 16, 12, 14])).map(({ algorithm, why }) => `${algorithm} ${why}`));
+    const ways = [1, 3, 8].map((batch) =>
+      session.describe(randn([batch, 16, 12, 14])).map(({ algorithm, why }) => `${algorithm} ${why}`),
+    );
     expect(ways[0]).toEqual(ways[2]);
     expect(ways[1]).toEqual(ways[2]);
   });
@@ -75,15 +80,20 @@ describe('describe', () => {
 describe('profile', () => {
   it('measures the steps that describe names, and they take the time that the run takes', () => {
     manualSeed(2);
-    const session = compileSync(new Sequential(...Array.from({ length: 6 }, () => new Conv2d(32, 32, 3, { padding: 1 }))), {
-      ...{ inputs: { x: [1, 32, 40, 40] }, threads: 1, isa: 'scalar' },
-    });
+    const session = compileSync(
+      new Sequential(...Array.from({ length: 6 }, () => new Conv2d(32, 32, 3, { padding: 1 }))),
+      {
+        ...{ inputs: { x: [1, 32, 40, 40] }, threads: 1, isa: 'scalar' },
+      },
+    );
     const x = randn([1, 32, 40, 40]);
     session.profile(x);
     const start = performance.now();
     const steps = session.profile(x);
     const elapsed = performance.now() - start;
-    expect(steps.map(({ milliseconds: _, gigaflopsPerSecond: __, shareOfPeak: ___, ...step }) => step)).toEqual(session.describe());
+    expect(steps.map(({ milliseconds: _, gigaflopsPerSecond: __, shareOfPeak: ___, ...step }) => step)).toEqual(
+      session.describe(),
+    );
     const total = steps.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
     expect(total).toBeGreaterThan(0);
     expect(total).toBeLessThanOrEqual(elapsed);
@@ -106,10 +116,16 @@ describe('profile', () => {
     const layer = new Conv2d(3, 4, 3);
     const options = { inputs: { x: ['N', 3, 12, 14] }, maxBatch: 3 };
     expect(macs(compileSync(layer, options))).toBe(3 * 4 * 27 * 10 * 12);
-    expect(macs(compileSync(layer, { ...options, preprocess: { x: { from: 'uint8-nhwc' } } }))).toBe(3 * 4 * 27 * 10 * 12);
+    expect(macs(compileSync(layer, { ...options, preprocess: { x: { from: 'uint8-nhwc' } } }))).toBe(
+      3 * 4 * 27 * 10 * 12,
+    );
     expect(macs(compileSync(layer, { inputs: { x: [2, 3, 12, 14] } }))).toBe(2 * 4 * 27 * 10 * 12);
     const open = compileSync(layer, { inputs: { x: ['N', 3, 'H', 'W'] } });
-    expectRefusal(() => open.profile(), 'ERR_INPUT', 'profile: expects inputs where more than the batch is open: x [N,3,H,W]');
+    expectRefusal(
+      () => open.profile(),
+      'ERR_INPUT',
+      'profile: expects inputs where more than the batch is open: x [N,3,H,W]',
+    );
   });
 });
 
@@ -122,7 +138,9 @@ describe('settings', () => {
     const { affinity, quota, threads } = nativeAddon().info();
     const of = `${affinity} processor${affinity === 1 ? '' : 's'}`;
     expect(decidedBy()).toBe(
-      quota > 0 && quota < affinity ? `the cgroup quota, rounded up to ${threads} of ${of}` : `the affinity of this process: ${of}`,
+      quota > 0 && quota < affinity
+        ? `the cgroup quota, rounded up to ${threads} of ${of}`
+        : `the affinity of this process: ${of}`,
     );
   });
 });

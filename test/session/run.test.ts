@@ -12,14 +12,18 @@ import { manualSeed, Random, randn } from '../../lib/tensor/random.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import { expectRefusal } from '../cases/refusal.js';
 
-const small = (): Session => compileSync(new Conv2d(2, 3, 3), { inputs: { x: ['N', 2, 5, 6] }, maxBatch: 4, threads: 2 });
+const small = (): Session =>
+  compileSync(new Conv2d(2, 3, 3), { inputs: { x: ['N', 2, 5, 6] }, maxBatch: 4, threads: 2 });
 const image = (seed = 1, batch = 1): Tensor => randn([batch, 2, 5, 6], { generator: new Random(seed) });
 
 /** Takes long enough to be met while it runs: dozens of layers of some milliseconds each, none of them long. */
 function long({ layers = 40, threads = 1 } = {}): { session: Session; x: Tensor } {
   manualSeed(7);
   const model = new Sequential(...Array.from({ length: layers }, () => new Conv2d(32, 32, 3, { padding: 1 })));
-  return { session: compileSync(model, { inputs: { x: ['N', 32, 56, 56] }, threads, isa: 'scalar' }), x: randn([1, 32, 56, 56]) };
+  return {
+    session: compileSync(model, { inputs: { x: ['N', 32, 56, 56] }, threads, isa: 'scalar' }),
+    x: randn([1, 32, 56, 56]),
+  };
 }
 
 describe('an input', () => {
@@ -36,10 +40,20 @@ describe('an input', () => {
       'ERR_INPUT',
       'expects the inputs x, got Float32Array(100000) [ 0, 0, 0, 0, 0, ... 99995 more items ]',
     ],
-    ['missing, with the name of what every object has', { x: undefined }, 'ERR_INPUT', 'input x expects a Tensor, got undefined'],
+    [
+      'missing, with the name of what every object has',
+      { x: undefined },
+      'ERR_INPUT',
+      'input x expects a Tensor, got undefined',
+    ],
     ['beside another', { x: image(), z: image() }, 'ERR_INPUT', 'expects the inputs x, got also z'],
     ['a bare array of numbers', { x: new Float32Array(60) }, 'ERR_INPUT', 'input x expects a Tensor, got object'],
-    ['a name of every object', { x: image(), constructor: image() }, 'ERR_INPUT', 'expects the inputs x, got also constructor'],
+    [
+      'a name of every object',
+      { x: image(), constructor: image() },
+      'ERR_INPUT',
+      'expects the inputs x, got also constructor',
+    ],
     ['in float64', randn([1, 2, 5, 6], { dtype: 'float64' }), 'ERR_INPUT', 'input x expects float32, got float64'],
     ['of other channels', randn([1, 3, 5, 6]), 'ERR_SHAPE', 'input x expects [N,2,5,6], got [1,3,5,6]'],
     ['of another height', randn([1, 2, 6, 6]), 'ERR_SHAPE', 'input x expects [N,2,5,6], got [1,2,6,6]'],
@@ -208,7 +222,11 @@ describe('aborting', () => {
 
 describe('disposing', () => {
   it('refuses what comes after, as often as it is done', async () => {
-    for (const dispose of [(s: Session) => s.dispose(), (s: Session) => s[Symbol.dispose](), (s: Session) => s[Symbol.asyncDispose]()]) {
+    for (const dispose of [
+      (s: Session) => s.dispose(),
+      (s: Session) => s[Symbol.dispose](),
+      (s: Session) => s[Symbol.asyncDispose](),
+    ]) {
       const session = small();
       session.runSync(image());
       await dispose(session);
@@ -217,8 +235,17 @@ describe('disposing', () => {
       expectRefusal(() => session.profile(image()), 'ERR_DISPOSED', 'profile: the session has been disposed');
       expectRefusal(() => session.describe(), 'ERR_DISPOSED', 'describe: the session has been disposed');
       expectRefusal(() => session.settings, 'ERR_DISPOSED', 'settings: the session has been disposed');
-      await expect(session.run(image())).rejects.toMatchObject({ code: 'ERR_DISPOSED', message: 'run: the session has been disposed' });
-      expect(session.memory()).toEqual({ packedBytes: 0, constantBytes: 0, arenaBytes: 0, stagingBytes: 0, totalBytes: 0 });
+      await expect(session.run(image())).rejects.toMatchObject({
+        code: 'ERR_DISPOSED',
+        message: 'run: the session has been disposed',
+      });
+      expect(session.memory()).toEqual({
+        packedBytes: 0,
+        constantBytes: 0,
+        arenaBytes: 0,
+        stagingBytes: 0,
+        totalBytes: 0,
+      });
       expect(session.inputs).toEqual({ x: ['N', 2, 5, 6] });
     }
   });

@@ -1,4 +1,7 @@
-/** Numbers that are none, signs of zero, denormals: what docs/numbers.md promises of sessions in float32, on every instruction set. */
+/**
+ * Numbers that are none, signs of zero, denormals: what docs/numbers.md promises of sessions in float32, on every
+ * instruction set.
+ */
 import { describe, expect, it } from 'vitest';
 import { Identity, ReLU, ReLU6, Sigmoid, SiLU, Softmax } from '../../lib/nn/layers/activations.js';
 import { BatchNorm2d } from '../../lib/nn/layers/batchNorm2d.js';
@@ -21,11 +24,20 @@ describe.each(usableIsas())('with %s', (isa) => {
     compileSync(model.eval(), { inputs: { x: shape }, isa, conv })
       .describe()
       .find(({ operation }) => operation === 'conv2d')?.algorithm;
-  const line = (...values: number[]): Tensor => new Tensor('float32', [1, 1, 1, values.length], Float32Array.from(values));
+  const line = (...values: number[]): Tensor =>
+    new Tensor('float32', [1, 1, 1, values.length], Float32Array.from(values));
   const through = (model: Module, ...values: number[]): number[] => [...run(model, line(...values)).data];
 
   it('ReLU and ReLU6 pass NaN and the sign of zero on, as PyTorch does', () => {
-    expect(through(new ReLU(), NaN, -0, 0, Infinity, -Infinity, least, -least)).toEqual([NaN, -0, 0, Infinity, 0, least, 0]);
+    expect(through(new ReLU(), NaN, -0, 0, Infinity, -Infinity, least, -least)).toEqual([
+      NaN,
+      -0,
+      0,
+      Infinity,
+      0,
+      least,
+      0,
+    ]);
     expect(through(new ReLU6(), NaN, -0, 0, Infinity, -Infinity, least, -least)).toEqual([NaN, -0, 0, 6, 0, least, 0]);
   });
 
@@ -37,7 +49,12 @@ describe.each(usableIsas())('with %s', (isa) => {
   });
 
   it('a maximum over NaN is NaN', () => {
-    expect(through(new MaxPool2d([1, 2]), 1, NaN, NaN, 1, 2, 3, -Infinity, -Infinity)).toEqual([NaN, NaN, 3, -Infinity]);
+    expect(through(new MaxPool2d([1, 2]), 1, NaN, NaN, 1, 2, 3, -Infinity, -Infinity)).toEqual([
+      NaN,
+      NaN,
+      3,
+      -Infinity,
+    ]);
   });
 
   it('a batch norm of variance 0 and eps 0 has no finite result, one of negative variance is NaN, as in PyTorch', () => {
@@ -51,7 +68,8 @@ describe.each(usableIsas())('with %s', (isa) => {
   it('a batch norm takes an eps that float32 cannot hold', () => {
     const norm = new BatchNorm2d(1, { eps: 1e-50 });
     (norm.stateDict().get('running_var') as Tensor).data.fill(0);
-    for (const foldBatchNorm of [true, false]) expect(run(norm, line(1, -2), { foldBatchNorm }).data).toEqual(Float32Array.of(1e25, -2e25));
+    for (const foldBatchNorm of [true, false])
+      expect(run(norm, line(1, -2), { foldBatchNorm }).data).toEqual(Float32Array.of(1e25, -2e25));
   });
 
   manualSeed(5);
@@ -61,27 +79,32 @@ describe.each(usableIsas())('with %s', (isa) => {
     ['pointwise', new Conv2d(20, 21, 1), 0],
     ['depthwise', new Conv2d(20, 20, 3, { padding: 1, groups: 20 }), 1],
     ['depthwise', new Conv2d(20, 20, 5, { padding: 2, groups: 20 }), 2],
-  ])('%s convolutions lose no NaN and no infinity, and spread them no further than the window: %#', (conv, layer, reach) => {
-    const shape = [2, 20, 9, 11] as const;
-    expect(algorithmOf(layer, shape, conv)).toBe(conv);
-    for (const [i, value] of layer.weight.data.entries()) layer.weight.data[i] = value === 0 ? 1 : value;
-    for (const value of [NaN, Infinity, -Infinity]) {
-      for (const channel of [2, 15, 16, 19]) {
-        const x = randn(shape, { generator: new Random(2) });
-        x.data[(20 + channel) * 99 + 4 * 11 + 6] = value;
-        const y = run(layer, x, { conv });
-        const isReached = (i: number): boolean => {
-          const [plane, row, column] = [Math.floor(i / 99), Math.floor((i % 99) / 11), i % 11];
-          const isReader = plane >= y.shape[1] && (conv !== 'depthwise' || plane % y.shape[1] === channel);
-          return isReader && Math.abs(row - 4) <= reach && Math.abs(column - 6) <= reach;
-        };
-        const isRight = (found: number, i: number): boolean =>
-          isReached(i) ? Number.isNaN(found) || (!Number.isNaN(value) && !Number.isFinite(found)) : Number.isFinite(found);
-        const wrong = y.data.findIndex((found, i) => !isRight(found, i));
-        expect(wrong, `output ${wrong} is ${y.data[wrong]} for ${value} in channel ${channel}`).toBe(-1);
+  ])(
+    '%s convolutions lose no NaN and no infinity, and spread them no further than the window: %#',
+    (conv, layer, reach) => {
+      const shape = [2, 20, 9, 11] as const;
+      expect(algorithmOf(layer, shape, conv)).toBe(conv);
+      for (const [i, value] of layer.weight.data.entries()) layer.weight.data[i] = value === 0 ? 1 : value;
+      for (const value of [NaN, Infinity, -Infinity]) {
+        for (const channel of [2, 15, 16, 19]) {
+          const x = randn(shape, { generator: new Random(2) });
+          x.data[(20 + channel) * 99 + 4 * 11 + 6] = value;
+          const y = run(layer, x, { conv });
+          const isReached = (i: number): boolean => {
+            const [plane, row, column] = [Math.floor(i / 99), Math.floor((i % 99) / 11), i % 11];
+            const isReader = plane >= y.shape[1] && (conv !== 'depthwise' || plane % y.shape[1] === channel);
+            return isReader && Math.abs(row - 4) <= reach && Math.abs(column - 6) <= reach;
+          };
+          const isRight = (found: number, i: number): boolean =>
+            isReached(i)
+              ? Number.isNaN(found) || (!Number.isNaN(value) && !Number.isFinite(found))
+              : Number.isFinite(found);
+          const wrong = y.data.findIndex((found, i) => !isRight(found, i));
+          expect(wrong, `output ${wrong} is ${y.data[wrong]} for ${value} in channel ${channel}`).toBe(-1);
+        }
       }
-    }
-  });
+    },
+  );
 
   it.each([
     ['direct', new Conv2d(1, 1, 3, { padding: 1, bias: false })],
@@ -118,7 +141,15 @@ describe.each(usableIsas())('with %s', (isa) => {
     const model = new Sequential(new Conv2d(3, 16, 3), new ReLU(), new Conv2d(16, 16, 3));
     const session = compileSync(model, { inputs: { x: ['N', 3, 9, 9] }, isa, threads: 2 });
     const [half, tiny, third] = [least / 2, Number.MIN_VALUE, 3];
-    const arithmetic = (): number[] => [tiny * 1, (tiny * 3) / 2, half * 2, 1 / third, -1 / third, 1 + 2 ** -53, 1 + 3 * 2 ** -53];
+    const arithmetic = (): number[] => [
+      tiny * 1,
+      (tiny * 3) / 2,
+      half * 2,
+      1 / third,
+      -1 / third,
+      1 + 2 ** -53,
+      1 + 3 * 2 ** -53,
+    ];
     const before = arithmetic();
     expect(before).toEqual([5e-324, 1e-323, 2 ** -149, 0.3333333333333333, -0.3333333333333333, 1, 1.0000000000000004]);
     for (let i = 0; i < 5; i++) {

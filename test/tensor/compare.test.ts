@@ -42,11 +42,18 @@ describe('difference', () => {
   });
 
   it('compares numbers across formats', () => {
-    expect(difference(tensor([1, 2], [2], 'float16'), tensor([1, 4], [2], 'int32'))).toEqual({ absolute: 2, relative: 0.5 });
+    expect(difference(tensor([1, 2], [2], 'float16'), tensor([1, 4], [2], 'int32'))).toEqual({
+      absolute: 2,
+      relative: 0.5,
+    });
   });
 
   it('refuses different shapes, even of equal size', () => {
-    expectRefusal(() => difference(tensor([1, 2]), tensor([[1, 2]])), 'ERR_SHAPE', 'difference: shapes [2] and [1,2] differ');
+    expectRefusal(
+      () => difference(tensor([1, 2]), tensor([[1, 2]])),
+      'ERR_SHAPE',
+      'difference: shapes [2] and [1,2] differ',
+    );
   });
 });
 
@@ -62,7 +69,12 @@ describe('isIdentical', () => {
   it('takes any NaN for any other, in every float format', () => {
     const otherNaN = new Float32Array(new Uint32Array([0xffc00001]).buffer);
     expect(isIdentical(tensor([NaN]), new Tensor('float32', [1], otherNaN))).toBe(true);
-    expect(isIdentical(new Tensor('float16', [1], Uint16Array.of(0x7e00)), new Tensor('float16', [1], Uint16Array.of(0xfe01)))).toBe(true);
+    expect(
+      isIdentical(
+        new Tensor('float16', [1], Uint16Array.of(0x7e00)),
+        new Tensor('float16', [1], Uint16Array.of(0xfe01)),
+      ),
+    ).toBe(true);
     expect(isIdentical(tensor([NaN, 0]), tensor([NaN, -0]))).toBe(false);
   });
 

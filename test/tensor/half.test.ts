@@ -1,4 +1,6 @@
-/** Sixteen-bit floats: rounding and widening against PyTorch, and against exact arithmetic where PyTorch rounds twice. */
+/**
+ * Sixteen-bit floats: rounding and widening against PyTorch, and against exact arithmetic where PyTorch rounds twice.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isIdentical } from '../../lib/tensor/compare.js';

@@ -57,7 +57,10 @@ describe('randn and rand', () => {
   });
 
   it('are float32 unless asked otherwise, rounded from the same draws', () => {
-    const [single, double] = [randn([9], { generator: new Random(2) }), randn([9], { generator: new Random(2), dtype: 'float64' })];
+    const [single, double] = [
+      randn([9], { generator: new Random(2) }),
+      randn([9], { generator: new Random(2), dtype: 'float64' }),
+    ];
     expect([single.dtype, double.dtype]).toEqual(['float32', 'float64']);
     expect(isIdentical(double.to('float32'), single)).toBe(true);
   });

@@ -103,18 +103,18 @@ describe('symbolic extents', () => {
   });
 
   it('scale and multiply where that says something, and are opaque otherwise', () => {
-    expect([scaledExtent(5, 2, -1), scaledExtent('H', 1, 3), scaledExtent('H', 2, 0), scaledExtent('H', 2, -1)]).toEqual([
-      9,
-      'H+3',
-      '{H*2}',
-      '{H*2-1}',
-    ]);
-    expect([multiplyExtents(3, 4), multiplyExtents(1, 'H'), multiplyExtents('H', 1), multiplyExtents('H', 'W')]).toEqual([
-      12,
-      'H',
-      'H',
-      '{H*W}',
-    ]);
+    expect([
+      scaledExtent(5, 2, -1),
+      scaledExtent('H', 1, 3),
+      scaledExtent('H', 2, 0),
+      scaledExtent('H', 2, -1),
+    ]).toEqual([9, 'H+3', '{H*2}', '{H*2-1}']);
+    expect([
+      multiplyExtents(3, 4),
+      multiplyExtents(1, 'H'),
+      multiplyExtents('H', 1),
+      multiplyExtents('H', 'W'),
+    ]).toEqual([12, 'H', 'H', '{H*W}']);
   });
 });
 
@@ -138,16 +138,28 @@ describe('checkedShape', () => {
     ['null', null, 'null'],
     ['an object', { length: 1 }, '{ length: 1 }'],
   ])('refuses %s', (_, shape, shown) => {
-    expectRefusal(() => checkedShape(shape, 'test'), 'ERR_SHAPE', `test: shape expects up to 32 non-negative whole numbers, got ${shown}`);
+    expectRefusal(
+      () => checkedShape(shape, 'test'),
+      'ERR_SHAPE',
+      `test: shape expects up to 32 non-negative whole numbers, got ${shown}`,
+    );
   });
 
   it('refuses too many axes in a short message of one line', () => {
-    expectRefusal(() => checkedShape(new Array(33).fill(1), 'test'), 'ERR_SHAPE', /^test: shape expects up to 32 .{1,120}…$/);
+    expectRefusal(
+      () => checkedShape(new Array(33).fill(1), 'test'),
+      'ERR_SHAPE',
+      /^test: shape expects up to 32 .{1,120}…$/,
+    );
   });
 
   it('refuses sizes that a float64 cannot count, unless an axis is empty', () => {
     const shape = [2 ** 30, 2 ** 30];
-    expectRefusal(() => checkedShape(shape, 'test'), 'ERR_LIMIT', 'test: shape [1073741824,1073741824] has more than 2^53 elements');
+    expectRefusal(
+      () => checkedShape(shape, 'test'),
+      'ERR_LIMIT',
+      'test: shape [1073741824,1073741824] has more than 2^53 elements',
+    );
     expectRefusal(() => checkedSize([...shape, 0], 'test'), 'ERR_LIMIT', /more than 2\^53 elements/);
     expect(checkedSize([3, 0, 5], 'test')).toBe(0);
     expect(checkedSize([3, 5], 'test')).toBe(15);
@@ -157,7 +169,11 @@ describe('checkedShape', () => {
 test('sizes, strides and equality of shapes follow row-major order', () => {
   expect([sizeOf([]), sizeOf([2, 3, 4]), sizeOf([2, 0])]).toEqual([1, 24, 0]);
   expect(stridesOf([2, 3, 4])).toEqual([12, 4, 1]);
-  expect([sameShape([2, 'H'], [2, 'H']), sameShape([2, 'H'], [2, 'W']), sameShape([2], [2, 1])]).toEqual([true, false, false]);
+  expect([sameShape([2, 'H'], [2, 'H']), sameShape([2, 'H'], [2, 'W']), sameShape([2], [2, 1])]).toEqual([
+    true,
+    false,
+    false,
+  ]);
   expect([isConcrete([2, 3]), isConcrete([2, 'H'])]).toEqual([true, false]);
   expect([showShape([1, 'N', 3]), showShape(null)]).toEqual(['[1,N,3]', 'none']);
 });

@@ -42,7 +42,11 @@ describe('a new tensor', () => {
 
   it('is refused for an array of another kind', () => {
     const refused = (data: unknown, shown: string): void =>
-      expectRefusal(() => new Tensor('float32', [2], data as never), 'ERR_INPUT', `tensor: float32 expects a Float32Array, got ${shown}`);
+      expectRefusal(
+        () => new Tensor('float32', [2], data as never),
+        'ERR_INPUT',
+        `tensor: float32 expects a Float32Array, got ${shown}`,
+      );
     refused(new Float64Array(2), "'Float64Array'");
     refused([1, 2], "'Array'");
     refused(5, "'Number'");
@@ -62,7 +66,11 @@ describe('a new tensor', () => {
   });
 
   it('is refused with a code when memory cannot be had', () => {
-    expectRefusal(() => new Tensor('float64', [2 ** 50]), 'ERR_OOM', 'tensor: no memory for float64 [1125899906842624]');
+    expectRefusal(
+      () => new Tensor('float64', [2 ** 50]),
+      'ERR_OOM',
+      'tensor: no memory for float64 [1125899906842624]',
+    );
   });
 });
 
@@ -110,7 +118,8 @@ describe('to', () => {
 
   it('cuts fractions towards zero, and NaN and infinities to 0, for integers', () => {
     const t = tensor([2.7, -2.7, NaN, Infinity, -Infinity]);
-    for (const dtype of ['int64', 'int32', 'int16', 'int8'] as const) expect(t.to(dtype).toArray()).toEqual([2, -2, 0, 0, 0]);
+    for (const dtype of ['int64', 'int32', 'int16', 'int8'] as const)
+      expect(t.to(dtype).toArray()).toEqual([2, -2, 0, 0, 0]);
   });
 
   it('rounds to float32 and to sixteen bits', () => {
@@ -123,12 +132,15 @@ describe('to', () => {
     expect([...tensor([0, -0, 0.5, -3, NaN]).to('bool').data]).toEqual([0, 0, 1, 1, 1]);
   });
 
-  it.each(names.filter((dtype) => !numeric.includes(dtype)))('neither reads nor writes %s, which is only carried', (dtype) => {
-    const message = `tensor: ${dtype} is stored and carried, but not converted`;
-    expectRefusal(() => new Tensor(dtype, [2]).to('float32'), 'ERR_UNSUPPORTED', message);
-    expectRefusal(() => tensor([1, 2]).to(dtype), 'ERR_UNSUPPORTED', message);
-    expect(new Tensor(dtype, [2]).to(dtype).dtype).toBe(dtype);
-  });
+  it.each(names.filter((dtype) => !numeric.includes(dtype)))(
+    'neither reads nor writes %s, which is only carried',
+    (dtype) => {
+      const message = `tensor: ${dtype} is stored and carried, but not converted`;
+      expectRefusal(() => new Tensor(dtype, [2]).to('float32'), 'ERR_UNSUPPORTED', message);
+      expectRefusal(() => tensor([1, 2]).to(dtype), 'ERR_UNSUPPORTED', message);
+      expect(new Tensor(dtype, [2]).to(dtype).dtype).toBe(dtype);
+    },
+  );
 });
 
 describe('tensor()', () => {
@@ -187,7 +199,11 @@ describe('tensor()', () => {
   });
 
   it('refuses a shape of another size', () => {
-    expectRefusal(() => tensor([1, 2, 3], [2, 2]), 'ERR_SHAPE', 'tensor: shape [2,2] expects 4 Float64Array elements, got 3');
+    expectRefusal(
+      () => tensor([1, 2, 3], [2, 2]),
+      'ERR_SHAPE',
+      'tensor: shape [2,2] expects 4 Float64Array elements, got 3',
+    );
   });
 });
 
@@ -214,8 +230,15 @@ test('a tensor prints as its format and shape, with the first values', () => {
 });
 
 test('the table of formats knows its names, and how many elements of the array a size takes', () => {
-  expect([isDType('bfloat16'), isDType('float'), isDType('__proto__'), isDType(3)]).toEqual([true, false, false, false]);
+  expect([isDType('bfloat16'), isDType('float'), isDType('__proto__'), isDType(3)]).toEqual([
+    true,
+    false,
+    false,
+    false,
+  ]);
   expect(names.filter(isFloatDType)).toEqual(['float64', 'float32', 'float16', 'bfloat16']);
-  expect([storageLength('float32', 5), storageLength('float4_e2m1fn', 5), storageLength('float6_e2m3fn', 5)]).toEqual([5, 3, 4]);
+  expect([storageLength('float32', 5), storageLength('float4_e2m1fn', 5), storageLength('float6_e2m3fn', 5)]).toEqual([
+    5, 3, 4,
+  ]);
   expect(storageLength('complex64', 5)).toBe(40);
 });

@@ -43,7 +43,12 @@ function foldedParameters(conv: Node, norm: Node): ReturnType<typeof roundedPara
     conv.operator.name === 'conv2d'
       ? convMap(weight as AnyTensor, bias, conv.attributes as Conv2dAttributes)
       : convTransposeMap(weight as AnyTensor, bias, conv.attributes as ConvTranspose2dAttributes);
-  const statistics = { weight: gamma, bias: beta, runningMean: mean as AnyTensor, runningVariance: variance as AnyTensor };
+  const statistics = {
+    weight: gamma,
+    bias: beta,
+    runningMean: mean as AnyTensor,
+    runningVariance: variance as AnyTensor,
+  };
   const second = batchNormMap(statistics, (norm.attributes as BatchNormAttributes).eps);
   if (isReason(first)) return first;
   if (isReason(second)) return second;

@@ -3,7 +3,8 @@
  * after    y = conv2d(x, v)                  (v a constant)
  * when     all that v is computed from are constants, whoever reads it
  *
- * The reference computes them, in float64, and in float64 they stay: they are rounded once, where their numbers are used.
+ * The reference computes them, in float64, and in float64 they stay: they are rounded once, where their numbers are
+ * used.
  */
 import type { AnyTensor, Tensor } from '../../tensor/tensor.js';
 import type { Graph, Node, Value } from '../graph.js';

@@ -3,9 +3,9 @@
  * after    y = relu(a)
  * when     b is a to the bit, NaN and −0 included; whoever reads either of them
  *
- * That is: padding by nothing; reshape, flatten and adaptive maximum that keep the shape; a maximum over windows of one pixel; the concatenation of one value;
- * x·1; x + (−0) (x + 0 makes 0 of −0, and so does a mean over one pixel, which begins its sum at 0); leaky ReLU of slope 1; ReLU and
- * ReLU6 of what is in their range already.
+ * That is: padding by nothing; reshape, flatten and adaptive maximum that keep the shape; a maximum over windows of one
+ * pixel; the concatenation of one value; x·1; x + (−0) (x + 0 makes 0 of −0, and so does a mean over one pixel, which
+ * begins its sum at 0); leaky ReLU of slope 1; ReLU and ReLU6 of what is in their range already.
  */
 import type { LeakyReluAttributes } from '../../ops/leakyRelu.js';
 import type { PadAttributes } from '../../ops/pad.js';
@@ -46,7 +46,8 @@ const besideNeutral =
   (neutral: number): Rule =>
   ({ inputs, outputs }) => {
     const [a, b] = inputs as [Value, Value];
-    const isNeutral = ({ constant }: Value): boolean => constant?.to('float64').data.every((x) => Object.is(x, neutral)) ?? false;
+    const isNeutral = ({ constant }: Value): boolean =>
+      constant?.to('float64').data.every((x) => Object.is(x, neutral)) ?? false;
     const stays = ({ type }: Value): boolean => sameShape(type.shape, outputs[0].type.shape);
     return stays(a) && isNeutral(b) ? a : stays(b) && isNeutral(a) ? b : undefined;
   };

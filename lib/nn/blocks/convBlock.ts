@@ -31,8 +31,9 @@ export interface ConvBlockOptions {
 }
 
 /**
- * relu(3×3 + 1×1 + identity), each branch with a batch norm, [N, C, H, W] → [N, O, ⌈H/s⌉, ⌈W/s⌉]; the identity is there where C = O and the stride is 1.
- * Keys: `conv3_3`, `conv1_1` (each `conv` and `bn`), `rbr_identity`; deployed: `rbr_reparam`.
+ * relu(3×3 + 1×1 + identity), each branch with a batch norm, [N, C, H, W] → [N, O, ⌈H/s⌉, ⌈W/s⌉]; the identity is there
+ * where C = O and the stride is 1. Keys: `conv3_3`, `conv1_1` (each `conv` and `bn`), `rbr_identity`; deployed:
+ * `rbr_reparam`.
  */
 export class ConvBlock extends ReparamBlock {
   private readonly identity: Identity;
@@ -58,7 +59,10 @@ export class ConvBlock extends ReparamBlock {
     }
     const keepsShape = inChannels === outChannels && [stride].flat().every((s) => s === 1);
     this.normIdentity = keepsShape ? this.child('rbr_identity', new BatchNorm2d(outChannels, { eps })) : null;
-    this.conv3x3 = this.child('conv3_3', convBn(inChannels, outChannels, 3, { ...spatial, padding: 1, paddingMode, eps }));
+    this.conv3x3 = this.child(
+      'conv3_3',
+      convBn(inChannels, outChannels, 3, { ...spatial, padding: 1, paddingMode, eps }),
+    );
     this.conv1x1 = this.child('conv1_1', convBn(inChannels, outChannels, 1, { ...spatial, eps }));
   }
 

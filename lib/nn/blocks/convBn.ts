@@ -12,8 +12,8 @@ export interface ConvBnOptions extends Conv2dLayerOptions {
 }
 
 /**
- * A convolution and its batch norm, under the keys `conv` and `bn`. The convolution has a bias unless told otherwise, as the article's `conv_bn`;
- * folding keeps it. [N, C, H, W] → [N, O, H', W'].
+ * A convolution and its batch norm, under the keys `conv` and `bn`. The convolution has a bias unless told otherwise,
+ * as the article's `conv_bn`; folding keeps it. [N, C, H, W] → [N, O, H', W'].
  * @throws ERR_INPUT for sizes that are no convolution
  */
 export function convBn(
@@ -22,5 +22,8 @@ export function convBn(
   kernelSize: PairLike,
   { eps = 1e-5, ...options }: ConvBnOptions = {},
 ): Sequential {
-  return new Sequential({ conv: new Conv2d(inChannels, outChannels, kernelSize, options), bn: new BatchNorm2d(outChannels, { eps }) });
+  return new Sequential({
+    conv: new Conv2d(inChannels, outChannels, kernelSize, options),
+    bn: new BatchNorm2d(outChannels, { eps }),
+  });
 }

@@ -1,5 +1,6 @@
 /**
- * MobileOne's block: several k×k branches, a 1×1 branch where k > 1, a skip with a batch norm. Vasu et al. 2023 (arXiv:2206.04040), section 3.2.
+ * MobileOne's block: several k×k branches, a 1×1 branch where k > 1, a skip with a batch norm. Vasu et al. 2023
+ * (arXiv:2206.04040), section 3.2.
  *
  *     y = relu(se(bn(x) + bn(conv1×1(x)) + Σ_i bn(conv_i k×k(x))))
  */
@@ -33,8 +34,9 @@ export interface MobileOneBlockOptions {
 }
 
 /**
- * relu(se(Σ k×k + 1×1 + identity)), each branch with a batch norm, [N, C, H, W] → [N, O, H', W']. The 1×1 is there where k > 1, the identity where
- * C = O and the stride is 1. Keys: `rbr_conv.0` …, `rbr_scale`, `rbr_skip`, `se`; deployed: `reparam_conv`.
+ * relu(se(Σ k×k + 1×1 + identity)), each branch with a batch norm, [N, C, H, W] → [N, O, H', W']. The 1×1 is there
+ * where k > 1, the identity where C = O and the stride is 1. Keys: `rbr_conv.0` …, `rbr_scale`, `rbr_skip`, `se`;
+ * deployed: `reparam_conv`.
  */
 export class MobileOneBlock extends ReparamBlock {
   private readonly se: Module;
@@ -47,10 +49,21 @@ export class MobileOneBlock extends ReparamBlock {
     inChannels: number,
     outChannels: number,
     kernelSize: number,
-    { stride = 1, padding = 0, groups = 1, useSe = false, branches = 1, eps = 1e-5, deploy = false }: MobileOneBlockOptions = {},
+    {
+      stride = 1,
+      padding = 0,
+      groups = 1,
+      useSe = false,
+      branches = 1,
+      eps = 1e-5,
+      deploy = false,
+    }: MobileOneBlockOptions = {},
   ) {
     super(inChannels, 'reparam_conv');
-    this.se = this.child('se', useSe ? new SqueezeExcite(outChannels, { reducedChannels: Math.floor(outChannels / 16) }) : new Identity());
+    this.se = this.child(
+      'se',
+      useSe ? new SqueezeExcite(outChannels, { reducedChannels: Math.floor(outChannels / 16) }) : new Identity(),
+    );
     this.activation = this.child('activation', new ReLU());
     if (deploy) {
       this.skip = this.convs = this.scale = null;
@@ -62,13 +75,17 @@ export class MobileOneBlock extends ReparamBlock {
     this.skip = keepsShape ? this.child('rbr_skip', new BatchNorm2d(inChannels, { eps })) : null;
     this.convs = this.child(
       'rbr_conv',
-      new ModuleList(Array.from({ length: branches }, () => convBn(inChannels, outChannels, kernelSize, { ...options, padding }))),
+      new ModuleList(
+        Array.from({ length: branches }, () => convBn(inChannels, outChannels, kernelSize, { ...options, padding })),
+      ),
     );
     this.scale = kernelSize > 1 ? this.child('rbr_scale', convBn(inChannels, outChannels, 1, options)) : null;
   }
 
   protected override branches<X>(f: Ops<X>, x: X): X {
-    const branches = [...(this.convs as ModuleList), this.scale, this.skip].filter((branch): branch is Module => branch !== null);
+    const branches = [...(this.convs as ModuleList), this.scale, this.skip].filter(
+      (branch): branch is Module => branch !== null,
+    );
     return branches.map((branch) => branch.compute(f, x)).reduce((sum, branch) => f.add(sum, branch));
   }
 

@@ -3,8 +3,8 @@
  *
  *     training form   y = finish(branches(x))          deployed form   y = finish(reparam(x))
  *
- * A block states `branches`, once. Its equivalent kernel is that sentence read affinely; its certificate compares that sentence with the convolution
- * that replaces it. No block has folding code of its own.
+ * A block states `branches`, once. Its equivalent kernel is that sentence read affinely; its certificate compares that
+ * sentence with the convolution that replaces it. No block has folding code of its own.
  */
 import { RepconvError } from '../../errors.js';
 import type { Ops } from '../../ops/vocabulary.js';
@@ -30,8 +30,8 @@ export interface FoldedBlock {
 export type DeployedConv = Conv2d | ConvTranspose2d;
 
 /**
- * A block that can become one convolution. Extend it with `branches`, `finish` and `removeBranches` to have `fold`, `getEquivalentKernelBias`,
- * `switchToDeploy` and a place in `repconv`'s report.
+ * A block that can become one convolution. Extend it with `branches`, `finish` and `removeBranches` to have `fold`,
+ * `getEquivalentKernelBias`, `switchToDeploy` and a place in `repconv`'s report.
  */
 export abstract class ReparamBlock extends Module {
   /** The deployed convolution; null in training form. */
@@ -82,8 +82,8 @@ export abstract class ReparamBlock extends Module {
   }
 
   /**
-   * The kernel [O, C/G, K, L] and bias [O] of the one convolution that equals the branches, rounded once to the format of the weights.
-   * RepVGG, arXiv:2101.03697, section 3.3.
+   * The kernel [O, C/G, K, L] and bias [O] of the one convolution that equals the branches, rounded once to the format
+   * of the weights. RepVGG, arXiv:2101.03697, section 3.3.
    * @throws ERR_TRAIN_MODE in training mode, ERR_UNSUPPORTED with the reason where there is no such convolution
    */
   getEquivalentKernelBias(): { kernel: Tensor<FloatDType>; bias: Tensor<FloatDType> } {
@@ -92,8 +92,10 @@ export abstract class ReparamBlock extends Module {
   }
 
   /**
-   * Puts the one convolution in place of the branches. A second call does nothing. The block is changed only if all went well.
-   * @throws ERR_TRAIN_MODE in training mode, ERR_UNSUPPORTED with the reason where the branches have no common convolution
+   * Puts the one convolution in place of the branches. A second call does nothing. The block is changed only if all
+   * went well.
+   * @throws ERR_TRAIN_MODE in training mode, ERR_UNSUPPORTED with the reason where the branches have no common
+   * convolution
    */
   switchToDeploy(): void {
     if (!this.deploy) this.replaceBranches(this.convolutionOf(this.foldOrThrow('switchToDeploy').map));
@@ -106,7 +108,10 @@ export abstract class ReparamBlock extends Module {
     const conv = withoutDrawing(() =>
       map.outputPadding === null
         ? new Conv2d(map.inChannels, map.outChannels, map.kernelSize, { ...options, paddingMode: map.paddingMode })
-        : new ConvTranspose2d(map.inChannels, map.outChannels, map.kernelSize, { ...options, outputPadding: map.outputPadding }),
+        : new ConvTranspose2d(map.inChannels, map.outChannels, map.kernelSize, {
+            ...options,
+            outputPadding: map.outputPadding,
+          }),
     );
     conv.to(weight.dtype).train(this.training).loadStateDict({ weight, bias });
     return conv;
@@ -141,7 +146,10 @@ export abstract class ReparamBlock extends Module {
     const folded = this.fold();
     if (!isReason(folded)) return folded;
     if (folded.code === 'TRAIN_MODE')
-      throw new RepconvError('ERR_TRAIN_MODE', `${this.typeName}.${operation}: expects evaluation mode, call eval() first (${folded})`);
+      throw new RepconvError(
+        'ERR_TRAIN_MODE',
+        `${this.typeName}.${operation}: expects evaluation mode, call eval() first (${folded})`,
+      );
     throw new RepconvError('ERR_UNSUPPORTED', `${this.typeName}.${operation}: ${folded}`);
   }
 

@@ -29,8 +29,9 @@ export interface RepVGGBlockOptions {
 }
 
 /**
- * relu(se(3×3 + 1×1 + identity)), each branch with a batch norm, [N, C, H, W] → [N, O, ⌈H/s⌉, ⌈W/s⌉]; the identity is there where C = O and the stride is 1.
- * Keys: `rbr_dense`, `rbr_1x1` (each `conv` and `bn`), `rbr_identity`, `se`; deployed: `rbr_reparam`.
+ * relu(se(3×3 + 1×1 + identity)), each branch with a batch norm, [N, C, H, W] → [N, O, ⌈H/s⌉, ⌈W/s⌉]; the identity is
+ * there where C = O and the stride is 1. Keys: `rbr_dense`, `rbr_1x1` (each `conv` and `bn`), `rbr_identity`, `se`;
+ * deployed: `rbr_reparam`.
  */
 export class RepVGGBlock extends ReparamBlock {
   private readonly nonlinearity: ReLU;
@@ -48,7 +49,9 @@ export class RepVGGBlock extends ReparamBlock {
     this.nonlinearity = this.child('nonlinearity', new ReLU());
     this.se = this.child(
       'se',
-      useSe ? new SqueezeExcite(outChannels, { reducedChannels: Math.floor(outChannels / 16), keys: ['down', 'up'] }) : new Identity(),
+      useSe
+        ? new SqueezeExcite(outChannels, { reducedChannels: Math.floor(outChannels / 16), keys: ['down', 'up'] })
+        : new Identity(),
     );
     if (deploy) {
       this.identity = this.dense = this.pointwise = null;
@@ -57,7 +60,10 @@ export class RepVGGBlock extends ReparamBlock {
     }
     const keepsShape = inChannels === outChannels && [stride].flat().every((s) => s === 1);
     this.identity = keepsShape ? this.child('rbr_identity', new BatchNorm2d(inChannels, { eps })) : null;
-    this.dense = this.child('rbr_dense', convBn(inChannels, outChannels, 3, { stride, groups, padding: 1, bias: false, eps }));
+    this.dense = this.child(
+      'rbr_dense',
+      convBn(inChannels, outChannels, 3, { stride, groups, padding: 1, bias: false, eps }),
+    );
     this.pointwise = this.child('rbr_1x1', convBn(inChannels, outChannels, 1, { stride, groups, bias: false, eps }));
   }
 

@@ -11,7 +11,10 @@ export interface SqueezeExciteOptions {
   keys?: readonly [string, string];
 }
 
-/** Scales every channel of [N, C, H, W] by a number from 0 to 1 that follows from the means of all channels. Prints as SEBlock. */
+/**
+ * Scales every channel of [N, C, H, W] by a number from 0 to 1 that follows from the means of all channels. Prints as
+ * SEBlock.
+ */
 export class SqueezeExcite extends Module {
   private readonly reduce: Conv2d;
   private readonly expand: Conv2d;

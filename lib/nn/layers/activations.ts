@@ -95,7 +95,10 @@ export class LeakyReLU extends Module {
   }
 }
 
-/** x where x ≥ 0, slope · x elsewhere, one slope for all or one for each channel of [N, C, …]. Key: `weight` [1] or [C], the slopes. @throws ERR_INPUT */
+/**
+ * x where x ≥ 0, slope · x elsewhere, one slope for all or one for each channel of [N, C, …]. Key: `weight` [1] or [C],
+ * the slopes. @throws ERR_INPUT
+ */
 export class PReLU extends Module {
   readonly numParameters: number;
 
@@ -114,7 +117,10 @@ export class PReLU extends Module {
   }
 }
 
-/** x · Φ(x) with the normal distribution Φ, element by element, any shape; `approximate: 'tanh'` by the tanh formula. Hendrycks and Gimpel (arXiv:1606.08415). */
+/**
+ * x · Φ(x) with the normal distribution Φ, element by element, any shape; `approximate: 'tanh'` by the tanh formula.
+ * Hendrycks and Gimpel (arXiv:1606.08415).
+ */
 export class GELU extends Module {
   readonly approximate: 'none' | 'tanh';
 

@@ -20,8 +20,9 @@ export interface BatchNorm2dOptions {
 }
 
 /**
- * Batch norm over [N, C, H, W]. Keys: `weight` and `bias` (if affine), `running_mean`, `running_var`, `num_batches_tracked` (if statistics are tracked).
- * In training mode, and without statistics always, it normalizes by the batch's own.
+ * Batch norm over [N, C, H, W]. Keys: `weight` and `bias` (if affine), `running_mean`, `running_var`,
+ * `num_batches_tracked` (if statistics are tracked). In training mode, and without statistics always, it normalizes by
+ * the batch's own.
  */
 export class BatchNorm2d extends Module {
   readonly numFeatures: number;
@@ -77,7 +78,12 @@ export class BatchNorm2d extends Module {
 
   override compute<X>(f: Ops<X>, x: X): X {
     const lift = (tensor: AnyTensor | null): X | null => tensor && f.lift(tensor);
-    const [weight, bias, runningMean, runningVariance] = [this.weight, this.bias, this.runningMean, this.runningVariance];
+    const [weight, bias, runningMean, runningVariance] = [
+      this.weight,
+      this.bias,
+      this.runningMean,
+      this.runningVariance,
+    ];
     if (!this.training && runningMean !== null && runningVariance !== null) {
       const parameters = {
         weight: lift(weight),
@@ -89,7 +95,12 @@ export class BatchNorm2d extends Module {
     }
     // Without tracking, the batch's statistics are used in evaluation too, and nothing is remembered.
     const seen = Number(this.numBatchesTracked?.data[0] ?? 0n) + 1;
-    const parameters = { weight: lift(weight), bias: lift(bias), runningMean: lift(runningMean), runningVariance: lift(runningVariance) };
+    const parameters = {
+      weight: lift(weight),
+      bias: lift(bias),
+      runningMean: lift(runningMean),
+      runningVariance: lift(runningVariance),
+    };
     const result = f.batchNormTraining(x, parameters, { eps: this.eps, momentum: this.momentum ?? 1 / seen });
     if (runningMean !== null && runningVariance !== null && this.numBatchesTracked !== null) {
       f.commit(runningMean, result.runningMean);

@@ -43,6 +43,8 @@ export class ModuleList extends Module {
       if (run?.text === text) Object.assign(run, { last: name, count: run.count + 1 });
       else runs.push({ text, first: name, last: name, count: 1 });
     }
-    return runs.map(({ text, first, last, count }) => (count === 1 ? `(${first}): ${text}` : `(${first}-${last}): ${count} x ${text}`));
+    return runs.map(({ text, first, last, count }) =>
+      count === 1 ? `(${first}): ${text}` : `(${first}-${last}): ${count} x ${text}`,
+    );
   }
 }

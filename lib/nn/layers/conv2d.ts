@@ -24,7 +24,8 @@ export interface Conv2dLayerOptions {
 }
 
 /**
- * A convolution [N, C, H, W] → [N, O, H', W'] with H' = ⌊(H + top + bottom − d·(K − 1) − 1) / s⌋ + 1. Keys: `weight` [O, C/G, K, L], `bias` [O].
+ * A convolution [N, C, H, W] → [N, O, H', W'] with H' = ⌊(H + top + bottom − d·(K − 1) − 1) / s⌋ + 1. Keys: `weight`
+ * [O, C/G, K, L], `bias` [O].
  * @throws ERR_INPUT for sizes that are no convolution
  */
 export class Conv2d extends Module {
@@ -33,7 +34,12 @@ export class Conv2d extends Module {
   readonly kernelSize: Pair;
   readonly attributes: Conv2dAttributes;
 
-  constructor(inChannels: number, outChannels: number, kernelSize: PairLike, { bias = true, ...options }: Conv2dLayerOptions = {}) {
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: PairLike,
+    { bias = true, ...options }: Conv2dLayerOptions = {},
+  ) {
     super();
     this.inChannels = channels(inChannels, 'Conv2d', 'inChannels');
     this.outChannels = channels(outChannels, 'Conv2d', 'outChannels');

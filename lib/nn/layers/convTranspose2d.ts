@@ -1,4 +1,8 @@
-import { type ConvTranspose2dAttributes, type ConvTranspose2dOptions, convTranspose2dAttributes } from '../../ops/convTranspose2d.js';
+import {
+  type ConvTranspose2dAttributes,
+  type ConvTranspose2dOptions,
+  convTranspose2dAttributes,
+} from '../../ops/convTranspose2d.js';
 import type { Ops } from '../../ops/vocabulary.js';
 import { type Pair, type PairLike, pair } from '../../ops/window.js';
 import type { AnyTensor } from '../../tensor/tensor.js';
@@ -8,8 +12,8 @@ import { pythonBool, pythonTuple } from '../python.js';
 import { channels, checkGroups, shownPadding } from './conv2d.js';
 
 /**
- * A transposed convolution [N, C, H, W] → [N, O, H', W'] with H' = (H − 1)·s − top − bottom + d·(K − 1) + outputPadding + 1.
- * Keys: `weight` [C, O/G, K, L], `bias` [O].
+ * A transposed convolution [N, C, H, W] → [N, O, H', W'] with H' = (H − 1)·s − top − bottom + d·(K − 1) + outputPadding
+ * + 1. Keys: `weight` [C, O/G, K, L], `bias` [O].
  * @throws ERR_INPUT for sizes that are no convolution
  */
 export class ConvTranspose2d extends Module {

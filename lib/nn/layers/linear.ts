@@ -5,7 +5,10 @@ import { Module } from '../module.js';
 import { pythonBool } from '../python.js';
 import { channels } from './conv2d.js';
 
-/** A fully connected layer over the last axis, [N, …, F] → [N, …, O]: x·Wᵀ + b. Keys: `weight` [O, F], `bias` [O]. @throws ERR_INPUT */
+/**
+ * A fully connected layer over the last axis, [N, …, F] → [N, …, O]: x·Wᵀ + b. Keys: `weight` [O, F], `bias` [O].
+ * @throws ERR_INPUT
+ */
 export class Linear extends Module {
   readonly inFeatures: number;
   readonly outFeatures: number;

@@ -36,12 +36,18 @@ export class MaxPool2d extends Module {
   }
 }
 
-/** The mean of each window, [N, C, H, W] → [N, C, H', W']; padding counts as zeros, or not at all with `countIncludePad: false`. @throws ERR_INPUT */
+/**
+ * The mean of each window, [N, C, H, W] → [N, C, H', W']; padding counts as zeros, or not at all with `countIncludePad:
+ * false`. @throws ERR_INPUT
+ */
 export class AvgPool2d extends Module {
   readonly attributes: AveragePool2dAttributes;
   private readonly shown: string;
 
-  constructor(kernelSize: PairLike, { countIncludePad = true, ...options }: Pool2dOptions & { countIncludePad?: boolean } = {}) {
+  constructor(
+    kernelSize: PairLike,
+    { countIncludePad = true, ...options }: Pool2dOptions & { countIncludePad?: boolean } = {},
+  ) {
     super();
     this.attributes = averagePool2dAttributes({ kernelSize, countIncludePad, ...options });
     this.shown = shownWindow(kernelSize, options);
@@ -56,7 +62,10 @@ export class AvgPool2d extends Module {
   }
 }
 
-/** The means of a fixed number of bins, [N, C, H, W] → [N, C, ...outputSize]; 1 is the mean of each channel. @throws ERR_INPUT */
+/**
+ * The means of a fixed number of bins, [N, C, H, W] → [N, C, ...outputSize]; 1 is the mean of each channel. @throws
+ * ERR_INPUT
+ */
 export class AdaptiveAvgPool2d extends Module {
   readonly outputSize: PairLike;
 
@@ -67,7 +76,9 @@ export class AdaptiveAvgPool2d extends Module {
   }
 
   override compute<X>(f: Ops<X>, x: X): X {
-    return isOne(this.outputSize) ? f.globalAveragePool2d(x) : f.adaptiveAveragePool2d(x, { outputSize: this.outputSize });
+    return isOne(this.outputSize)
+      ? f.globalAveragePool2d(x)
+      : f.adaptiveAveragePool2d(x, { outputSize: this.outputSize });
   }
 
   protected override extraRepr(): string {

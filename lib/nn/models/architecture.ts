@@ -1,8 +1,8 @@
 /**
  * Published networks by name, and how a file says which of them it holds.
  *
- * A state dict tells shapes, not stride, groups or eps; these are never guessed. They follow from the network's name and eps, which travel in the
- * metadata of a `.safetensors` file:
+ * A state dict tells shapes, not stride, groups or eps; these are never guessed. They follow from the network's name
+ * and eps, which travel in the metadata of a `.safetensors` file:
  *
  *     repconv.model   repvgg-a0                 a key of `architectures`
  *     repconv.eps     0.00001                   of its batch norms, where it has any; absent: that of the published network

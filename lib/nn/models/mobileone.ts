@@ -1,7 +1,8 @@
 /**
  * MobileOne s0 … s4. Vasu et al. 2023 (arXiv:2206.04040), table 2; names and keys of the authors' implementation.
  *
- * Every layer is a depthwise 3×3 block and a pointwise 1×1 block; four stages, each beginning with stride 2, behind a stem.
+ * Every layer is a depthwise 3×3 block and a pointwise 1×1 block; four stages, each beginning with stride 2, behind a
+ * stem.
  */
 import { RepconvError } from '../../errors.js';
 import type { Ops } from '../../ops/vocabulary.js';
@@ -47,11 +48,16 @@ export class MobileOne extends Module {
   private readonly gap: AdaptiveAvgPool2d;
   private readonly linear: Linear;
 
-  constructor({ width, branches, useSe }: MobileOneConfig, { numClasses = 1000, eps = 1e-5, deploy = false }: MobileOneOptions = {}) {
+  constructor(
+    { width, branches, useSe }: MobileOneConfig,
+    { numClasses = 1000, eps = 1e-5, deploy = false }: MobileOneOptions = {},
+  ) {
     super();
     const options = { eps, deploy };
     let inChannels = Math.min(64, Math.floor(64 * width[0]));
-    const stages: Module[] = [this.child('stage0', new MobileOneBlock(3, inChannels, 3, { ...options, stride: 2, padding: 1 }))];
+    const stages: Module[] = [
+      this.child('stage0', new MobileOneBlock(3, inChannels, 3, { ...options, stride: 2, padding: 1 })),
+    ];
     for (const [stage, layers] of layersPerStage.entries()) {
       const outChannels = Math.floor(64 * 2 ** stage * width[stage]);
       // Attention: all of the last stage and the second half of the one before.
@@ -60,7 +66,12 @@ export class MobileOne extends Module {
       for (let i = 0; i < layers; i++) {
         const blockOptions = { ...options, branches, useSe: i >= layers - seLayers };
         blocks.push(
-          new MobileOneBlock(inChannels, inChannels, 3, { ...blockOptions, stride: i === 0 ? 2 : 1, padding: 1, groups: inChannels }),
+          new MobileOneBlock(inChannels, inChannels, 3, {
+            ...blockOptions,
+            stride: i === 0 ? 2 : 1,
+            padding: 1,
+            groups: inChannels,
+          }),
         );
         blocks.push(new MobileOneBlock(inChannels, outChannels, 1, blockOptions));
         inChannels = outChannels;
@@ -81,7 +92,10 @@ export class MobileOne extends Module {
 /** A network by its published name, with fresh weights. @throws ERR_INPUT for an unknown name */
 export function createMobileOne(name: keyof typeof mobileOneConfigs, options: MobileOneOptions = {}): MobileOne {
   if (!Object.hasOwn(mobileOneConfigs, name)) {
-    throw new RepconvError('ERR_INPUT', `createMobileOne: expects one of ${Object.keys(mobileOneConfigs).join(', ')}, got ${String(name)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `createMobileOne: expects one of ${Object.keys(mobileOneConfigs).join(', ')}, got ${String(name)}`,
+    );
   }
   return new MobileOne(mobileOneConfigs[name], options);
 }

@@ -1,5 +1,6 @@
 /**
- * RepVGG A0 … B3g4 and D2se. Ding et al. 2021 (arXiv:2101.03697), table 2; names and keys of the authors' implementation.
+ * RepVGG A0 … B3g4 and D2se. Ding et al. 2021 (arXiv:2101.03697), table 2; names and keys of the authors'
+ * implementation.
  *
  * Five stages, the first block of each with stride 2; then the mean of each channel and a linear layer.
  */
@@ -60,7 +61,10 @@ export class RepVGG extends Module {
   private readonly gap: AdaptiveAvgPool2d;
   private readonly linear: Linear;
 
-  constructor({ blocks, width, groups, useSe }: RepVGGConfig, { numClasses = 1000, eps = 1e-5, deploy = false }: RepVGGOptions = {}) {
+  constructor(
+    { blocks, width, groups, useSe }: RepVGGConfig,
+    { numClasses = 1000, eps = 1e-5, deploy = false }: RepVGGOptions = {},
+  ) {
     super();
     const options = { useSe, eps, deploy };
     const stemChannels = Math.min(64, Math.floor(64 * width[0]));
@@ -95,6 +99,9 @@ export class RepVGG extends Module {
 /** A network by its published name, with fresh weights. @throws ERR_INPUT for an unknown name */
 export function createRepVGG(name: keyof typeof repvggConfigs, options: RepVGGOptions = {}): RepVGG {
   if (!Object.hasOwn(repvggConfigs, name))
-    throw new RepconvError('ERR_INPUT', `createRepVGG: expects one of ${Object.keys(repvggConfigs).join(', ')}, got ${String(name)}`);
+    throw new RepconvError(
+      'ERR_INPUT',
+      `createRepVGG: expects one of ${Object.keys(repvggConfigs).join(', ')}, got ${String(name)}`,
+    );
   return new RepVGG(repvggConfigs[name], options);
 }

@@ -1,6 +1,7 @@
 // What both bfloat16 kernels do with a finished vector of sums, inside their target regions.
 
-// Without a mask where none is needed: stores under masks of 16-bit lanes are slow (first layer of RepVGG-A0 0.185 → 0.16 ms; EPYC, Zen 5).
+// Without a mask where none is needed: stores under masks of 16-bit lanes are slow (first layer of RepVGG-A0 0.185 →
+// 0.16 ms; EPYC, Zen 5).
 static inline __attribute__((always_inline)) void storeHalves(uint16_t* to, __m256i value, __mmask16 lanes) {
   if (lanes == 0xffff) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value);
@@ -10,7 +11,8 @@ static inline __attribute__((always_inline)) void storeHalves(uint16_t* to, __m2
 }
 
 // The bfloat16 nearest to x; `low`, if given, receives the one nearest to what is left.
-static inline __attribute__((always_inline)) void narrowVector(uint16_t* high, uint16_t* low, __m512 x, __mmask16 lanes) {
+static inline __attribute__((always_inline)) void narrowVector(uint16_t* high, uint16_t* low, __m512 x,
+                                                               __mmask16 lanes) {
   const __m256i rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
   storeHalves(high, rounded, lanes);
   if (low == nullptr) return;
@@ -22,7 +24,9 @@ static inline __attribute__((always_inline)) void narrowVector(uint16_t* high, u
   storeHalves(low, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(rest)), lanes);
 }
 
-static inline __attribute__((always_inline)) __mmask16 firstLanes(int count) { return static_cast<__mmask16>((1u << count) - 1); }
+static inline __attribute__((always_inline)) __mmask16 firstLanes(int count) {
+  return static_cast<__mmask16>((1u << count) - 1);
+}
 
 // What is done to the sums of a tile's pixels, with all that it needs in registers.
 template <Format kFormat>
@@ -42,7 +46,8 @@ struct Finish {
         lanes(firstLanes(tile.lastLanes)),
         channels(firstLanes(tile.lastChannels)) {}
 
-  inline __attribute__((always_inline)) void vector(const Bfloat16Tile::Strip& strip, int p, int v, __m512 value) const {
+  inline __attribute__((always_inline)) void vector(const Bfloat16Tile::Strip& strip, int p, int v,
+                                                    __m512 value) const {
     const ptrdiff_t channel = static_cast<ptrdiff_t>(v) * kBfloat16Lanes, at = p * outPixel + channel;
     if (strip.residual != nullptr) value += _mm512_loadu_ps(strip.residual + p * residualPixel + channel);
     // Keeps NaN, and −0 at low = 0.
@@ -63,8 +68,11 @@ struct Finish {
 template <typename Body>
 static inline __attribute__((always_inline)) void finishAs(const Bfloat16Tile& tile, const Body& body) {
   switch (tile.outFormat) {
-    case Format::float32: return body(Finish<Format::float32>(tile));
-    case Format::bfloat16: return body(Finish<Format::bfloat16>(tile));
-    case Format::bfloat16x2: return body(Finish<Format::bfloat16x2>(tile));
+    case Format::float32:
+      return body(Finish<Format::float32>(tile));
+    case Format::bfloat16:
+      return body(Finish<Format::bfloat16>(tile));
+    case Format::bfloat16x2:
+      return body(Finish<Format::bfloat16x2>(tile));
   }
 }

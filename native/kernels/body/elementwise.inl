@@ -1,4 +1,5 @@
-// Element by element: rows of pixels, and plain runs of any length. Inputs of plain runs may be a user's memory: nothing is read beyond the end.
+// Element by element: rows of pixels, and plain runs of any length. Inputs of plain runs may be a user's memory:
+// nothing is read beyond the end.
 
 static void affine(const AffineRow& row) {
   const vf low = broadcast(row.low);

@@ -1,7 +1,7 @@
 // The register tile that every dense product goes through (GemmTile in table.h).
 //
-// Registers: kPixels · kVectors accumulators, kVectors weights, 1 broadcast input. One step of k reads kVectors vectors of weights, which
-// stream, and kPixels single inputs, which stay in L1; at 8×3 that is 11 loads for 24 multiply-adds.
+// Registers: kPixels · kVectors accumulators, kVectors weights, 1 broadcast input. One step of k reads kVectors vectors
+// of weights, which stream, and kPixels single inputs, which stay in L1; at 8×3 that is 11 loads for 24 multiply-adds.
 
 template <int kPixels, int kVectors>
 static void gemmTile(const GemmTile& tile) {
@@ -33,7 +33,8 @@ static void gemmTile(const GemmTile& tile) {
       weights += kVectors * VL;
     }
   }
-  // Copies: whatever is stored might change the tile, as far as the compiler knows. (RepVGG-A0 1.04 times as fast, MobileOne-s0 1.03; EPYC, Zen 5.)
+  // Copies: whatever is stored might change the tile, as far as the compiler knows. (RepVGG-A0 1.04 times as fast,
+  // MobileOne-s0 1.03; EPYC, Zen 5.)
   float* out = tile.out;
   const float* residual = tile.residual;
   const ptrdiff_t outStride = tile.outPixelStride, residualStride = tile.residualPixelStride;

@@ -1,19 +1,23 @@
 // Kernels that walk over pixels: depthwise convolution, pooling, and the change between planes and pixels.
 
-// A depthwise block walks over channels while its pixels stay: all that it reads and writes are streams in order. (One vector of channels over a
-// row of pixels strides by whole pixels, which uses few sets of the cache, and which no prefetcher follows.)
+// A depthwise block walks over channels while its pixels stay: all that it reads and writes are streams in order. (One
+// vector of channels over a row of pixels strides by whole pixels, which uses few sets of the cache, and which no
+// prefetcher follows.)
 //
-// 3×3 kernels that move by kStride taps: kRows × kPixels outputs, each input loaded once, for all outputs that it reaches.
-// Registers: kRows · kPixels sums, 1 input, and as many of the 9 weights as are left. C = 48 at 56×56, one core of an EPYC (Zen 5), GFLOP/s:
-// 4×4 in AVX-512 215 of 270 (2×4 185, 2×6 190, 4×6 150; each tap from memory 105), 2×4 in AVX2 115 of 136 (4×2 119, but 14 rows are worse; 73).
+// 3×3 kernels that move by kStride taps: kRows × kPixels outputs, each input loaded once, for all outputs that it
+// reaches. Registers: kRows · kPixels sums, 1 input, and as many of the 9 weights as are left. C = 48 at 56×56, one
+// core of an EPYC (Zen 5), GFLOP/s: 4×4 in AVX-512 215 of 270 (2×4 185, 2×6 190, 4×6 150; each tap from memory 105),
+// 2×4 in AVX2 115 of 136 (4×2 119, but 14 rows are worse; 73).
 template <int kStride, int kRows, int kPixels>
 __attribute__((noinline)) static void depthwise3x3Block(const DepthwiseRows& work, int64_t y, int64_t x) {
   const float* corner = work.in + y * work.inRow + x * work.inPixel;
   float* outCorner = work.out + y * work.outRow + x * work.outPixel;
-  const float* residual = work.residual != nullptr ? work.residual + y * work.residualRow + x * work.residualPixel : nullptr;
+  const float* residual =
+      work.residual != nullptr ? work.residual + y * work.residualRow + x * work.residualPixel : nullptr;
   // Copies: for all the compiler knows, a store might change what `work` refers to.
   const float *weights = work.weights, *biases = work.bias;
-  const ptrdiff_t weightStride = work.weightStride, tapRow = work.tapRow, tapPixel = work.tapPixel, outRow = work.outRow, outPixel = work.outPixel;
+  const ptrdiff_t weightStride = work.weightStride, tapRow = work.tapRow, tapPixel = work.tapPixel,
+                  outRow = work.outRow, outPixel = work.outPixel;
   const int64_t channels = work.channels;
   const vf low = broadcast(work.low), high = broadcast(work.high);
   for (int64_t c = 0; c < channels; c += VL) {
@@ -50,7 +54,8 @@ __attribute__((noinline)) static void depthwise3x3Block(const DepthwiseRows& wor
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; r++) {
 #pragma GCC unroll 4
-        for (int p = 0; p < kPixels; p++) sum[r][p] += load(residual + r * work.residualRow + p * work.residualPixel + c);
+        for (int p = 0; p < kPixels; p++)
+          sum[r][p] += load(residual + r * work.residualRow + p * work.residualPixel + c);
       }
     }
     float* outLine = outCorner + c;
@@ -122,7 +127,8 @@ static void depthwiseBlock(const DepthwiseRows& work, int64_t y, int64_t x) {
 static void depthwiseChannels(const DepthwiseRows& work) {
   if (work.tapRows == 3 && work.tapColumns == 3) {
     if (work.inRow == work.tapRow && work.inPixel == work.tapPixel) return depthwise3x3<1, kDepthwiseRows>(work, 0);
-    if (work.inRow == 2 * work.tapRow && work.inPixel == 2 * work.tapPixel) return depthwise3x3<2, kDepthwiseRows>(work, 0);
+    if (work.inRow == 2 * work.tapRow && work.inPixel == 2 * work.tapPixel)
+      return depthwise3x3<2, kDepthwiseRows>(work, 0);
   }
   for (int64_t y = 0; y < work.rows; y++) {
     int64_t x = 0;
@@ -132,7 +138,8 @@ static void depthwiseChannels(const DepthwiseRows& work) {
   }
 }
 
-// 128 channels at a time: neighbouring blocks then find the pixels they share in L1 (512 channels at 14×14: 127 → 140 GFLOP/s).
+// 128 channels at a time: neighbouring blocks then find the pixels they share in L1 (512 channels at 14×14: 127 → 140
+// GFLOP/s).
 static void depthwise(const DepthwiseRows& work) {
   constexpr int64_t kChannels = 128;
   for (int64_t c = 0; c < work.channels; c += kChannels) {
@@ -169,7 +176,8 @@ static vf sumOfTaps(const float* in, const ptrdiff_t* taps, int64_t tapCount) {
   return sum;
 }
 
-static void poolMean(float* out, const float* in, const ptrdiff_t* taps, int64_t tapCount, int64_t channels, float divisor) {
+static void poolMean(float* out, const float* in, const ptrdiff_t* taps, int64_t tapCount, int64_t channels,
+                     float divisor) {
   for (int64_t c = 0; c < channels; c += VL) store(out + c, sumOfTaps(in + c, taps, tapCount) / divisor);
 }
 
@@ -183,7 +191,8 @@ static void interleaveColours(float* __restrict out, const float* __restrict in,
 }
 
 // Eight planes at a time: each cache line of a pixel is written while it is in L1.
-static void interleave(float* out, ptrdiff_t pixel, const float* in, ptrdiff_t plane, int64_t channels, int64_t pixels) {
+static void interleave(float* out, ptrdiff_t pixel, const float* in, ptrdiff_t plane, int64_t channels,
+                       int64_t pixels) {
   if (channels == 3 && pixel == 3) return interleaveColours(out, in, plane, pixels);
   int64_t c = 0;
   for (; c + 8 <= channels; c += 8) {
@@ -206,7 +215,8 @@ static void interleave(float* out, ptrdiff_t pixel, const float* in, ptrdiff_t p
   }
 }
 
-static void deinterleave(float* out, ptrdiff_t plane, const float* in, ptrdiff_t pixel, int64_t channels, int64_t pixels) {
+static void deinterleave(float* out, ptrdiff_t plane, const float* in, ptrdiff_t pixel, int64_t channels,
+                         int64_t pixels) {
   int64_t c = 0;
   for (; c + 8 <= channels; c += 8) {
     for (int64_t x = 0; x < pixels; x++) {

@@ -1,11 +1,13 @@
 // Functions of one vector, to about one unit in the last place of the result's scale; NaN gives NaN.
-// The polynomials are minimax fits of our own (relative weights, 400 Chebyshev nodes, Lawson iteration); errors are before rounding.
+// The polynomials are minimax fits of our own (relative weights, 400 Chebyshev nodes, Lawson iteration); errors are
+// before rounding.
 
 typedef int32_t vi __attribute__((vector_size(kVectorBytes)));
 
 REPCONV_INLINE vf absolute(vf x) { return x < 0.0f ? -x : x; }
 
-// e^x = 2^n · e^r with n = round(x / ln 2), |r| ≤ ln 2 / 2; e^r = 1 + r + r²·P(r), |error| ≤ 6.2e-8 r². Overflows to ∞; below 2^-126 it is 0.
+// e^x = 2^n · e^r with n = round(x / ln 2), |r| ≤ ln 2 / 2; e^r = 1 + r + r²·P(r), |error| ≤ 6.2e-8 r². Overflows to ∞;
+// below 2^-126 it is 0.
 REPCONV_INLINE vf exponential(vf x) {
   const vf inRange = clamp(x, broadcast(-104.0f), broadcast(89.0f));
   const vf shifted = inRange * 1.44269504f + 12582912.0f;  // 1.5 · 2^23: adding rounds to a whole number
@@ -34,16 +36,25 @@ REPCONV_INLINE vf hyperbolicTangent(vf x) {
   return x != x ? x : result;
 }
 
-// x·Φ(x) with Φ(x) = erfc(−x/√2) / 2. |z| < 1: erf z = z·P(z²), error ≤ 1.2e-9; beyond, erfc z = e^(−z²)·t·Q(t), t = 1/(1 + z/2), relative
-// error ≤ 1.2e-8; the negative side uses erfc directly, where 1 − erf would cancel.
+// x·Φ(x) with Φ(x) = erfc(−x/√2) / 2. |z| < 1: erf z = z·P(z²), error ≤ 1.2e-9; beyond, erfc z = e^(−z²)·t·Q(t), t =
+// 1/(1 + z/2), relative error ≤ 1.2e-8; the negative side uses erfc directly, where 1 − erf would cancel.
 REPCONV_INLINE vf gaussianErrorLinear(vf x) {
   const vf z = absolute(x) * 0.707106781f;
   const vf u = z * z;
-  const vf near = z * ((((((7.88912294e-5f * u - 8.02084222e-4f) * u + 5.18953557e-3f) * u - 2.68544443e-2f) * u + 0.112836003f) * u -
-                        0.37612626f) * u + 1.12837911f);
+  const vf near =
+      z *
+      ((((((7.88912294e-5f * u - 8.02084222e-4f) * u + 5.18953557e-3f) * u - 2.68544443e-2f) * u + 0.112836003f) * u -
+        0.37612626f) *
+           u +
+       1.12837911f);
   const vf t = 1.0f / (1.0f + 0.5f * z);
-  const vf q = ((((((9.36282948e-2f * t - 0.226653561f) * t + 8.29303339e-2f) * t + 6.06937222e-2f) * t + 0.178901285f) * t + 0.246935889f) *
-                    t + 0.282043099f) * t + 0.282098234f;
+  const vf q =
+      ((((((9.36282948e-2f * t - 0.226653561f) * t + 8.29303339e-2f) * t + 6.06937222e-2f) * t + 0.178901285f) * t +
+        0.246935889f) *
+           t +
+       0.282043099f) *
+          t +
+      0.282098234f;
   const vf tail = z < 1.0f ? 1.0f - near : exponential(-u) * t * q;  // erfc(|x|/√2)
   const vf half = 0.5f * x;
   const vf result = x < 0.0f ? half * tail : x - half * tail;

@@ -4,8 +4,9 @@ typedef float vf __attribute__((vector_size(kVectorBytes)));
 typedef float vfUnaligned __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
 inline constexpr int VL = kVectorBytes / sizeof(float);
 
-// Long sums are formed by halves, down to stretches of at most so many terms, which one accumulator takes one after the other: off by
-// (kStretch + log2 n)·2^-24 at most, where a single accumulator would be off by n·2^-24. The order follows from the number of terms alone.
+// Long sums are formed by halves, down to stretches of at most so many terms, which one accumulator takes one after the
+// other: off by (kStretch + log2 n)·2^-24 at most, where a single accumulator would be off by n·2^-24. The order
+// follows from the number of terms alone.
 inline constexpr int kStretch = 16;
 
 #define REPCONV_INLINE static inline __attribute__((always_inline))
@@ -27,8 +28,8 @@ REPCONV_INLINE vf loadLanes(const float* from, int lanes) {
 REPCONV_INLINE void storeLanes(float* to, vf value, int lanes) {
   for (int i = 0; i < lanes; i++) to[i] = value[i];
 }
-// at + step, as an addition where it stands: an unrolled loop's addresses, worked out ahead, would not fit into the registers (depthwise 3×3:
-// 169 → 215 GFLOP/s).
+// at + step, as an addition where it stands: an unrolled loop's addresses, worked out ahead, would not fit into the
+// registers (depthwise 3×3: 169 → 215 GFLOP/s).
 template <typename Pointer>
 REPCONV_INLINE Pointer stepped(Pointer at, ptrdiff_t step) {
   at += step;

@@ -1,19 +1,21 @@
-// Winograd's transforms of one tile, F(2×2, 3×3) and F(4×4, 3×3): Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (2016), §4.
+// Winograd's transforms of one tile, F(2×2, 3×3) and F(4×4, 3×3): Lavin & Gray, "Fast Algorithms for Convolutional
+// Neural Networks" (2016), §4.
 //
 // A tile of t×t inputs (t = m + 2) gives m×m outputs: Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A. Bᵀ and Aᵀ for the points
 //
 //     F(2×2): 0, 1, −1, ∞          F(4×4): 0, ±1/√2, ±√2, ∞
 //
-// written out below, are Toom and Cook's: column j of Aᵀ holds the powers of point j, row j of Bᵀ the coefficients of Π(x − other points). With
-// powers of √2 the numbers stay near one; the textbook's 0, ±1, ±2 lose twice as much (4.4e-6 against 2.4e-6 rms over RepVGG-A0). Row j of G holds
-// (1, a, a²) of point a over Π(a − other points).
+// written out below, are Toom and Cook's: column j of Aᵀ holds the powers of point j, row j of Bᵀ the coefficients of
+// Π(x − other points). With powers of √2 the numbers stay near one; the textbook's 0, ±1, ±2 lose twice as much (4.4e-6
+// against 2.4e-6 rms over RepVGG-A0). Row j of G holds (1, a, a²) of point a over Π(a − other points).
 //
-// Where an image ends with one or two outputs, a tile of F(4×4) needs two only, and four points do: 0, ±1/√2, ∞. G of these is G of the six but for
-// a factor, which stands in Bᵀ here, so that all tiles are multiplied by the same kernels. (A map of 14×14 takes 484 products instead of 576: layers of
-// 192 channels 0.258 → 0.237 ms for one image, RepVGG-A0 1.08 times as fast for eight; EPYC, Zen 5.)
+// Where an image ends with one or two outputs, a tile of F(4×4) needs two only, and four points do: 0, ±1/√2, ∞. G of
+// these is G of the six but for a factor, which stands in Bᵀ here, so that all tiles are multiplied by the same
+// kernels. (A map of 14×14 takes 484 products instead of 576: layers of 192 channels 0.258 → 0.237 ms for one image,
+// RepVGG-A0 1.08 times as fast for eight; EPYC, Zen 5.)
 
 inline constexpr float kHalfRoot = 0.70710678118654752f;  // 1/√2
-inline constexpr float kRoot = 1.41421356237309505f;      // √2
+inline constexpr float kRoot = 1.41421356237309505f;  // √2
 
 // G of one line: from 3 `step`-strided values to t of the same distance at `to`.
 template <int kOutputs>
@@ -121,7 +123,8 @@ static void winogradWeights(const WinogradWeights& panel) {
 // Fetching the next tile's pixels meanwhile was tried, and gained nothing.
 template <int kOutputs, bool kShortRows, bool kShortColumns>
 static void winogradInputTile(const WinogradInput& tile) {
-  constexpr int t = kOutputs + 2, rows = kLinePoints<kOutputs, kShortRows>, columns = kLinePoints<kOutputs, kShortColumns>;
+  constexpr int t = kOutputs + 2, rows = kLinePoints<kOutputs, kShortRows>,
+                columns = kLinePoints<kOutputs, kShortColumns>;
   for (int64_t c = 0; c < tile.channels; c += VL) {
     vf d[t * t];
 #pragma GCC unroll 6
@@ -144,7 +147,8 @@ static void winogradInputTile(const WinogradInput& tile) {
 
 template <int kOutputs, bool kShortRows, bool kShortColumns>
 static void winogradOutputTile(const WinogradOutput& tile) {
-  constexpr int t = kOutputs + 2, rows = kLinePoints<kOutputs, kShortRows>, columns = kLinePoints<kOutputs, kShortColumns>;
+  constexpr int t = kOutputs + 2, rows = kLinePoints<kOutputs, kShortRows>,
+                columns = kLinePoints<kOutputs, kShortColumns>;
   const vf low = broadcast(tile.low);
   const vf high = broadcast(tile.high);
   for (int v = 0; v < tile.vectors; v++) {
@@ -153,7 +157,9 @@ static void winogradOutputTile(const WinogradOutput& tile) {
 #pragma GCC unroll 6
     for (int x = 0; x < columns; x++) {
 #pragma GCC unroll 6
-      for (int y = 0; y < rows; y++) d[y * t + x] = load(tile.in + (linePoint<kShortRows>(y) * t + linePoint<kShortColumns>(x)) * tile.pointStride + c);
+      for (int y = 0; y < rows; y++)
+        d[y * t + x] =
+            load(tile.in + (linePoint<kShortRows>(y) * t + linePoint<kShortColumns>(x)) * tile.pointStride + c);
       winogradOutputLine<kOutputs, kShortRows>(d + x, t);
     }
     const vf bias = load(tile.bias + c);
@@ -162,7 +168,8 @@ static void winogradOutputTile(const WinogradOutput& tile) {
     // Copies: whatever is stored might change the tile, as far as the compiler knows.
     float* out = tile.out + c;
     const float* residual = tile.residual == nullptr ? nullptr : tile.residual + c;
-    const ptrdiff_t outRow = tile.outRow, outPixel = tile.outPixel, residualRow = tile.residualRow, residualPixel = tile.residualPixel;
+    const ptrdiff_t outRow = tile.outRow, outPixel = tile.outPixel, residualRow = tile.residualRow,
+                    residualPixel = tile.residualPixel;
     const int outRows = tile.rows, outColumns = tile.columns;
     for (int y = 0; y < outRows; y++) {
       for (int x = 0; x < outColumns; x++) {

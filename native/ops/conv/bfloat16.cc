@@ -2,13 +2,13 @@
 //
 //     rows in bfloat16 ── register tiles ──▶ bias, residual, clamp ──▶ float32, or rounded for the next convolution
 //
-// An image that only such convolutions read is stored rounded (Image::format), and its taps are read where they lie. Of any other image a block of
-// output rows rounds what it reads into its own scratch memory, and multiplies at once, while that is in the cache of the core that will read it;
-// the few rows that two blocks share are rounded twice. (One copy for all would be written by one core and read by the other, and would leave the
-// cache on large images.)
+// An image that only such convolutions read is stored rounded (Image::format), and its taps are read where they lie. Of
+// any other image a block of output rows rounds what it reads into its own scratch memory, and multiplies at once,
+// while that is in the cache of the core that will read it; the few rows that two blocks share are rounded twice. (One
+// copy for all would be written by one core and read by the other, and would leave the cache on large images.)
 //
-// Rounded, channels beyond C are zeros: rows of taps merge into one run whatever C is. Both kernels read the same packing (kernels/bfloat16.h); of
-// their steps only the length differs.
+// Rounded, channels beyond C are zeros: rows of taps merge into one run whatever C is. Both kernels read the same
+// packing (kernels/bfloat16.h); of their steps only the length differs.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -19,23 +19,28 @@
 namespace repconv {
 namespace {
 
-// What the register tiles of a block read takes at most this share of the second-level cache; a panel of weights lies beside it.
+// What the register tiles of a block read takes at most this share of the second-level cache; a panel of weights lies
+// beside it.
 constexpr double kCacheShare = 0.4;
 constexpr int64_t kMinGroupChannels = 32;
 // Register tiles read pixels beyond the last one, as far apart as those before.
 constexpr int kMostStride = 64;
-// Of a vector of sums that comes from an AMX tile, in multiply-adds: 2.4 ns of 0.12 (EPYC, Zen 5, with instructions of no effect for the tiles').
+// Of a vector of sums that comes from an AMX tile, in multiply-adds: 2.4 ns of 0.12 (EPYC, Zen 5, with instructions of
+// no effect for the tiles').
 constexpr double kStoreCost = 20;
 
 bool isUnit(const ConvGeometry& geometry) {
   const ConvAttributes& attributes = geometry.attributes;
-  return geometry.taps() == 1 && attributes.stride[0] == 1 && attributes.stride[1] == 1 && geometry.border().isNone() && geometry.outW == geometry.W;
+  return geometry.taps() == 1 && attributes.stride[0] == 1 && attributes.stride[1] == 1 && geometry.border().isNone() &&
+         geometry.outW == geometry.W;
 }
 
-// Whether rows fill their strips so badly that the taps of all pixels are better gathered, as rows of one matrix (7×7 pixels are four strips, not seven).
+// Whether rows fill their strips so badly that the taps of all pixels are better gathered, as rows of one matrix (7×7
+// pixels are four strips, not seven).
 bool isRagged(const ConvGeometry& geometry, const Bfloat16Kernels& kernels) {
   const int64_t step = kernels.pixelStep;
-  return !isUnit(geometry) && 4 * roundUp(geometry.outH * geometry.outW, step) < 3 * geometry.outH * roundUp(geometry.outW, step);
+  return !isUnit(geometry) &&
+         4 * roundUp(geometry.outH * geometry.outW, step) < 3 * geometry.outH * roundUp(geometry.outW, step);
 }
 
 // The runs of an output pixel, as weights are packed for them.
@@ -43,11 +48,12 @@ struct Runs {
   int64_t channels;  // of a tap
   int64_t count, length;
   bool isMerged;  // a run is a row of taps
-  bool isPatch;   // all taps are one run, gathered: apart they would be shorter than a step
+  bool isPatch;  // all taps are one run, gathered: apart they would be shorter than a step
 
   Runs(const ConvGeometry& geometry, const Bfloat16Kernels& kernels) {
     const ConvAttributes& attributes = geometry.attributes;
-    channels = attributes.groups == 1 && geometry.C >= kChannelBlock ? roundUp(geometry.C, kChannelBlock) : geometry.channelsPerGroup();
+    channels = attributes.groups == 1 && geometry.C >= kChannelBlock ? roundUp(geometry.C, kChannelBlock)
+                                                                     : geometry.channelsPerGroup();
     isMerged = attributes.groups == 1 && attributes.dilation[1] == 1;
     count = isMerged ? geometry.K : geometry.taps();
     length = isMerged ? geometry.L * channels : channels;
@@ -64,7 +70,12 @@ struct Runs {
 class Bfloat16Task : public Task {
  public:
   Bfloat16Task(const ConvPlan& plan, PackedConv packed)
-      : in_(plan.in), out_(plan.out), packed_(std::move(packed)), geometry_(plan.geometry), kernels_(*plan.context.bfloat16), runs_(plan.geometry, kernels_) {
+      : in_(plan.in),
+        out_(plan.out),
+        packed_(std::move(packed)),
+        geometry_(plan.geometry),
+        kernels_(*plan.context.bfloat16),
+        runs_(plan.geometry, kernels_) {
     kernel = kernels_.name;
     packedWeights = packed_.packed;
     isSplit_ = plan.context.precision == Precision::bfloat16x3;
@@ -98,7 +109,8 @@ class Bfloat16Task : public Task {
       const int64_t count = static_cast<int64_t>(taps_.size());
       matrixPixel_ = runs_.isPatch ? runs_.length : count * tapSize_;
       offsets_.resize(static_cast<size_t>(runs_.count));
-      for (size_t r = 0; r < offsets_.size(); r++) offsets_[r] = static_cast<ptrdiff_t>(r) * count / runs_.count * tapSize_;
+      for (size_t r = 0; r < offsets_.size(); r++)
+        offsets_[r] = static_cast<ptrdiff_t>(r) * count / runs_.count * tapSize_;
     }
     split(plan.context.threads);
   }
@@ -112,7 +124,8 @@ class Bfloat16Task : public Task {
           computeBlock(context, n, 0, geometry_.outH, panels * item / blocks, panels * (item + 1) / blocks, member);
       });
       if (geometry_.attributes.epilogue.isClamp() && out_.border.isNone()) return;
-      context.team.parallelFor(static_cast<size_t>(geometry_.N), [&](size_t n, int) { finish(context, static_cast<int64_t>(n), 0, geometry_.outH); });
+      context.team.parallelFor(static_cast<size_t>(geometry_.N),
+                               [&](size_t n, int) { finish(context, static_cast<int64_t>(n), 0, geometry_.outH); });
       return;
     }
     const int64_t blocks = split_.rowBlocks;
@@ -144,19 +157,24 @@ class Bfloat16Task : public Task {
     const int64_t matrixRow = isGathered_ ? geometry_.outW * matrixPixel_ : 0;
     // What register tiles read: it passes once for each panel.
     const auto bytesOf = [&](int64_t rows) {
-      return static_cast<size_t>((isGathered_ ? rows * matrixRow : rowsRead(rows) * rounded_.row) * parts()) * sizeof(uint16_t);
+      return static_cast<size_t>((isGathered_ ? rows * matrixRow : rowsRead(rows) * rounded_.row) * parts()) *
+             sizeof(uint16_t);
     };
-    split_ = splitWork({geometry_.N, geometry_.outH, packed_.plan.panels.size(), packed_.plan.weightFloats * sizeof(float), bytesOf(geometry_.outH)}, threads);
+    split_ = splitWork({geometry_.N, geometry_.outH, packed_.plan.panels.size(),
+                        packed_.plan.weightFloats * sizeof(float), bytesOf(geometry_.outH)},
+                       threads);
     int64_t rows = geometry_.outH;
     if (split_.panelBlocks == 1) {
       const double most = kCacheShare * static_cast<double>(cpuInfo().l2Bytes);
       const int64_t needed = static_cast<int64_t>(std::ceil(static_cast<double>(bytesOf(geometry_.outH)) / most));
       // Whole rounds: as many blocks for each thread as for the others.
-      if (needed > split_.rowBlocks) split_.rowBlocks = std::min<int64_t>((needed + threads - 1) / threads * threads, geometry_.outH);
+      if (needed > split_.rowBlocks)
+        split_.rowBlocks = std::min<int64_t>((needed + threads - 1) / threads * threads, geometry_.outH);
       rows = (geometry_.outH + split_.rowBlocks - 1) / std::max<int64_t>(split_.rowBlocks, 1);
     }
     // A strip is read as a whole, beyond its last pixel too; of an image, into its tail.
-    const int64_t pixel = isGathered_ ? matrixPixel_ : geometry_.attributes.stride[1] * rounded_.pixel, beyond = kernels_.pixelStep * pixel + runs_.length;
+    const int64_t pixel = isGathered_ ? matrixPixel_ : geometry_.attributes.stride[1] * rounded_.pixel,
+                  beyond = kernels_.pixelStep * pixel + runs_.length;
     if (isCopied_) copySize_ = roundUp(rowsRead(rows) * rounded_.row + (isGathered_ ? 0 : beyond), 32);
     if (isCopied_) rounded_.low = copySize_;
     if (isGathered_) matrixSize_ = roundUp(rows * matrixRow + std::max<int64_t>(beyond, 32), 32);
@@ -164,7 +182,8 @@ class Bfloat16Task : public Task {
   }
 
   // Output rows begin … end − 1 of image n, for some panels.
-  void computeBlock(const RunContext& context, int64_t n, int64_t begin, int64_t end, size_t panelBegin, size_t panelEnd, int member) const {
+  void computeBlock(const RunContext& context, int64_t n, int64_t begin, int64_t end, size_t panelBegin,
+                    size_t panelEnd, int member) const {
     if (begin == end) return;
     uint16_t* copy = context.scratch<uint16_t>(member);
     const ConvAttributes& attributes = geometry_.attributes;
@@ -181,7 +200,8 @@ class Bfloat16Task : public Task {
     kernels_.begin(work);
     const auto weightsOf = [this](size_t index) { return packed_.packed + packed_.plan.panels[index].weightOffset; };
     for (size_t index = panelBegin; index < panelEnd; index++)
-      computePanel(context, n, begin, end, index, source, index + 1 < panelEnd ? weightsOf(index + 1) : context.following, work);
+      computePanel(context, n, begin, end, index, source,
+                   index + 1 < panelEnd ? weightsOf(index + 1) : context.following, work);
     kernels_.end(work);
   }
 
@@ -220,11 +240,12 @@ class Bfloat16Task : public Task {
   }
 
   // `next`: weights that are read after this panel's; null: unknown.
-  void computePanel(const RunContext& context, int64_t n, int64_t begin, int64_t end, size_t index, const Source& source, const float* next,
-                    Bfloat16Work& work) const {
+  void computePanel(const RunContext& context, int64_t n, int64_t begin, int64_t end, size_t index,
+                    const Source& source, const float* next, Bfloat16Work& work) const {
     const ConvAttributes& attributes = geometry_.attributes;
     const Panel& panel = packed_.plan.panels[index];
-    const bool isLast = index + 1 == packed_.plan.panels.size() && panel.firstChannel + panel.vectors * kBfloat16Lanes <= out_.pixel;
+    const bool isLast =
+        index + 1 == packed_.plan.panels.size() && panel.firstChannel + panel.vectors * kBfloat16Lanes <= out_.pixel;
     Bfloat16Tile tile{};
     tile.pixelStride = source.pixel;
     tile.lowPlane = source.low;
@@ -242,7 +263,8 @@ class Bfloat16Task : public Task {
     tile.lastLanes = isLast ? kBfloat16Lanes : tile.lastChannels;
     tile.low = attributes.epilogue.low();
     tile.high = attributes.epilogue.high();
-    const int64_t rows = isOneRow_ ? 1 : end - begin, columns = isOneRow_ ? (end - begin) * geometry_.outW : geometry_.outW;
+    const int64_t rows = isOneRow_ ? 1 : end - begin,
+                  columns = isOneRow_ ? (end - begin) * geometry_.outW : geometry_.outW;
     const int64_t most = kernels_.tilePixels[panel.vectors];
     // Of nearly equal width, but for kernels that take a whole step's time anyway.
     const int64_t strips = (columns + most - 1) / most;
@@ -250,8 +272,8 @@ class Bfloat16Task : public Task {
     // As much of what comes next, some with each tile.
     const uint16_t* const ahead = reinterpret_cast<const uint16_t*>(next);
     const int64_t aheadSize = next == nullptr ? 0 : packed_.plan.depth * 2 * kBfloat16Lanes * panel.vectors;
-    const int64_t perTile =
-        runs_.count * runs_.steps(kernels_) * kernels_.prefetchLines * parts() * static_cast<int64_t>(kCacheLineBytes / sizeof(uint16_t));
+    const int64_t perTile = runs_.count * runs_.steps(kernels_) * kernels_.prefetchLines * parts() *
+                            static_cast<int64_t>(kCacheLineBytes / sizeof(uint16_t));
     int64_t fetched = 0;
     int held = 0;
     for (int64_t y = 0; y < rows; y++) {
@@ -280,7 +302,8 @@ class Bfloat16Task : public Task {
 
   void finish(const RunContext& context, int64_t n, int64_t begin, int64_t end) const {
     // Rounded outputs have no activation but a clamp (storesRounded in conv.cc).
-    if (out_.format == Format::float32) activateRows(context.kernels, geometry_.attributes.epilogue, out_, context.output(), n, begin, end);
+    if (out_.format == Format::float32)
+      activateRows(context.kernels, geometry_.attributes.epilogue, out_, context.output(), n, begin, end);
     clearBorder(out_, context.outputs[0], n, begin, end);
   }
 
@@ -313,7 +336,8 @@ float toFloat(uint16_t value) { return std::bit_cast<float>(static_cast<uint32_t
 void packBfloat16(const ConvPlan& conv, const PanelPlan& plan, bool isSplit, float* packed) {
   const ConvGeometry& geometry = conv.geometry;
   const Runs runs(geometry, *conv.context.bfloat16);
-  const int64_t length = conv.context.bfloat16->stepLength, perGroup = geometry.channelsPerGroup(), taps = geometry.taps();
+  const int64_t length = conv.context.bfloat16->stepLength, perGroup = geometry.channelsPerGroup(),
+                taps = geometry.taps();
   const int64_t tapsPerRun = runs.isMerged && !runs.isPatch ? geometry.L : 1;
   std::memset(packed, 0, plan.sizeBytes());
   for (const Panel& panel : plan.panels) {
@@ -334,7 +358,8 @@ void packBfloat16(const ConvPlan& conv, const PanelPlan& plan, bool isSplit, flo
         }
       }
     }
-    if (conv.bias != nullptr) std::copy_n(conv.bias + panel.firstChannel, panel.channels, packed + plan.weightFloats + panel.biasOffset);
+    if (conv.bias != nullptr)
+      std::copy_n(conv.bias + panel.firstChannel, panel.channels, packed + plan.weightFloats + panel.biasOffset);
   }
 }
 
@@ -346,9 +371,11 @@ Result<std::unique_ptr<Task>> planBfloat16(const ConvPlan& plan) {
   PackedConv result;
   // A pair of bfloat16 takes the room of one float.
   const int64_t depth = runs.count * runs.steps(kernels) * kernels.stepLength / 2 * (isSplit ? 2 : 1);
-  result.plan = planPanels(kBfloat16Lanes, kernels.maxVectors, geometry.attributes.groups, geometry.outputsPerGroup(), depth);
-  Result<const void*> packed =
-      plan.context.packed("bfloat16", result.plan.sizeBytes(), [&](void* to) { packBfloat16(plan, result.plan, isSplit, static_cast<float*>(to)); });
+  result.plan =
+      planPanels(kBfloat16Lanes, kernels.maxVectors, geometry.attributes.groups, geometry.outputsPerGroup(), depth);
+  Result<const void*> packed = plan.context.packed("bfloat16", result.plan.sizeBytes(), [&](void* to) {
+    packBfloat16(plan, result.plan, isSplit, static_cast<float*>(to));
+  });
   if (!packed.isOk()) return packed.status();
   result.packed = static_cast<const float*>(packed.value());
   return std::unique_ptr<Task>(new Bfloat16Task(plan, std::move(result)));
@@ -357,7 +384,8 @@ Result<std::unique_ptr<Task>> planBfloat16(const ConvPlan& plan) {
 // A group's channels are runs of their own: at least a step, and pairs must not cross groups.
 bool isBfloat16(const ConvGeometry& geometry) {
   if (geometry.attributes.stride[1] > kMostStride) return false;
-  return geometry.attributes.groups == 1 || (geometry.channelsPerGroup() >= kMinGroupChannels && geometry.channelsPerGroup() % 2 == 0);
+  return geometry.attributes.groups == 1 ||
+         (geometry.channelsPerGroup() >= kMinGroupChannels && geometry.channelsPerGroup() % 2 == 0);
 }
 
 template <bool kIsSplit>
@@ -368,27 +396,38 @@ double bfloat16Cost(const ConvGeometry& geometry, const PlanContext& context) {
   const int64_t vectors = (geometry.outputsPerGroup() + kBfloat16Lanes - 1) / kBfloat16Lanes;
   const int64_t panelVectors = std::min<int64_t>(vectors, kernels.maxVectors), most = kernels.tilePixels[panelVectors];
   const bool isOneRow = isUnit(geometry) || isRagged(geometry, kernels);
-  const int64_t columns = isOneRow ? geometry.outH * geometry.outW : geometry.outW, rows = isOneRow ? geometry.N : geometry.N * geometry.outH;
+  const int64_t columns = isOneRow ? geometry.outH * geometry.outW : geometry.outW,
+                rows = isOneRow ? geometry.N : geometry.N * geometry.outH;
   const int64_t strips = (columns + most - 1) / most;
-  // As in tileRowCost: fewer than eight sums at a time leave the unit waiting. A strip of less than a step takes as long as a step.
-  const double perStrip = kernels.pixelStep > 1
-                              ? static_cast<double>(panelVectors * kernels.pixelStep)
-                              : std::max(static_cast<double>(panelVectors * columns) / static_cast<double>(std::max<int64_t>(strips, 1)), 8.0) +
-                                    0.5 * static_cast<double>(panelVectors);
-  double perTile = perStrip * static_cast<double>(runs.count * runs.steps(kernels)) * kernels.stepCost * (kIsSplit ? 3 : 1);
+  // As in tileRowCost: fewer than eight sums at a time leave the unit waiting. A strip of less than a step takes as
+  // long as a step.
+  const double perStrip =
+      kernels.pixelStep > 1
+          ? static_cast<double>(panelVectors * kernels.pixelStep)
+          : std::max(static_cast<double>(panelVectors * columns) / static_cast<double>(std::max<int64_t>(strips, 1)),
+                     8.0) +
+                0.5 * static_cast<double>(panelVectors);
+  double perTile =
+      perStrip * static_cast<double>(runs.count * runs.steps(kernels)) * kernels.stepCost * (kIsSplit ? 3 : 1);
   // Sums that are on their way to memory while the next tile is multiplied may take longer than that.
   if (kernels.pixelStep > 1) perTile = std::max(perTile, perStrip * kStoreCost * (kIsSplit ? 2 : 1));
-  const double products = perTile * static_cast<double>(rows * attributes.groups * strips * vectors) / static_cast<double>(panelVectors);
-  // Rounding, and gathering: as copying does in im2col, two multiply-adds' time for each vector. (An image may come rounded; the choice does not know.)
+  const double products =
+      perTile * static_cast<double>(rows * attributes.groups * strips * vectors) / static_cast<double>(panelVectors);
+  // Rounding, and gathering: as copying does in im2col, two multiply-adds' time for each vector. (An image may come
+  // rounded; the choice does not know.)
   const int64_t patch = runs.isPatch ? (geometry.K * geometry.L * geometry.C + 2 * kBfloat16Lanes * geometry.K) / 2 : 0;
-  const double moved = static_cast<double>(geometry.N * geometry.H * geometry.W * geometry.C + geometry.N * geometry.outH * geometry.outW * patch);
-  return std::max(products, weightCost(context.kernels, geometry.O * geometry.taps() * geometry.channelsPerGroup()) * (kIsSplit ? 1 : 0.5)) +
+  const double moved = static_cast<double>(geometry.N * geometry.H * geometry.W * geometry.C +
+                                           geometry.N * geometry.outH * geometry.outW * patch);
+  return std::max(products, weightCost(context.kernels, geometry.O * geometry.taps() * geometry.channelsPerGroup()) *
+                                (kIsSplit ? 1 : 0.5)) +
          (kIsSplit ? 4.0 : 2.0) * moved / kBfloat16Lanes;
 }
 
 }  // namespace
 
-const ConvAlgorithm kBfloat16Conv = {"bfloat16", isBfloat16, bfloat16Cost<false>, planBfloat16, Precision::bfloat16, Format::bfloat16};
-const ConvAlgorithm kBfloat16x3Conv = {"bfloat16x3", isBfloat16, bfloat16Cost<true>, planBfloat16, Precision::bfloat16x3, Format::bfloat16x2};
+const ConvAlgorithm kBfloat16Conv = {"bfloat16",   isBfloat16,          bfloat16Cost<false>,
+                                     planBfloat16, Precision::bfloat16, Format::bfloat16};
+const ConvAlgorithm kBfloat16x3Conv = {"bfloat16x3",          isBfloat16,        bfloat16Cost<true>, planBfloat16,
+                                       Precision::bfloat16x3, Format::bfloat16x2};
 
 }  // namespace repconv

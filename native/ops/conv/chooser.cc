@@ -1,4 +1,5 @@
-// Which algorithm computes a convolution: a list, each entry saying whether it fits and what it would cost. The last always fits.
+// Which algorithm computes a convolution: a list, each entry saying whether it fits and what it would cost. The last
+// always fits.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -8,7 +9,8 @@
 namespace repconv {
 namespace {
 
-const ConvAlgorithm* const kAlgorithms[] = {&kDepthwiseConv, &kPointwiseConv, &kWinograd4Conv, &kWinograd2Conv, &kBfloat16Conv, &kBfloat16x3Conv, &kIm2colConv, &kDirectConv};
+const ConvAlgorithm* const kAlgorithms[] = {&kDepthwiseConv, &kPointwiseConv,  &kWinograd4Conv, &kWinograd2Conv,
+                                            &kBfloat16Conv,  &kBfloat16x3Conv, &kIm2colConv,    &kDirectConv};
 
 }  // namespace
 
@@ -26,7 +28,9 @@ const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const PlanContext&
   double bestCost = 0;
   for (const ConvAlgorithm* algorithm : kAlgorithms) {
     // What is more exact than was asked for may still be faster.
-    if (algorithm->precision != Precision::float32 && (algorithm->precision != context.precision || context.bfloat16 == nullptr)) continue;
+    if (algorithm->precision != Precision::float32 &&
+        (algorithm->precision != context.precision || context.bfloat16 == nullptr))
+      continue;
     if (!algorithm->fits(geometry)) continue;
     if (context.forcedConv == algorithm->name) {
       if (why != nullptr) *why = "forced";
@@ -52,13 +56,16 @@ double tileRowCost(const KernelTable& kernels, int64_t pixels, int64_t channels)
   const int64_t panelVectors = std::min<int64_t>(vectors, kMaxPanelVectors);
   const int64_t most = kernels.tilePixels[panelVectors];
   const int64_t tiles = (pixels + most - 1) / most;
-  // Two multiply-adds a cycle, four cycles each: fewer than eight sums at a time leave the unit waiting. Loading a weight costs half one.
-  const double perTile = std::max(static_cast<double>(panelVectors * pixels) / static_cast<double>(tiles), 8.0) + 0.5 * static_cast<double>(panelVectors);
+  // Two multiply-adds a cycle, four cycles each: fewer than eight sums at a time leave the unit waiting. Loading a
+  // weight costs half one.
+  const double perTile = std::max(static_cast<double>(panelVectors * pixels) / static_cast<double>(tiles), 8.0) +
+                         0.5 * static_cast<double>(panelVectors);
   return perTile * static_cast<double>(tiles) * static_cast<double>(vectors) / static_cast<double>(panelVectors);
 }
 
 double weightCost(const KernelTable& kernels, int64_t weights) {
-  // A vector of weights takes as long as twelve multiply-adds: 20 GB/s beside 117 GFLOP/s (EPYC, Zen 4, one core), 29 beside 242 (Xeon, Sapphire Rapids).
+  // A vector of weights takes as long as twelve multiply-adds: 20 GB/s beside 117 GFLOP/s (EPYC, Zen 4, one core), 29
+  // beside 242 (Xeon, Sapphire Rapids).
   return 12.0 * static_cast<double>(weights) / kernels.vectorLength;
 }
 

@@ -26,7 +26,9 @@ struct ConvGeometry {
   int64_t channelsPerGroup() const { return C / attributes.groups; }
   int64_t outputsPerGroup() const { return O / attributes.groups; }
   int64_t taps() const { return K * L; }
-  double macs() const { return static_cast<double>(N * O * outH * outW) * static_cast<double>(taps() * channelsPerGroup()); }
+  double macs() const {
+    return static_cast<double>(N * O * outH * outW) * static_cast<double>(taps() * channelsPerGroup());
+  }
   // Output rows that need no border, plus what the padding adds: zeros the input must carry.
   Border border() const;
 };
@@ -36,14 +38,15 @@ struct ConvPlan {
   ConvGeometry geometry;
   Image in, out;
   const Image* residual;  // null: none
-  const float* weight;    // [O, C/G, K, L]
-  const float* bias;      // or null
+  const float* weight;  // [O, C/G, K, L]
+  const float* bias;  // or null
 };
 
 struct ConvAlgorithm {
   const char* name;
   bool (*fits)(const ConvGeometry& geometry);
-  // Estimated time, in multiply-add instructions of one vector; compared between algorithms only. Follows from shape and kernels.
+  // Estimated time, in multiply-add instructions of one vector; compared between algorithms only. Follows from shape
+  // and kernels.
   double (*cost)(const ConvGeometry& geometry, const PlanContext& context);
   Result<std::unique_ptr<Task>> (*plan)(const ConvPlan& plan);
   // What the session must have been asked to compute in.

@@ -12,7 +12,8 @@ Result<PackedConv> packDenseConv(const ConvPlan& plan) {
   Result<const void*> packed = plan.context.packed("dense", result.plan.sizeBytes(), [&](void* to) {
     const float* weight = plan.weight;
     packPanels(
-        kernels, result.plan, [=](int64_t o, int64_t k) { return weight[(o * perGroup + k % perGroup) * taps + k / perGroup]; }, plan.bias,
+        kernels, result.plan,
+        [=](int64_t o, int64_t k) { return weight[(o * perGroup + k % perGroup) * taps + k / perGroup]; }, plan.bias,
         static_cast<float*>(to));
   });
   if (!packed.isOk()) return packed.status();
@@ -34,8 +35,8 @@ RunPattern tapRuns(const ConvGeometry& geometry, ptrdiff_t pixel, ptrdiff_t row)
   return pattern;
 }
 
-void activateRows(const KernelTable& kernels, const Epilogue& epilogue, const Image& image, float* memory, int64_t n, int64_t rowBegin,
-                  int64_t rowEnd) {
+void activateRows(const KernelTable& kernels, const Epilogue& epilogue, const Image& image, float* memory, int64_t n,
+                  int64_t rowBegin, int64_t rowEnd) {
   if (epilogue.isClamp()) return;
   for (int64_t y = rowBegin; y < rowEnd; y++) {
     float* row = image.at(memory, n, y);

@@ -10,7 +10,8 @@ namespace {
 
 class DepthwiseTask : public Task {
  public:
-  DepthwiseTask(const ConvPlan& plan, const float* packed) : in_(plan.in), out_(plan.out), packed_(packed), geometry_(plan.geometry) {
+  DepthwiseTask(const ConvPlan& plan, const float* packed)
+      : in_(plan.in), out_(plan.out), packed_(packed), geometry_(plan.geometry) {
     if (plan.residual != nullptr) residual_ = *plan.residual;
     // As many rows as are worth handing to another thread, in whole blocks of the kernel.
     const int64_t block = plan.context.kernels.depthwiseRows, rowElements = std::max<int64_t>(1, out_.W * out_.pixel);
@@ -86,8 +87,8 @@ bool isDepthwise(const ConvGeometry& geometry) {
 double depthwiseCost(const ConvGeometry& geometry, const PlanContext& context) {
   const KernelTable& kernels = context.kernels;
   // One load per multiply-add: about half the rate of the register tile.
-  return 2.0 * static_cast<double>(geometry.N * geometry.outH * geometry.outW * geometry.taps()) * static_cast<double>(roundUp(geometry.C, kChannelBlock)) /
-         kernels.vectorLength;
+  return 2.0 * static_cast<double>(geometry.N * geometry.outH * geometry.outW * geometry.taps()) *
+         static_cast<double>(roundUp(geometry.C, kChannelBlock)) / kernels.vectorLength;
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
-// im2col: the taps of every output pixel are copied into a row of a matrix, and the convolution is one matrix product over those rows.
+// im2col: the taps of every output pixel are copied into a row of a matrix, and the convolution is one matrix product
+// over those rows.
 //
-// Copies what direct convolution reads in place, and wins where rows are short: a 4×4 map is two full tiles of 8 pixels instead of four half
-// ones, and a row of the matrix is one long run.
+// Copies what direct convolution reads in place, and wins where rows are short: a 4×4 map is two full tiles of 8 pixels
+// instead of four half ones, and a row of the matrix is one long run.
 #include <algorithm>
 #include <cstring>
 
@@ -10,12 +11,14 @@
 namespace repconv {
 namespace {
 
-// Matrix rows and their products of at most this many bytes are made at a time; they stay in the second-level cache, a panel of weights beside them.
+// Matrix rows and their products of at most this many bytes are made at a time; they stay in the second-level cache, a
+// panel of weights beside them.
 constexpr int64_t kBlockBytes = 512 << 10;
 
 class Im2colTask : public Task {
  public:
-  Im2colTask(const ConvPlan& plan, PackedConv packed) : in_(plan.in), out_(plan.out), packed_(std::move(packed)), geometry_(plan.geometry) {
+  Im2colTask(const ConvPlan& plan, PackedConv packed)
+      : in_(plan.in), out_(plan.out), packed_(std::move(packed)), geometry_(plan.geometry) {
     if (plan.residual != nullptr) residual_ = *plan.residual;
     tapPattern_ = tapRuns(geometry_, in_.pixel, in_.row);
     // A matrix row keeps all channels of a tap together; a group's share of it is one run per tap.
@@ -28,14 +31,17 @@ class Im2colTask : public Task {
     // Tap runs copy all channels, whatever the groups.
     copyFloats_ = attributes.groups == 1 ? tapPattern_.length : static_cast<int>(geometry_.C);
     productFloats_ = roundUp(geometry_.O, kChannelBlock);
-    blockPixels_ = std::clamp<int64_t>(kBlockBytes / ((rowFloats_ + productFloats_) * static_cast<int64_t>(sizeof(float))), 8, 256);
-    memberScratchBytes = roundUp(static_cast<size_t>(blockPixels_ * (rowFloats_ + productFloats_)) * sizeof(float), kCacheLineBytes);
+    blockPixels_ = std::clamp<int64_t>(
+        kBlockBytes / ((rowFloats_ + productFloats_) * static_cast<int64_t>(sizeof(float))), 8, 256);
+    memberScratchBytes =
+        roundUp(static_cast<size_t>(blockPixels_ * (rowFloats_ + productFloats_)) * sizeof(float), kCacheLineBytes);
   }
 
   void run(const RunContext& context) const override {
     const int64_t pixels = geometry_.N * geometry_.outH * geometry_.outW;
     // At least one block for every member, if there are pixels enough for a tile each.
-    const int64_t blocks = std::max((pixels + blockPixels_ - 1) / blockPixels_, std::min<int64_t>(context.team.capacity(), (pixels + 7) / 8));
+    const int64_t blocks = std::max((pixels + blockPixels_ - 1) / blockPixels_,
+                                    std::min<int64_t>(context.team.capacity(), (pixels + 7) / 8));
     context.team.parallelFor(static_cast<size_t>(blocks), [&](size_t item, int member) {
       const int64_t block = static_cast<int64_t>(item);
       const int64_t begin = pixels * block / blocks, end = pixels * (block + 1) / blocks;
@@ -49,7 +55,8 @@ class Im2colTask : public Task {
       grid.outPixel = grid.capacity = productFloats_;
       grid.rows = 1;
       grid.columns = end - begin;
-      computeGrid(context.kernels, grid, rowPattern_, packed_.plan, packed_.packed, 0, packed_.plan.panels.size(), Epilogue{});
+      computeGrid(context.kernels, grid, rowPattern_, packed_.plan, packed_.packed, 0, packed_.plan.panels.size(),
+                  Epilogue{});
       for (int64_t p = begin; p < end; p++) storePixel(context, p, product + (p - begin) * productFloats_);
     });
     context.team.parallelFor(static_cast<size_t>(geometry_.N), [&](size_t n, int) {
@@ -69,7 +76,8 @@ class Im2colTask : public Task {
   void copyTaps(const float* input, int64_t pixel, float* row) const {
     const ConvAttributes& attributes = geometry_.attributes;
     const Position at = position(pixel);
-    const float* from = in_.at(input, at.n, at.y * attributes.stride[0] - attributes.padding[0], at.x * attributes.stride[1] - attributes.padding[1]);
+    const float* from = in_.at(input, at.n, at.y * attributes.stride[0] - attributes.padding[0],
+                               at.x * attributes.stride[1] - attributes.padding[1]);
     for (ptrdiff_t offset : tapPattern_.offsets) {
       std::memcpy(row, from + offset, static_cast<size_t>(copyFloats_) * sizeof(float));
       row += copyFloats_;
@@ -83,7 +91,8 @@ class Im2colTask : public Task {
     const size_t channels = static_cast<size_t>(out_.pixel);
     float* to = out_.at(context.output(), at.n, at.y, at.x);
     if (context.inputs[3] != nullptr) {
-      context.kernels.add(to, product, residual_.at(context.input(3), at.n, at.y, at.x), channels, epilogue.low(), epilogue.high());
+      context.kernels.add(to, product, residual_.at(context.input(3), at.n, at.y, at.x), channels, epilogue.low(),
+                          epilogue.high());
     } else {
       context.kernels.clampRow(to, product, channels, epilogue.low(), epilogue.high());
     }
@@ -107,11 +116,14 @@ Result<std::unique_ptr<Task>> planIm2col(const ConvPlan& plan) {
 double im2colCost(const ConvGeometry& geometry, const PlanContext& context) {
   const KernelTable& kernels = context.kernels;
   const double pixels = static_cast<double>(geometry.N * geometry.outH * geometry.outW);
-  const double perRow = tileRowCost(kernels, static_cast<int64_t>(pixels), geometry.outputsPerGroup()) * geometry.attributes.groups;
+  const double perRow =
+      tileRowCost(kernels, static_cast<int64_t>(pixels), geometry.outputsPerGroup()) * geometry.attributes.groups;
   // Copying in and moving out, in vectors: measured as about two multiply-adds for each vector moved.
-  const double moved = pixels * static_cast<double>(geometry.taps() * geometry.C + 2 * geometry.O) / kernels.vectorLength;
+  const double moved =
+      pixels * static_cast<double>(geometry.taps() * geometry.C + 2 * geometry.O) / kernels.vectorLength;
   const double products = perRow * static_cast<double>(geometry.taps() * geometry.channelsPerGroup());
-  return std::max(products, weightCost(kernels, geometry.O * geometry.taps() * geometry.channelsPerGroup())) + 2 * moved;
+  return std::max(products, weightCost(kernels, geometry.O * geometry.taps() * geometry.channelsPerGroup())) +
+         2 * moved;
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// convTranspose2d, gathered instead of scattered: output rows that are congruent modulo the stride read the same taps, each exactly one stride
-// of input further, so every such *phase* is a direct convolution of its own over the same padded image. Outputs that no tap reaches (where the
-// stride is larger than the kernel) are the bias.
+// convTranspose2d, gathered instead of scattered: output rows that are congruent modulo the stride read the same taps,
+// each exactly one stride of input further, so every such *phase* is a direct convolution of its own over the same
+// padded image. Outputs that no tap reaches (where the stride is larger than the kernel) are the bias.
 //
 //     y[i] = Σ_u w[u] · x[(i + p − u·d) / s]   over the u for which the division is exact;    i = phase + s·t  →  x[t + (phase + p − u·d)/s]
 //
@@ -23,7 +23,8 @@ struct TransposeAttributes {
   Epilogue epilogue;
 };
 
-// Limits of what is planned: how far a dilated kernel may reach (the border of the image is that wide), and phases with taps (each packs its own).
+// Limits of what is planned: how far a dilated kernel may reach (the border of the image is that wide), and phases with
+// taps (each packs its own).
 constexpr int64_t kMaxReach = 1 << 24;
 constexpr int64_t kMaxPhases = 1 << 16;
 
@@ -32,7 +33,8 @@ struct PhaseTaps {
   std::vector<int64_t> taps, offsets;
 };
 
-// The phases along one axis that have taps and, among `positions` outputs, a place: no more than the kernel has taps, whatever the stride.
+// The phases along one axis that have taps and, among `positions` outputs, a place: no more than the kernel has taps,
+// whatever the stride.
 std::map<int64_t, PhaseTaps> phasesOf(const TransposeAttributes& a, int axis, int64_t kernel, int64_t positions) {
   std::map<int64_t, PhaseTaps> phases;
   const int64_t stride = a.stride[axis];
@@ -59,7 +61,7 @@ class TransposeTask : public Task {
   struct Phases {
     std::vector<int64_t> rows, columns;  // ascending
     std::vector<Phase> all;  // [row][column]
-    Phase bias;              // of every output that no tap reaches
+    Phase bias;  // of every output that no tap reaches
   };
 
   TransposeTask(const PlanContext& context, const TransposeAttributes& attributes, Phases phases)
@@ -74,7 +76,8 @@ class TransposeTask : public Task {
       if (hasGaps_ || !hasTaps) compute(context, phases_.bias, context.input(0), n, y, 0, 1);
       for (size_t x = 0; hasTaps && x < phases_.columns.size(); x++) {
         const size_t phase = static_cast<size_t>(row - phases_.rows.begin()) * phases_.columns.size() + x;
-        compute(context, phases_.all[phase], in_.at(context.input(0), n, y / a_.stride[0]), n, y, phases_.columns[x], a_.stride[1]);
+        compute(context, phases_.all[phase], in_.at(context.input(0), n, y / a_.stride[0]), n, y, phases_.columns[x],
+                a_.stride[1]);
       }
       activateRows(context.kernels, a_.epilogue, out_, context.output(), n, y, y + 1);
       clearBorder(out_, context.output(), n, y, y + 1);
@@ -82,7 +85,8 @@ class TransposeTask : public Task {
   }
 
  private:
-  void compute(const RunContext& context, const Phase& phase, const float* in, int64_t n, int64_t y, int64_t first, int64_t step) const {
+  void compute(const RunContext& context, const Phase& phase, const float* in, int64_t n, int64_t y, int64_t first,
+               int64_t step) const {
     Grid grid{};
     grid.in = in;
     grid.inPixel = in_.pixel;
@@ -91,7 +95,8 @@ class TransposeTask : public Task {
     grid.rows = 1;
     grid.columns = countOf(first, step, out_.W);
     grid.capacity = out_.pixel;
-    computeGrid(context.kernels, grid, phase.pattern, phase.plan, phase.packed, 0, phase.plan.panels.size(), a_.epilogue);
+    computeGrid(context.kernels, grid, phase.pattern, phase.plan, phase.packed, 0, phase.plan.panels.size(),
+                a_.epilogue);
   }
 
   TransposeAttributes a_;
@@ -106,26 +111,30 @@ class ConvTranspose2d : public Operation {
 
   Status check(const StepTypes& types) const override {
     const ValueType *image = types.input(0), *weight = types.input(1), *bias = types.input(2);
-    bool isRight = image != nullptr && weight != nullptr && types.outputs.size() == 1 && image->shape.size() == 4 && weight->shape.size() == 4 &&
-                   types.outputs[0]->shape.size() == 4;
+    bool isRight = image != nullptr && weight != nullptr && types.outputs.size() == 1 && image->shape.size() == 4 &&
+                   weight->shape.size() == 4 && types.outputs[0]->shape.size() == 4;
     if (isRight) {
       const std::vector<int64_t>&in = image->shape, &w = weight->shape, &out = types.outputs[0]->shape;
-      isRight = image->layout == Layout::nhwc && types.outputs[0]->layout == Layout::nhwc && weight->layout == Layout::plain && in[1] == w[0] && w[0] > 0 &&
-                w[0] % a_.groups == 0 && w[1] > 0 && w[2] > 0 && w[3] > 0 && out[0] == in[0] && out[1] == w[1] * a_.groups &&
+      isRight = image->layout == Layout::nhwc && types.outputs[0]->layout == Layout::nhwc &&
+                weight->layout == Layout::plain && in[1] == w[0] && w[0] > 0 && w[0] % a_.groups == 0 && w[1] > 0 &&
+                w[2] > 0 && w[3] > 0 && out[0] == in[0] && out[1] == w[1] * a_.groups &&
                 (bias == nullptr || bias->shape == std::vector<int64_t>{out[1]});
       for (int axis = 0; axis < 2; axis++) {
         const int64_t reach = a_.dilation[axis] * (w[axis + 2] - 1);
         if (reach > kMaxReach) {
-          return failure(Code::limit, "convTranspose2d: weight %s with dilation %d reaches %lld pixels, more than %lld", showShape(w).c_str(), a_.dilation[axis],
-                         static_cast<long long>(reach), static_cast<long long>(kMaxReach));
+          return failure(Code::limit, "convTranspose2d: weight %s with dilation %d reaches %lld pixels, more than %lld",
+                         showShape(w).c_str(), a_.dilation[axis], static_cast<long long>(reach),
+                         static_cast<long long>(kMaxReach));
         }
-        const int64_t extent = (in[axis + 2] - 1) * a_.stride[axis] - a_.padding[axis] - a_.padding[axis + 2] + reach + a_.outputPadding[axis] + 1;
+        const int64_t extent = (in[axis + 2] - 1) * a_.stride[axis] - a_.padding[axis] - a_.padding[axis + 2] + reach +
+                               a_.outputPadding[axis] + 1;
         isRight = isRight && extent > 0 && out[axis + 2] == extent;
       }
       const auto phases = [&](size_t axis) { return std::min<int64_t>({w[axis + 2], a_.stride[axis], out[axis + 2]}); };
       if (isRight && phases(0) * phases(1) > kMaxPhases) {
-        return failure(Code::limit, "convTranspose2d: weight %s at stride %d,%d has up to %lld phases, more than %lld", showShape(w).c_str(), a_.stride[0], a_.stride[1],
-                       static_cast<long long>(phases(0) * phases(1)), static_cast<long long>(kMaxPhases));
+        return failure(Code::limit, "convTranspose2d: weight %s at stride %d,%d has up to %lld phases, more than %lld",
+                       showShape(w).c_str(), a_.stride[0], a_.stride[1], static_cast<long long>(phases(0) * phases(1)),
+                       static_cast<long long>(kMaxPhases));
       }
     }
     return isRight ? Status() : failure(Code::shape, "convTranspose2d: input, weight and output do not go together");
@@ -160,12 +169,14 @@ class ConvTranspose2d : public Operation {
   bool isPerImage() const override { return true; }
   Result<std::unique_ptr<Task>> plan(const PlanContext& context) const override {
     const float *weight = context.constant(1), *bias = context.constant(2);
-    if (weight == nullptr || (context.types->input(2) != nullptr && bias == nullptr)) return failure(Code::unsupported, "convTranspose2d: weight and bias must be constants");
+    if (weight == nullptr || (context.types->input(2) != nullptr && bias == nullptr))
+      return failure(Code::unsupported, "convTranspose2d: weight and bias must be constants");
     const std::vector<int64_t>& w = context.types->inputs[1]->shape;
     const int64_t perGroup = w[0] / a_.groups, outputs = w[1], K = w[2], L = w[3];
     const Image &in = *context.inputImages[0], &out = *context.outputImages[0];
     // Packs one phase; `name` says which it is to the session, whose plans share it.
-    const auto pack = [&](TransposeTask::Phase& phase, const std::string& name, const std::vector<int64_t>& taps) -> Status {
+    const auto pack = [&](TransposeTask::Phase& phase, const std::string& name,
+                          const std::vector<int64_t>& taps) -> Status {
       phase.pattern.length = static_cast<int>(perGroup);
       phase.pattern.groupStride = perGroup;
       phase.plan = planPanels(context.kernels, a_.groups, outputs, static_cast<int64_t>(taps.size()) * perGroup);
@@ -194,7 +205,8 @@ class ConvTranspose2d : public Operation {
             phase.pattern.offsets.push_back(row.offsets[u] * in.row + column.offsets[v] * in.pixel);
           }
         }
-        if (Status status = pack(phase, "phase " + std::to_string(y) + " " + std::to_string(x), taps); !status.isOk()) return status;
+        if (Status status = pack(phase, "phase " + std::to_string(y) + " " + std::to_string(x), taps); !status.isOk())
+          return status;
         const int64_t positions = countOf(y, a_.stride[0], out.H) * countOf(x, a_.stride[1], out.W);
         macs += static_cast<double>(out.N * out.C * positions) * static_cast<double>(phase.plan.depth);
         phases.all.push_back(std::move(phase));
@@ -215,9 +227,10 @@ class ConvTranspose2d : public Operation {
 
 Result<std::unique_ptr<Operation>> makeConvTranspose2d(const Attributes& attributes) {
   TransposeAttributes a;
-  for (const Status& status : {attributes.integers("stride", 2, 1, a.stride), attributes.integers("padding", 4, 0, a.padding),
-                               attributes.integers("outputPadding", 2, 0, a.outputPadding), attributes.integers("dilation", 2, 1, a.dilation),
-                               attributes.integers("groups", 1, 1, &a.groups), Epilogue::read(attributes, &a.epilogue)}) {
+  for (const Status& status :
+       {attributes.integers("stride", 2, 1, a.stride), attributes.integers("padding", 4, 0, a.padding),
+        attributes.integers("outputPadding", 2, 0, a.outputPadding), attributes.integers("dilation", 2, 1, a.dilation),
+        attributes.integers("groups", 1, 1, &a.groups), Epilogue::read(attributes, &a.epilogue)}) {
     if (!status.isOk()) return status;
   }
   return std::unique_ptr<Operation>(new ConvTranspose2d(a));

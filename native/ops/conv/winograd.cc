@@ -1,13 +1,16 @@
-// Winograd convolution, 3×3 at stride 1: F(2×2) spends 16 multiplications where direct convolution spends 36, F(4×4) 36 for 144.
+// Winograd convolution, 3×3 at stride 1: F(2×2) spends 16 multiplications where direct convolution spends 36, F(4×4) 36
+// for 144.
 //
 //     tiles of t×t pixels ── Bᵀ d B ──▶ V [ξ][tile][c] ─┐
-//                                                       ├─ one product per point ξ ──▶ M [ξ][tile][o] ── Aᵀ M A + bias ──▶ m×m pixels
-//     3×3 kernels ─────────── G g Gᵀ ──▶ U [ξ][c][o] ───┘
+//                                                       ├─ one product per point ξ ──▶ M [ξ][tile][o]
+//     3×3 kernels ─────────── G g Gᵀ ──▶ U [ξ][c][o] ───┘               │
+//                                                                   Aᵀ M A + bias ──▶ m×m pixels
 //
-// A block of tiles is transformed into V; then, panel by panel, stretch by stretch of channels, the kernels are transformed into U, which stays in
-// the second-level cache while all points use it. Transforming kernels in each run is cheaper than reading them transformed: they are four times
-// as many, and a network of such layers leaves every cache (192 → 192 channels at 14×14 in RepVGG-A0: 0.30 ms with U from memory, 0.24 so; EPYC,
-// Zen 5). And a session keeps weights of the size that they have in the model.
+// A block of tiles is transformed into V; then, panel by panel, stretch by stretch of channels, the kernels are
+// transformed into U, which stays in the second-level cache while all points use it. Transforming kernels in each run
+// is cheaper than reading them transformed: they are four times as many, and a network of such layers leaves every
+// cache (192 → 192 channels at 14×14 in RepVGG-A0: 0.30 ms with U from memory, 0.24 so; EPYC, Zen 5). And a session
+// keeps weights of the size that they have in the model.
 #include <algorithm>
 
 #include "ops/conv/dense.h"
@@ -15,20 +18,22 @@
 namespace repconv {
 namespace {
 
-// Tiles of a block, at most: each block transforms the kernels anew, and tiles beyond what the second-level cache holds of V cost less than that.
-// (8 images of 192 channels at 14×14, in ms: 16 tiles 2.00, 32 1.76, 64 1.70, 128 1.55; 512 channels: 48 tiles 13.1, 64 12.2, 128 11.8; in AVX2
-// 32 tiles 3.5, 128 3.2. Making U once for all blocks, in memory that threads share, was as fast on one thread and a third slower on two. EPYC, Zen 5, 1 MB.)
+// Tiles of a block, at most: each block transforms the kernels anew, and tiles beyond what the second-level cache holds
+// of V cost less than that. (8 images of 192 channels at 14×14, in ms: 16 tiles 2.00, 32 1.76, 64 1.70, 128 1.55; 512
+// channels: 48 tiles 13.1, 64 12.2, 128 11.8; in AVX2 32 tiles 3.5, 128 3.2. Making U once for all blocks, in memory
+// that threads share, was as fast on one thread and a third slower on two. EPYC, Zen 5, 1 MB.)
 constexpr int64_t kMinBlockTiles = 32, kMaxBlockTiles = 128;
 // V and M of more channels take less than that: scratch memory is there once for each thread.
 constexpr double kMostBytes = 8 << 20;
 
-// Products are summed in stretches of at most this many channels, and the stretches then: the error of a long sum is most of the error of F(4×4)
-// (192 channels: 1.3e-6 rms in one stretch, 0.8e-6 in three).
+// Products are summed in stretches of at most this many channels, and the stretches then: the error of a long sum is
+// most of the error of F(4×4) (192 channels: 1.3e-6 rms in one stretch, 0.8e-6 in three).
 constexpr int64_t kMaxStretch = 64;
 
 constexpr int kTaps = 9;
 
-// Tiles along an axis: whole ones, and at its end a short one, where F(4×4) needs no more than two outputs (kernels/table.h).
+// Tiles along an axis: whole ones, and at its end a short one, where F(4×4) needs no more than two outputs
+// (kernels/table.h).
 struct Axis {
   int64_t whole, isShort;
 
@@ -48,8 +53,10 @@ class Tiles {
  public:
   static constexpr int kKinds = 4;
 
-  Tiles(int64_t images, int64_t height, int64_t width, int outputs) : down_(height, outputs), across_(width, outputs), outputs_(outputs) {
-    const int64_t counts[kKinds] = {down_.isShort * across_.whole, down_.whole * across_.whole, down_.whole * across_.isShort, down_.isShort * across_.isShort};
+  Tiles(int64_t images, int64_t height, int64_t width, int outputs)
+      : down_(height, outputs), across_(width, outputs), outputs_(outputs) {
+    const int64_t counts[kKinds] = {down_.isShort * across_.whole, down_.whole * across_.whole,
+                                    down_.whole * across_.isShort, down_.isShort * across_.isShort};
     for (int kind = 0; kind < kKinds; kind++) ends_[kind] = (kind > 0 ? ends_[kind - 1] : 0) + images * counts[kind];
   }
 
@@ -65,7 +72,8 @@ class Tiles {
     if (kind > 0) tile -= ends_[kind - 1];
     const WinogradShortness isShort{kind == 0 || kind == 3, kind >= 2};
     const int64_t columns = isShort.columns ? 1 : across_.whole, perImage = (isShort.rows ? 1 : down_.whole) * columns;
-    const int64_t y = isShort.rows ? down_.whole : tile % perImage / columns, x = isShort.columns ? across_.whole : tile % columns;
+    const int64_t y = isShort.rows ? down_.whole : tile % perImage / columns,
+                  x = isShort.columns ? across_.whole : tile % columns;
     return {tile / perImage, y * outputs_, x * outputs_, isShort};
   }
 
@@ -85,7 +93,8 @@ class Tiles {
   int64_t ends_[kKinds] = {};
 };
 
-// Floats between one point and the next: an odd number of cache lines, so that the points of a tile fall into different cache sets.
+// Floats between one point and the next: an odd number of cache lines, so that the points of a tile fall into different
+// cache sets.
 ptrdiff_t pointStride(int64_t tiles, int64_t floats) {
   const size_t lineFloats = kCacheLineBytes / sizeof(float);
   const size_t lines = roundUp(static_cast<size_t>(tiles * floats), lineFloats) / lineFloats;
@@ -93,7 +102,8 @@ ptrdiff_t pointStride(int64_t tiles, int64_t floats) {
 }
 
 int64_t mostBlockTiles(int64_t channels, int points, int vectorLength) {
-  const double bytesPerTile = static_cast<double>(points * (channels + kMaxPanelVectors * vectorLength)) * sizeof(float);
+  const double bytesPerTile =
+      static_cast<double>(points * (channels + kMaxPanelVectors * vectorLength)) * sizeof(float);
   return std::clamp<int64_t>(static_cast<int64_t>(kMostBytes / bytesPerTile), kMinBlockTiles, kMaxBlockTiles);
 }
 
@@ -110,9 +120,11 @@ class WinogradTask : public Task {
     if (plan.residual != nullptr) residual_ = *plan.residual;
     packedWeights = packed_.packed;
     split(mostBlockTiles(in_.pixel, points(), plan.context.kernels.vectorLength), plan.context.threads);
-    for (const Panel& panel : packed_.plan.panels) panelFloats_ = std::max<int64_t>(panelFloats_, panel.vectors * plan.context.kernels.vectorLength);
+    for (const Panel& panel : packed_.plan.panels)
+      panelFloats_ = std::max<int64_t>(panelFloats_, panel.vectors * plan.context.kernels.vectorLength);
     stretches_ = (geometry_.channelsPerGroup() + kMaxStretch - 1) / kMaxStretch;
-    for (int64_t s = 0; s < stretches_; s++) patterns_.push_back({{0}, static_cast<int>(stretchBegin(s + 1) - stretchBegin(s)), 0});
+    for (int64_t s = 0; s < stretches_; s++)
+      patterns_.push_back({{0}, static_cast<int>(stretchBegin(s + 1) - stretchBegin(s)), 0});
     const int64_t blockTiles = (tiles_.count() + blocks_ - 1) / blocks_;
     inputStride_ = pointStride(blockTiles, in_.pixel);
     weightStride_ = pointStride((geometry_.channelsPerGroup() + stretches_ - 1) / stretches_, panelFloats_);
@@ -126,7 +138,8 @@ class WinogradTask : public Task {
     context.team.parallelFor(static_cast<size_t>(blocks_ * panelBlocks_), [&](size_t item, int member) {
       const int64_t block = static_cast<int64_t>(item) / panelBlocks_, part = static_cast<int64_t>(item) % panelBlocks_;
       const int64_t begin = tiles_.count() * block / blocks_, end = tiles_.count() * (block + 1) / blocks_;
-      computeBlock(context, begin, end, panels * part / panelBlocks_, panels * (part + 1) / panelBlocks_, context.scratch<float>(member));
+      computeBlock(context, begin, end, panels * part / panelBlocks_, panels * (part + 1) / panelBlocks_,
+                   context.scratch<float>(member));
     });
     if (out_.border.isNone()) return;
     context.team.parallelFor(static_cast<size_t>(geometry_.N), [&](size_t n, int) {
@@ -138,8 +151,8 @@ class WinogradTask : public Task {
   int points() const { return side_ * side_; }
   int64_t stretchBegin(int64_t stretch) const { return geometry_.channelsPerGroup() * stretch / stretches_; }
 
-  // A block's tiles for all panels, so that V is made once; or few tiles for a share of the panels, so that U is. Transforming a kernel costs a
-  // quarter of transforming a tile's channel.
+  // A block's tiles for all panels, so that V is made once; or few tiles for a share of the panels, so that U is.
+  // Transforming a kernel costs a quarter of transforming a tile's channel.
   void split(int64_t mostTiles, int64_t threads) {
     const int64_t panels = static_cast<int64_t>(packed_.plan.panels.size());
     blocks_ = std::max<int64_t>((tiles_.count() + mostTiles - 1) / mostTiles, 1);
@@ -152,24 +165,29 @@ class WinogradTask : public Task {
     blocks_ = std::min((blocks_ + threads - 1) / threads * threads, std::max<int64_t>((tiles_.count() + 3) / 4, 1));
   }
 
-  void computeBlock(const RunContext& context, int64_t begin, int64_t end, int64_t panelBegin, int64_t panelEnd, float* scratch) const {
+  void computeBlock(const RunContext& context, int64_t begin, int64_t end, int64_t panelBegin, int64_t panelEnd,
+                    float* scratch) const {
     float* inputs = scratch;
     float* weights = inputs + points() * inputStride_;
     float* products = weights + points() * weightStride_;
     float* zeros = products + points() * productStride_;
     std::fill_n(zeros, std::max<int64_t>(in_.pixel, panelFloats_), 0.0f);
-    for (int64_t tile = begin; tile < end; tile++) transformInput(context, tiles_.at(tile), zeros, inputs + (tile - begin) * in_.pixel);
+    for (int64_t tile = begin; tile < end; tile++)
+      transformInput(context, tiles_.at(tile), zeros, inputs + (tile - begin) * in_.pixel);
     for (int64_t index = panelBegin; index < panelEnd; index++) {
       const Panel& panel = packed_.plan.panels[static_cast<size_t>(index)];
       for (int64_t stretch = 0; stretch < stretches_; stretch++) {
         const bool isLast = index + 1 == panelEnd && stretch + 1 == stretches_;
         // The next step is most often cut as this one.
         const float* following =
-            isLast && context.following != nullptr ? context.following + packed_.plan.panels[static_cast<size_t>(panelBegin)].weightOffset : nullptr;
+            isLast && context.following != nullptr
+                ? context.following + packed_.plan.panels[static_cast<size_t>(panelBegin)].weightOffset
+                : nullptr;
         multiply(context.kernels, panel, stretch, begin, end, inputs, zeros, weights, products, following);
       }
       for (int64_t tile = begin; tile < end; tile++) {
-        transformOutput(context, panel, tiles_.at(tile), products + (tile - begin) * panel.vectors * context.kernels.vectorLength);
+        transformOutput(context, panel, tiles_.at(tile),
+                        products + (tile - begin) * panel.vectors * context.kernels.vectorLength);
       }
     }
   }
@@ -186,14 +204,17 @@ class WinogradTask : public Task {
       const int64_t y = top + u;
       const bool isRow = y < in_.H + in_.border.bottom;
       const float* row = in_.at(context.input(0), at.n, y, left);
-      for (int v = 0; v < side_; v++) tile.taps[u * side_ + v] = isRow && left + v < in_.W + in_.border.right ? row + v * in_.pixel : zeros;
+      for (int v = 0; v < side_; v++)
+        tile.taps[u * side_ + v] = isRow && left + v < in_.W + in_.border.right ? row + v * in_.pixel : zeros;
     }
     context.kernels.winogradInput[outputs_](tile);
   }
 
-  // What a stretch of channels adds to the panel's products, for some tiles. `following`: weights that are read next; null: those behind these.
-  void multiply(const KernelTable& kernels, const Panel& panel, int64_t stretch, int64_t tileBegin, int64_t tileEnd, const float* inputs,
-                const float* zeros, float* weights, float* products, const float* following) const {
+  // What a stretch of channels adds to the panel's products, for some tiles. `following`: weights that are read next;
+  // null: those behind these.
+  void multiply(const KernelTable& kernels, const Panel& panel, int64_t stretch, int64_t tileBegin, int64_t tileEnd,
+                const float* inputs, const float* zeros, float* weights, float* products,
+                const float* following) const {
     const int64_t depth = geometry_.channelsPerGroup(), begin = stretchBegin(stretch), end = stretchBegin(stretch + 1);
     const int width = panel.vectors * kernels.vectorLength;
     const float* untransformed = packed_.packed + panel.weightOffset + begin * kTaps * width;
@@ -210,7 +231,8 @@ class WinogradTask : public Task {
       grid.out = products + point * productStride_ + (tiles.begin - tileBegin) * width;
       grid.residual = stretch == 0 ? nullptr : grid.out;
       const float* next = (following != nullptr ? following : untransformed + floats) + floats * point / points();
-      const PanelWeights transformed{weights + point * weightStride_, zeros, panel.vectors, kernels.vectorLength, next, floats / points()};
+      const PanelWeights transformed{
+          weights + point * weightStride_, zeros, panel.vectors, kernels.vectorLength, next, floats / points()};
       computePanel(kernels, grid, patterns_[static_cast<size_t>(stretch)], transformed, Epilogue{});
     }
   }
@@ -239,7 +261,8 @@ class WinogradTask : public Task {
     for (int y = 0; y < tile.rows; y++) {
       for (int x = 0; x < tile.columns; x++) {
         float* pixel = tile.out + y * tile.outRow + x * tile.outPixel;
-        context.kernels.activate(epilogue.activation, epilogue.alpha, pixel, pixel, static_cast<size_t>(panel.vectors * context.kernels.vectorLength));
+        context.kernels.activate(epilogue.activation, epilogue.alpha, pixel, pixel,
+                                 static_cast<size_t>(panel.vectors * context.kernels.vectorLength));
       }
     }
   }
@@ -262,17 +285,21 @@ Result<std::unique_ptr<Task>> planWinograd(const ConvPlan& plan) {
   result.plan = planPanels(plan.context.kernels, geometry.attributes.groups, geometry.outputsPerGroup(), depth);
   Result<const void*> packed = plan.context.packed("winograd", result.plan.sizeBytes(), [&](void* to) {
     const float* weight = plan.weight;
-    packPanels(plan.context.kernels, result.plan, [=](int64_t o, int64_t k) { return weight[o * depth + k]; }, plan.bias, static_cast<float*>(to));
+    packPanels(
+        plan.context.kernels, result.plan, [=](int64_t o, int64_t k) { return weight[o * depth + k]; }, plan.bias,
+        static_cast<float*>(to));
   });
   if (!packed.isOk()) return packed.status();
   result.packed = static_cast<const float*>(packed.value());
   return std::unique_ptr<Task>(new WinogradTask(plan, std::move(result), kOutputs));
 }
 
-// Whole vectors of channels go through the transforms: of the output too, unless its last panel ends in the room that rounds it up.
+// Whole vectors of channels go through the transforms: of the output too, unless its last panel ends in the room that
+// rounds it up.
 bool isWinograd(const ConvGeometry& geometry) {
   const ConvAttributes& a = geometry.attributes;
-  const bool isKernel = geometry.K == 3 && geometry.L == 3 && a.stride[0] == 1 && a.stride[1] == 1 && a.dilation[0] == 1 && a.dilation[1] == 1;
+  const bool isKernel = geometry.K == 3 && geometry.L == 3 && a.stride[0] == 1 && a.stride[1] == 1 &&
+                        a.dilation[0] == 1 && a.dilation[1] == 1;
   return isKernel && geometry.C >= kChannelBlock && (a.groups == 1 || geometry.outputsPerGroup() % kChannelBlock == 0);
 }
 
@@ -292,8 +319,9 @@ double winogradCost(const ConvGeometry& geometry, const PlanContext& context) {
     transformed += static_cast<double>(having.end - having.begin);
   }
   perBlock *= static_cast<double>(geometry.C);
-  // The transforms: one load, one store and two or three additions for each number of an image; of a kernel, points that leave the first-level cache
-  // as they are made, 21 ns for a vector of kernels (F(4×4), 192 → 192 channels; EPYC, Zen 5).
+  // The transforms: one load, one store and two or three additions for each number of an image; of a kernel, points
+  // that leave the first-level cache as they are made, 21 ns for a vector of kernels (F(4×4), 192 → 192 channels; EPYC,
+  // Zen 5).
   const double kernelVectors = static_cast<double>(geometry.O * geometry.channelsPerGroup()) / kernels.vectorLength;
   const double moved = transformed * static_cast<double>(4 * geometry.C + 3 * geometry.O) / kernels.vectorLength;
   const double products = static_cast<double>(blocks) * (perBlock + 5 * points * kernelVectors);

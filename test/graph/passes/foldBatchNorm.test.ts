@@ -17,7 +17,11 @@ function expectKept(graph: Graph, text: string): void {
 describe('foldBatchNorm', () => {
   it('folds a batch norm into the convolution before it, which gets a bias if it had none', () => {
     const folds = model(convAndNorm([4, 3, 3, 3]), (f, parameter, x) =>
-      f.relu(f.batchNorm(f.conv2d(x, parameter('conv.weight'), null, { stride: 2, padding: 1 }), normOf(parameter, 'bn'), { eps: 1e-3 })),
+      f.relu(
+        f.batchNorm(f.conv2d(x, parameter('conv.weight'), null, { stride: 2, padding: 1 }), normOf(parameter, 'bn'), {
+          eps: 1e-3,
+        }),
+      ),
     );
     const graph = expectPass(foldBatchNorm, trace(folds, image), {
       before: `
@@ -62,15 +66,23 @@ describe('foldBatchNorm', () => {
   it.each(['float64', 'float32', 'float16', 'bfloat16'] as const)(
     'rounds each weight of %s once, from float64 to float32, into memory of its own',
     (dtype) => {
-      const tensors = Object.fromEntries(Object.entries(convAndNorm([4, 3, 3, 3])).map(([key, tensor]) => [key, tensor.to(dtype)]));
+      const tensors = Object.fromEntries(
+        Object.entries(convAndNorm([4, 3, 3, 3])).map(([key, tensor]) => [key, tensor.to(dtype)]),
+      );
       const before = Object.fromEntries(Object.entries(tensors).map(([key, tensor]) => [key, tensor.clone()]));
       const folds = model(tensors, (f, parameter, x) =>
         f.batchNorm(f.conv2d(x, parameter('conv.weight'), null), normOf(parameter, 'bn'), { eps: 1e-3 }),
       );
-      const [, weight, bias] = foldBatchNorm(trace(folds, image)).nodes[0].inputs.map((value) => value?.constant as AnyTensor);
-      const [kernel, gamma, beta, mean, variance] = ['conv.weight', 'bn.weight', 'bn.bias', 'bn.running_mean', 'bn.running_var'].map(
-        (key) => tensors[key].to('float64').data,
+      const [, weight, bias] = foldBatchNorm(trace(folds, image)).nodes[0].inputs.map(
+        (value) => value?.constant as AnyTensor,
       );
+      const [kernel, gamma, beta, mean, variance] = [
+        'conv.weight',
+        'bn.weight',
+        'bn.bias',
+        'bn.running_mean',
+        'bn.running_var',
+      ].map((key) => tensors[key].to('float64').data);
       const scale = gamma.map((value, c) => value / Math.sqrt(variance[c] + 1e-3));
       const scaled = new Tensor(
         'float64',
@@ -91,7 +103,10 @@ describe('foldBatchNorm', () => {
 
   it('folds into a transposed convolution in groups', () => {
     const transposed = model(convAndNorm([4, 3, 2, 2], { channels: 6 }), (f, parameter, x) =>
-      f.batchNorm(f.convTranspose2d(x, parameter('conv.weight'), null, { stride: 2, groups: 2 }), normOf(parameter, 'bn')),
+      f.batchNorm(
+        f.convTranspose2d(x, parameter('conv.weight'), null, { stride: 2, groups: 2 }),
+        normOf(parameter, 'bn'),
+      ),
     );
     expectPass(foldBatchNorm, trace(transposed, { x: ['N', 4, 5, 7] }), {
       before: `
@@ -109,7 +124,10 @@ describe('foldBatchNorm', () => {
   });
 
   it('folds on both sides of a sum, and leaves the batch norm that follows no convolution', () => {
-    const tensors = { ...convAndNorm([3, 3, 3, 3], { prefix: 'a.' }), ...convAndNorm([3, 3, 1, 1], { prefix: 'b.', seed: 2 }) };
+    const tensors = {
+      ...convAndNorm([3, 3, 3, 3], { prefix: 'a.' }),
+      ...convAndNorm([3, 3, 1, 1], { prefix: 'b.', seed: 2 }),
+    };
     const branches = model(tensors, (f, parameter, x) => {
       const a = f.batchNorm(f.conv2d(x, parameter('a.conv.weight'), null, { padding: 1 }), normOf(parameter, 'a.bn'));
       const b = f.batchNorm(f.conv2d(x, parameter('b.conv.weight'), null), normOf(parameter, 'b.bn'));
@@ -192,7 +210,9 @@ describe('foldBatchNorm', () => {
   ])('leaves %s to whoever computes it', (_, name, value) => {
     const tensors = convAndNorm([3, 3, 1, 1]);
     (tensors[name] as AnyTensor & { data: Float32Array }).data[1] = value;
-    const broken = model(tensors, (f, parameter, x) => f.batchNorm(f.conv2d(x, parameter('conv.weight'), null), normOf(parameter, 'bn')));
+    const broken = model(tensors, (f, parameter, x) =>
+      f.batchNorm(f.conv2d(x, parameter('conv.weight'), null), normOf(parameter, 'bn')),
+    );
     expectKept(
       trace(broken, image),
       `
@@ -222,7 +242,8 @@ describe('foldBatchNorm', () => {
 
   it('folds a module that is used twice at both places, from the numbers that both share', () => {
     const twice = model(convAndNorm([3, 3, 1, 1]), (f, parameter, x) => {
-      const layer = (input: typeof x): typeof x => f.batchNorm(f.conv2d(input, parameter('conv.weight'), null), normOf(parameter, 'bn'));
+      const layer = (input: typeof x): typeof x =>
+        f.batchNorm(f.conv2d(input, parameter('conv.weight'), null), normOf(parameter, 'bn'));
       return layer(f.relu(layer(x)));
     });
     expectPass(foldBatchNorm, trace(twice, image), {

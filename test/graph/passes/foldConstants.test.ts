@@ -50,7 +50,12 @@ describe('foldConstants', () => {
         %1 = conv2d(x, %0, –) : [N,4,H,W]
         return output = %1
     `;
-    expectPass(foldConstants, trace(dependent, { ...image, scale: [4, 3, 1, 1] }), { before: text, after: text }, { tolerance: 0 });
+    expectPass(
+      foldConstants,
+      trace(dependent, { ...image, scale: [4, 3, 1, 1] }),
+      { before: text, after: text },
+      { tolerance: 0 },
+    );
   });
 
   it('makes an output a constant, and computes once what several read', () => {

@@ -93,7 +93,10 @@ describe('removeIdentity', () => {
     ['−0 + x', (f, parameter, x) => f.add(parameter('negativeZero'), x), image],
     ['a leaky ReLU of slope 1', (f, _, x) => f.leakyRelu(x, { negativeSlope: 1 }), image],
   ])('takes out %s, and no bit changes', (_, sentence, shape) => {
-    expect(left((f, parameter, x) => f.relu6(sentence(f, parameter, f.hardSwish(x))), shape)).toEqual(['hardSwish', 'relu6']);
+    expect(left((f, parameter, x) => f.relu6(sentence(f, parameter, f.hardSwish(x))), shape)).toEqual([
+      'hardSwish',
+      'relu6',
+    ]);
   });
 
   it.each<[string, Sentence]>([

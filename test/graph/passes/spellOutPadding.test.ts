@@ -11,7 +11,11 @@ describe('spellOutPadding', () => {
     'puts a pad in front of a convolution that continues the image: %s',
     (paddingMode) => {
       const padded = model(convAndNorm([4, 3, 3, 2]), (f, parameter, x) =>
-        f.conv2d(x, parameter('conv.weight'), parameter('conv.bias'), { stride: 2, padding: [1, 0, 2, 1], paddingMode }),
+        f.conv2d(x, parameter('conv.weight'), parameter('conv.bias'), {
+          stride: 2,
+          padding: [1, 0, 2, 1],
+          paddingMode,
+        }),
       );
       expectPass(
         spellOutPadding,

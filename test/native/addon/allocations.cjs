@@ -1,10 +1,12 @@
-// Every allocation of the addon fails once, in a real Node with the addon that ships: each time an ERR_OOM (or nothing, where the memory was dispensable), and
-// the next call in the same process gives the same bits as ever. Started by native/check.mjs, which builds refuse_allocations.cc:
+// Every allocation of the addon fails once, in a real Node with the addon that ships: each time an ERR_OOM (or nothing,
+// where the memory was dispensable), and the next call in the same process gives the same bits as ever. Started by
+// native/check.mjs, which builds refuse_allocations.cc:
 //
 //   node test/native/addon/allocations.cjs <refuse_allocations.node> [scenario …]
 //
-// Each scenario (scenarios.cjs) has a process of its own. It is tried with its first, second, … allocation failing, until none fails any more: once with that
-// allocation alone, once with all that follow, too. In the end the memory of its sessions must have been given back, and V8 told so.
+// Each scenario (scenarios.cjs) has a process of its own. It is tried with its first, second, … allocation failing,
+// until none fails any more: once with that allocation alone, once with all that follow, too. In the end the memory of
+// its sessions must have been given back, and V8 told so.
 'use strict';
 const { spawnSync } = require('node:child_process');
 const { bitsOf, checkError, library, scenarios } = require('./scenarios.cjs');
@@ -42,7 +44,12 @@ function eachInProcess(name) {
 
 function start(name, env) {
   const { status, signal, stdout } = spawnSync(process.execPath, ['--expose-gc', __filename, preload], {
-    env: { ...process.env, LD_PRELOAD: [preload, process.env.LD_PRELOAD].filter(Boolean).join(' '), REPCONV_TEST_SCENARIO: name, ...env },
+    env: {
+      ...process.env,
+      LD_PRELOAD: [preload, process.env.LD_PRELOAD].filter(Boolean).join(' '),
+      REPCONV_TEST_SCENARIO: name,
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
     encoding: 'utf8',
   });

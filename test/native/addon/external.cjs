@@ -1,9 +1,11 @@
-// What V8 is told of memory outside its heap: what sessions hold, as soon as they hold it, and nothing once they are gone. Started by native/check.mjs:
+// What V8 is told of memory outside its heap: what sessions hold, as soon as they hold it, and nothing once they are
+// gone. Started by native/check.mjs:
 //
 //   node --expose-gc test/native/addon/external.cjs <refuse_allocations.node>
 //
-// process.memoryUsage().external and v8.getHeapStatistics() do not show it (Node 20 to 26): V8 counts array buffers there. Only napi_adjust_external_memory
-// tells the sum, so it is asked here. Buffers are part of the sum, too: the sessions below hold much more than what is not collected at once.
+// process.memoryUsage().external and v8.getHeapStatistics() do not show it (Node 20 to 26): V8 counts array buffers
+// there. Only napi_adjust_external_memory tells the sum, so it is asked here. Buffers are part of the sum, too: the
+// sessions below hold much more than what is not collected at once.
 'use strict';
 const assert = require('node:assert');
 const { Conv2d, Sequential, compile, compileSync, randn } = require('../../../dist/index.js');

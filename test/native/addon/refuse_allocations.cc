@@ -1,11 +1,14 @@
-// Refuses memory to the addon, in a real Node: preloaded, it stands before operator new, aligned_alloc, fopen and the start of threads, and counts what is
-// called from inside repconv.node. Loaded a second time, as an addon (process.dlopen), it is told which of them to refuse; allocations.cjs does both.
+// Refuses memory to the addon, in a real Node: preloaded, it stands before operator new, aligned_alloc, fopen and the
+// start of threads, and counts what is called from inside repconv.node. Loaded a second time, as an addon
+// (process.dlopen), it is told which of them to refuse; allocations.cjs does both.
 //
 //   arm(n, count)   from now on, on any thread: the n-th allocation (from 1) fails, and those after it, `count` in all
 //   disarm()        back to normal → { seen, refused, at }: allocations since, how many failed, where in repconv.node the last of these was called
-//   externalBytes() what this isolate was told of memory outside its heap (napi_adjust_external_memory; process.memoryUsage() does not show it)
+//   externalBytes() what this isolate was told of memory outside its heap (napi_adjust_external_memory;
+//   process.memoryUsage() does not show it)
 //
-// The standard library's templates are inlined into the addon, so whoever calls directly is all there is to look at. Linux only.
+// The standard library's templates are inlined into the addon, so whoever calls directly is all there is to look at.
+// Linux only.
 #include <dlfcn.h>
 #include <link.h>
 #include <node_api.h>
@@ -38,7 +41,8 @@ void findAddon() {
         uintptr_t limit = 0;
         for (int i = 0; i < info->dlpi_phnum; i++) {
           const ElfW(Phdr)& segment = info->dlpi_phdr[i];
-          if (segment.p_type == PT_LOAD && segment.p_vaddr + segment.p_memsz > limit) limit = segment.p_vaddr + segment.p_memsz;
+          if (segment.p_type == PT_LOAD && segment.p_vaddr + segment.p_memsz > limit)
+            limit = segment.p_vaddr + segment.p_memsz;
         }
         end.store(info->dlpi_addr + limit);
         begin.store(info->dlpi_addr);
@@ -113,9 +117,10 @@ FILE* fopen64(const char* path, const char* mode) {
 }
 
 // std::thread's constructor: this, the state (a unique_ptr, by reference) and a function that nobody uses.
-void _ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(void* thread, void* state, void (*depend)()) {
-  static const auto original =
-      next<void (*)(void*, void*, void (*)())>("_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE");
+void _ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(void* thread, void* state,
+                                                                                           void (*depend)()) {
+  static const auto original = next<void (*)(void*, void*, void (*)())>(
+      "_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE");
   if (REPCONV_REFUSE()) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
   original(thread, state, depend);
 }

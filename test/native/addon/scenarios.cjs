@@ -8,8 +8,8 @@ const distFolder = path.join(__dirname, '../../../dist');
 const library = () => require(path.join(distFolder, 'index.js'));
 
 /**
- * `make` (anew for each try) gives what `act` works on, with `sessions` that are to be disposed of. `act` returns what must be the same each time: tensors
- * and texts. When it failed, it is called again with the same.
+ * `make` (anew for each try) gives what `act` works on, with `sessions` that are to be disposed of. `act` returns what
+ * must be the same each time: tensors and texts. When it failed, it is called again with the same.
  */
 exports.scenarios = {
   // The addon of a process is loaded once: each try is a process of its own.
@@ -35,7 +35,10 @@ exports.scenarios = {
       }),
   },
   'eager calls': {
-    make: () => ({ conv: new (library().Conv2d)(4, 4, 3, { padding: 1, paddingMode: 'reflect' }), x: library().randn([1, 4, 5, 6]) }),
+    make: () => ({
+      conv: new (library().Conv2d)(4, 4, 3, { padding: 1, paddingMode: 'reflect' }),
+      x: library().randn([1, 4, 5, 6]),
+    }),
     act: ({ conv, x }) => [conv.forward(x)],
   },
   'an eager call that changes statistics': {
@@ -78,7 +81,8 @@ exports.scenarios = {
       const aborted = Promise.allSettled(Array.from({ length: 4 }, () => session.run(x, { signal })));
       const kept = Promise.allSettled([session.run(x)]);
       abort();
-      for (const { reason } of await aborted) if (reason !== undefined && reason.name !== 'AbortError') checkError(reason);
+      for (const { reason } of await aborted)
+        if (reason !== undefined && reason.name !== 'AbortError') checkError(reason);
       return outputs(await kept);
     },
   },
@@ -101,7 +105,11 @@ exports.scenarios = {
     make: () => {
       const { ConvBlock, Tensor, compileSync } = library();
       const preprocess = { x: { from: 'uint8-nhwc', mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2] } };
-      const session = compileSync(new ConvBlock(3, 4).eval(), { inputs: { x: ['N', 3, 8, 9] }, preprocess, threads: 2 });
+      const session = compileSync(new ConvBlock(3, 4).eval(), {
+        inputs: { x: ['N', 3, 8, 9] },
+        preprocess,
+        threads: 2,
+      });
       const x = new Tensor(
         'uint8',
         [2, 8, 9, 3],

@@ -1,5 +1,5 @@
-// A user of the installed package, through `require`: fold a block, compile, run, in the main thread and in a Worker, and end by itself.
-// Prints one line; anything wrong throws.
+// A user of the installed package, through `require`: fold a block, compile, run, in the main thread and in a Worker,
+// and end by itself. Prints one line; anything wrong throws.
 const assert = require('node:assert/strict');
 const { Worker, isMainThread, parentPort } = require('node:worker_threads');
 const { ConvBlock, RepconvError, compile, difference, manualSeed, randn, repconv } = require('repconv');
