@@ -2,9 +2,10 @@
 
 // Fusing
 
+export { type RepconvOptions, repconv } from './fusing/repconv.js';
+export type { BlockReport, Report } from './fusing/report.js';
 export type { Certificate } from './reparam/certificate.js';
 export { Reason, type ReasonCode, reasonCodes } from './reparam/reason.js';
-export { type BlockReport, type RepconvOptions, type Report, repconv } from './repconv.js';
 
 // Compiling and running
 

@@ -14,7 +14,7 @@ const libRooms = [
   ['cli'],
   ['index.ts'],
   ['server'],
-  ['repconv.ts', 'session'],
+  ['fusing', 'session'],
   ['nn'],
   ['onnx'],
   ['graph'],
@@ -109,7 +109,7 @@ describe('the rules themselves', () => {
     const wrong = [
       { from: 'ops/add.ts', to: 'graph/graph.ts' },
       { from: 'ops/add.ts', to: 'formats/limits.ts' },
-      { from: 'session/lower.ts', to: 'repconv.ts' },
+      { from: 'session/lower.ts', to: 'fusing/repconv.ts' },
       { from: 'errors.ts', to: 'debug.ts' },
       { from: 'ops/add.ts', to: 'elsewhere/file.ts' },
     ];

@@ -2,7 +2,7 @@
  * The table of a network's blocks, one line for each: what became of it, or why it was left. Numbers are short, so that
  * the published networks fit into 80 columns; `--json` has them whole.
  */
-import type { BlockReport, Report } from '../repconv.js';
+import type { BlockReport, Report } from '../fusing/report.js';
 import { colors, differenceText, numberColumns, short, table } from './output.js';
 
 /** The lines of all blocks, and below them what their abbreviations mean. */

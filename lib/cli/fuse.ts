@@ -1,6 +1,8 @@
 /** `repconv fuse`: a published network's state dict in training form becomes one in deployed form. */
 import { printable } from '../errors.js';
 import { checkSavePath, saveStateDict } from '../formats/stateDict.js';
+import { repconv } from '../fusing/repconv.js';
+import type { Report } from '../fusing/report.js';
 import {
   architecture,
   architectures,
@@ -9,7 +11,6 @@ import {
   metadataOf,
   modelFrom,
 } from '../nn/models/architecture.js';
-import { type Report, repconv } from '../repconv.js';
 import { difference } from '../tensor/compare.js';
 import { Random, randn } from '../tensor/random.js';
 import { blockJson, blockTable } from './blockTable.js';

@@ -2,8 +2,9 @@
 import { statSync } from 'node:fs';
 import { printable } from '../errors.js';
 import { checksumKey, checksumKindKey } from '../formats/checksum.js';
+import { repconv } from '../fusing/repconv.js';
+import type { Report } from '../fusing/report.js';
 import { architecture, descriptionKeys, modelFrom } from '../nn/models/architecture.js';
-import { type Report, repconv } from '../repconv.js';
 import { showShape } from '../tensor/shape.js';
 import { blockJson, blockTable } from './blockTable.js';
 import { type ModelFile, type ModelOptions, readModelFile } from './modelFile.js';

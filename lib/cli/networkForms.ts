@@ -1,7 +1,8 @@
 /** A published network with seeded weights as it was written, and with its branches merged: what benches measure. */
+
+import { repconv } from '../fusing/repconv.js';
 import type { ArchitectureName } from '../nn/models/architecture.js';
 import type { Module } from '../nn/module.js';
-import { repconv } from '../repconv.js';
 import { CommandFailure } from './failure.js';
 import { type Progress, pause } from './progress.js';
 import { seededNetwork } from './seededNetwork.js';

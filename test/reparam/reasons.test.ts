@@ -1,11 +1,11 @@
 /** Every reason for not folding, each by the shortest sentence that gives it. */
 import { describe, expect, it } from 'vitest';
+import { repconv } from '../../lib/fusing/repconv.js';
 import { ConvBlock } from '../../lib/nn/blocks/convBlock.js';
 import type { TensorType } from '../../lib/ops/operator.js';
 import { type Ops, vocabulary } from '../../lib/ops/vocabulary.js';
 import { type Affine, affineReading, affineSource, affineSum } from '../../lib/reparam/affine.js';
 import { isReason, type ReasonCode, reasonCodes } from '../../lib/reparam/reason.js';
-import { repconv } from '../../lib/repconv.js';
 import { type AnyTensor, full, ones, tensor } from '../../lib/tensor/tensor.js';
 import { folded, type Size } from './folding.js';
 import type { Sentence } from './parts.js';

@@ -1,6 +1,7 @@
 /** Models whose numbers are kept in another format than float32: sessions compute with what those numbers are. */
 import { describe, expect, it } from 'vitest';
 import { foldKernels } from '../../lib/engine/fusion.js';
+import { repconv } from '../../lib/fusing/repconv.js';
 import { ConvBlock } from '../../lib/nn/blocks/convBlock.js';
 import { MobileOneBlock } from '../../lib/nn/blocks/mobileOneBlock.js';
 import { RepVGGBlock } from '../../lib/nn/blocks/repvggBlock.js';
@@ -16,7 +17,6 @@ import { type Module, referenceForward } from '../../lib/nn/module.js';
 import { referenceOps } from '../../lib/ops/reference.js';
 import type { Traceable } from '../../lib/ops/traceable.js';
 import type { Ops } from '../../lib/ops/vocabulary.js';
-import { repconv } from '../../lib/repconv.js';
 import { compileSync } from '../../lib/session/compile.js';
 import { difference } from '../../lib/tensor/compare.js';
 import { manualSeed, Random, randn } from '../../lib/tensor/random.js';

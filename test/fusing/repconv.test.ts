@@ -38,10 +38,10 @@ import {
   repconv,
   Sequential,
   Tensor,
-} from '../lib/index.js';
-import { difference, isIdentical } from '../lib/tensor/compare.js';
-import { expectRefusal, refusalOf } from './formats/refusal.js';
-import { settled, trained } from './nn/trained.js';
+} from '../../lib/index.js';
+import { difference, isIdentical } from '../../lib/tensor/compare.js';
+import { expectRefusal, refusalOf } from '../formats/refusal.js';
+import { settled, trained } from '../nn/trained.js';
 
 manualSeed(7);
 const folder = mkdtempSync(join(tmpdir(), 'repconv-test-'));

@@ -1,0 +1,98 @@
+/**
+ * `repconv`: puts one convolution in place of the branches of every re-parameterizable block of a model, each with a
+ * certificate.
+ */
+import { inspect } from 'node:util';
+import { printable, RepconvError } from '../errors.js';
+import { checkSavePath, saveStateDictSync } from '../formats/stateDict.js';
+import { macsOf } from '../graph/graph.js';
+import { type InputSpec, trace } from '../graph/record.js';
+import { Module } from '../nn/module.js';
+import { isConcrete } from '../tensor/shape.js';
+import { blocksOf, deployAs, fuseBlocks } from './blocks.js';
+import type { BlockReport, Report } from './report.js';
+
+/** What {@link repconv} may be told. */
+export interface RepconvOptions {
+  /** Default true: the model stays as it is, its copy is put into evaluation mode and fused. */
+  readonly copy?: boolean;
+  /**
+   * Where to save the fused state dict: a `.safetensors` file, written at once and atomically. If that fails, the model
+   * stays as it is.
+   */
+  readonly savePath?: string;
+  /** What the model reads, for counting multiply-accumulates: `{ images: [1, 3, 224, 224] }`. */
+  readonly inputs?: InputSpec;
+  /** Multiply-accumulates to spend on each certificate; default 1e8, about a third of a second. */
+  readonly certificateBudget?: number;
+}
+
+/**
+ * Fuses every {@link ReparamBlock} of `model`. Blocks that cannot be fused are left as they are, with the reason in the
+ * report; running it again finds nothing to do. A module used twice is fused once.
+ *
+ * Work is done on a copy always; with `copy: false` the copy is one of the tree alone, and its convolutions are put
+ * into `model` when all else, saving included, has gone well. An error therefore changes nothing.
+ * @returns the fused model (`model` itself with `copy: false`) and the report
+ * @throws ERR_TRAIN_MODE with `copy: false` when a block is in training mode; ERR_PATH, ERR_IO for a `savePath` that
+ * cannot be written; ERR_INPUT
+ */
+export function repconv<M extends Module>(
+  model: M,
+  { copy = true, savePath, inputs, certificateBudget }: RepconvOptions = {},
+): { model: M; report: Report } {
+  if (!(model instanceof Module))
+    throw new RepconvError(
+      'ERR_INPUT',
+      `repconv: expects a Module, got ${printable(inspect(model, { depth: 0 }), 80)}`,
+    );
+  if (savePath !== undefined) checkSavePath(savePath, 'repconv');
+  if (!copy) refuseTraining(model);
+  const switchedToEval = copy && [...model.namedModules()].some(([, module]) => module.training);
+  const fused = copy ? model.copy().eval() : model.copyTree();
+  const copies = blocksOf(fused).map(([, block]) => block);
+  const macsBefore = inputs === undefined ? null : countMacs(fused, inputs);
+  const outcomes = fuseBlocks(fused, certificateBudget);
+  const macsAfter = inputs === undefined ? null : countMacs(fused, inputs);
+  const blocks = outcomes.map((outcome): BlockReport => {
+    if (outcome.status !== 'fused' || macsBefore === null || macsAfter === null) return outcome;
+    return { ...outcome, macs: { before: macsBefore(outcome.path), after: macsAfter(outcome.path) } };
+  });
+  const count = (status: BlockReport['status']): number => blocks.filter((block) => block.status === status).length;
+  const report = { blocks, fused: count('fused'), left: count('left'), switchedToEval };
+  if (savePath !== undefined) saveStateDictSync(savePath, fused.stateDict());
+  if (!copy) deployAs(blocksOf(model), copies);
+  return {
+    model: copy ? fused : model,
+    report: { ...report, ...(savePath === undefined ? {} : { savedTo: savePath }) },
+  };
+}
+
+function refuseTraining(model: Module): void {
+  for (const [path, block] of blocksOf(model)) {
+    const training = [...block.namedModules()].some(([, module]) => module.training);
+    if (training && !block.deploy) {
+      throw new RepconvError(
+        'ERR_TRAIN_MODE',
+        `repconv: ${path || block.typeName} is in training mode; call eval() first, or leave copy at true`,
+      );
+    }
+  }
+}
+
+/** A count of the multiply-accumulates of convolutions below a path. */
+function countMacs(model: Module, inputs: InputSpec): (path: string) => number {
+  const { nodes } = trace(
+    model,
+    Object.fromEntries(
+      Object.entries(inputs).map(([name, shape]) => [
+        name,
+        isConcrete(shape) ? shape : shape.map((e) => (typeof e === 'number' ? e : 1)),
+      ]),
+    ),
+  );
+  return (path) =>
+    nodes
+      .filter(({ label }) => path === '' || label === path || label.startsWith(`${path}.`))
+      .reduce((sum, node) => sum + macsOf(node), 0);
+}
