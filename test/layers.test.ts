@@ -22,7 +22,7 @@ const libRooms = [
   ['engine'],
   ['ops', 'formats'],
   ['tensor'],
-  ['debug.ts'],
+  ['debug.ts', 'options.ts'],
   ['errors.ts'],
 ];
 const nativeRooms = [['addon'], ['executor'], ['ops'], ['kernels'], ['core']];
