@@ -22,7 +22,7 @@ const libRooms = [
   ['engine'],
   ['ops', 'formats'],
   ['tensor'],
-  ['debug.ts', 'options.ts'],
+  ['debug.ts', 'options.ts', 'steps.ts'],
   ['errors.ts'],
 ];
 const nativeRooms = [['addon'], ['executor'], ['ops'], ['kernels'], ['core']];

@@ -71,7 +71,8 @@ function* load(path: string, options: SafetensorsReadOptions, operation: string)
   return yield* readRegularFile(absolute, source, (file) => readSafetensors(file, context));
 }
 
-function* save(
+/** Saving, as the steps of it. @param operation how messages begin */
+export function* save(
   path: string,
   dict: Iterable<readonly [string, AnyTensor]>,
   options: SafetensorsWriteOptions,

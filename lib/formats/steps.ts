@@ -1,12 +1,12 @@
 /**
  * Work with files, written once and run in two ways: waiting (`runSync`) or not (`runAsync`).
  *
- * The work is a generator that yields what it wants from the operating system and is resumed with the answer, or with
- * the error where it stands, so that `try` and `finally` mean what they say. A driver carries the calls out. Tests give
- * the drivers another way to carry them out, and see, fail or cut short any call.
+ * Its steps (lib/steps.ts) are calls of the operating system. Tests carry them out in another way, and see, fail or cut
+ * short any call.
  */
 import fs from 'node:fs';
 import { printable, RepconvError } from '../errors.js';
+import { runSteps, runStepsAsync, type Steps as StepsOf } from '../steps.js';
 
 /** The calls, as `node:fs` has them (with `Sync` or a callback). */
 export interface FileCalls {
@@ -35,7 +35,7 @@ export interface Step {
 }
 
 /** Work that ends with a `T`. */
-export type Steps<T> = Generator<Step, T, unknown>;
+export type Steps<T> = StepsOf<Step, T>;
 
 /** Makes one call: `yield* call('close', descriptor)`. */
 export function* call<Name extends keyof FileCalls>(
@@ -66,37 +66,12 @@ export function* withCodedErrors<T>(source: string, steps: Steps<T>): Steps<T> {
 
 /** Runs the steps now, and waits for each. */
 export function runSync<T>(steps: Steps<T>, perform: (step: Step) => unknown = performSync): T {
-  let next = steps.next();
-  while (!next.done) {
-    let result: unknown;
-    try {
-      result = perform(next.value);
-    } catch (error) {
-      next = steps.throw(error);
-      continue;
-    }
-    next = steps.next(result);
-  }
-  return next.value;
+  return runSteps(steps, perform);
 }
 
 /** Runs the steps up to the first call at once, and the rest without keeping the thread. */
-export async function runAsync<T>(
-  steps: Steps<T>,
-  perform: (step: Step) => Promise<unknown> = performAsync,
-): Promise<T> {
-  let next = steps.next();
-  while (!next.done) {
-    let result: unknown;
-    try {
-      result = await perform(next.value);
-    } catch (error) {
-      next = steps.throw(error);
-      continue;
-    }
-    next = steps.next(result);
-  }
-  return next.value;
+export function runAsync<T>(steps: Steps<T>, perform: (step: Step) => Promise<unknown> = performAsync): Promise<T> {
+  return runStepsAsync(steps, perform);
 }
 
 /** Makes a call and waits. */

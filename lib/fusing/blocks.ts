@@ -1,21 +1,21 @@
 /** The blocks of a model: found, folded, certified, and replaced by their convolutions. */
-import { ReparamBlock } from '../nn/blocks/reparamBlock.js';
+import { type Comparison, ReparamBlock } from '../nn/blocks/reparamBlock.js';
 import type { Module } from '../nn/module.js';
 import { type ConvMap, isScale } from '../reparam/convMap.js';
-import { isReason, Reason } from '../reparam/reason.js';
+import type { Steps } from '../steps.js';
 import type { BlockReport } from './report.js';
 
 /**
  * Fuses one block after the other. A block inside a block that has been fused is gone, unless it is used elsewhere too.
  */
-export function fuseBlocks(model: Module, budget: number | undefined): BlockReport[] {
+export function* fuseBlocks(model: Module, budget: number | undefined): Steps<Comparison, BlockReport[]> {
   const outcomes: BlockReport[] = [];
   const seen = new Set<ReparamBlock>();
   for (;;) {
     const next = blocksOf(model).find(([, block]) => !seen.has(block));
     if (next === undefined) return outcomes;
     seen.add(next[1]);
-    outcomes.push(fuseBlock(...next, budget));
+    outcomes.push(yield* fuseBlock(...next, budget));
   }
 }
 
@@ -32,36 +32,23 @@ export function blocksOf(model: Module): [string, ReparamBlock][] {
   return [...model.namedModules()].filter((entry): entry is [string, ReparamBlock] => entry[1] instanceof ReparamBlock);
 }
 
-function fuseBlock(path: string, block: ReparamBlock, budget: number | undefined): BlockReport {
+function* fuseBlock(path: string, block: ReparamBlock, budget: number | undefined): Steps<Comparison, BlockReport> {
   const about = { path, type: block.typeName };
   if (block.deploy) return { ...about, status: 'already deployed' };
-  const folded = block.fold();
-  if (isReason(folded)) return { ...about, status: 'left', reason: folded };
-  const conv = block.convolutionOf(folded.map);
-  const certificate = block.certify(conv, folded.map, budget);
-  // Each weight is rounded once, so nothing differs by more than a few units of its format; anything else (float16 that
-  // overflows) is not the same network.
-  const limit = 64 * roundingUnit[conv.weight.dtype as keyof typeof roundingUnit];
-  if (!(certificate.relative <= limit))
-    return {
-      ...about,
-      status: 'left',
-      reason: new Reason('NOT_EQUAL', `${certificate.relative} relative in ${conv.weight.dtype}`),
-      certificate,
-    };
+  const outcome = yield* block.deployment({ budget });
+  if ('reason' in outcome) return { ...about, status: 'left', ...outcome };
+  const { conv, map, terms, certificate } = outcome;
   const before = block.parameterCount();
   block.replaceBranches(conv);
   return {
     ...about,
     status: 'fused',
-    branches: folded.terms.map(describeTerm).join(' + '),
-    into: describeTerm(folded.map),
+    branches: terms.map(describeTerm).join(' + '),
+    into: describeTerm(map),
     parameters: { before, after: block.parameterCount() },
     certificate,
   };
 }
-
-const roundingUnit = { float64: 2 ** -53, float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 };
 
 /** `3×3`, `identity`, `5×5 depthwise`, `transposed 4×4`. */
 function describeTerm(map: ConvMap | null): string {

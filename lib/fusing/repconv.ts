@@ -4,10 +4,13 @@
  */
 import { inspect } from 'node:util';
 import { printable, RepconvError } from '../errors.js';
-import { checkSavePath, saveStateDictSync } from '../formats/stateDict.js';
+import { checkSavePath, save } from '../formats/stateDict.js';
+import { type Step as FileStep, performSync as performFileSync } from '../formats/steps.js';
 import { macsOf } from '../graph/graph.js';
 import { type InputSpec, trace } from '../graph/record.js';
+import { type Comparison, compareSync } from '../nn/blocks/reparamBlock.js';
 import { Module } from '../nn/module.js';
+import { runSteps, type Steps } from '../steps.js';
 import { isConcrete } from '../tensor/shape.js';
 import { blocksOf, deployAs, fuseBlocks } from './blocks.js';
 import type { BlockReport, Report } from './report.js';
@@ -37,22 +40,31 @@ export interface RepconvOptions {
  * @throws ERR_TRAIN_MODE with `copy: false` when a block is in training mode; ERR_PATH, ERR_IO for a `savePath` that
  * cannot be written; ERR_INPUT
  */
-export function repconv<M extends Module>(
+export function repconv<M extends Module>(model: M, options: RepconvOptions = {}): { model: M; report: Report } {
+  return runSteps(fusing(model, options, 'repconv'), performSync);
+}
+
+/** What fusing waits for: comparisons of blocks, and calls of the operating system. */
+export type FusingStep = Comparison | FileStep;
+
+/** The whole work, as the steps of it. @param operation how messages begin */
+export function* fusing<M extends Module>(
   model: M,
-  { copy = true, savePath, inputs, certificateBudget }: RepconvOptions = {},
-): { model: M; report: Report } {
+  { copy = true, savePath, inputs, certificateBudget }: RepconvOptions,
+  operation: string,
+): Steps<FusingStep, { model: M; report: Report }> {
   if (!(model instanceof Module))
     throw new RepconvError(
       'ERR_INPUT',
-      `repconv: expects a Module, got ${printable(inspect(model, { depth: 0 }), 80)}`,
+      `${operation}: expects a Module, got ${printable(inspect(model, { depth: 0 }), 80)}`,
     );
-  if (savePath !== undefined) checkSavePath(savePath, 'repconv');
-  if (!copy) refuseTraining(model);
+  if (savePath !== undefined) checkSavePath(savePath, operation);
+  if (!copy) refuseTraining(model, operation);
   const switchedToEval = copy && [...model.namedModules()].some(([, module]) => module.training);
   const fused = copy ? model.copy().eval() : model.copyTree();
   const copies = blocksOf(fused).map(([, block]) => block);
   const macsBefore = inputs === undefined ? null : countMacs(fused, inputs);
-  const outcomes = fuseBlocks(fused, certificateBudget);
+  const outcomes = yield* fuseBlocks(fused, certificateBudget);
   const macsAfter = inputs === undefined ? null : countMacs(fused, inputs);
   const blocks = outcomes.map((outcome): BlockReport => {
     if (outcome.status !== 'fused' || macsBefore === null || macsAfter === null) return outcome;
@@ -60,7 +72,7 @@ export function repconv<M extends Module>(
   });
   const count = (status: BlockReport['status']): number => blocks.filter((block) => block.status === status).length;
   const report = { blocks, fused: count('fused'), left: count('left'), switchedToEval };
-  if (savePath !== undefined) saveStateDictSync(savePath, fused.stateDict());
+  if (savePath !== undefined) yield* save(savePath, fused.stateDict(), {}, operation);
   if (!copy) deployAs(blocksOf(model), copies);
   return {
     model: copy ? fused : model,
@@ -68,13 +80,17 @@ export function repconv<M extends Module>(
   };
 }
 
-function refuseTraining(model: Module): void {
+function performSync(step: FusingStep): unknown {
+  return step.name === 'compare' ? compareSync(step) : performFileSync(step);
+}
+
+function refuseTraining(model: Module, operation: string): void {
   for (const [path, block] of blocksOf(model)) {
     const training = [...block.namedModules()].some(([, module]) => module.training);
     if (training && !block.deploy) {
       throw new RepconvError(
         'ERR_TRAIN_MODE',
-        `repconv: ${path || block.typeName} is in training mode; call eval() first, or leave copy at true`,
+        `${operation}: ${path || block.typeName} is in training mode; call eval() first, or leave copy at true`,
       );
     }
   }

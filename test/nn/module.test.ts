@@ -309,6 +309,28 @@ describe('a deployed block', () => {
   });
 });
 
+it('a block whose convolution overflows the format of its weights is refused by every door, and stays a training form', () => {
+  const block = trained(new ConvBlock(2, 2));
+  block
+    .stateDict()
+    .get('conv3_3.bn.running_var')!
+    .data.fill(0 as never);
+  (block.stateDict().get('conv3_3.bn.weight')!.data as Float32Array)[0] = 3e4;
+  const [half, kept] = [block.copy().to('float16'), block.copy().to('float16')];
+  for (const method of ['switchToDeploy', 'getEquivalentKernelBias'] as const)
+    expectRefusal(
+      refusalOf(() => half[method]()),
+      'ERR_UNSUPPORTED',
+      `ConvBlock.${method}`,
+      'NOT_EQUAL',
+      'in float16',
+    );
+  expect(half.deploy).toBe(false);
+  expectUnchanged(half, snapshot(kept));
+  block.switchToDeploy();
+  expect(block.deploy).toBe(true);
+});
+
 /** Every tensor that can be reached from a value. */
 function tensorsWithin(value: unknown, seen = new Set<unknown>()): Set<AnyTensor> {
   if (typeof value !== 'object' || value === null || seen.has(value)) return new Set();

@@ -8,11 +8,12 @@
  */
 import { RepconvError } from '../../errors.js';
 import type { Ops } from '../../ops/vocabulary.js';
-import type { Pair } from '../../ops/window.js';
 import { type AffineSum, affineSum, mergedTerms } from '../../reparam/affine.js';
-import { type Certificate, certify } from '../../reparam/certificate.js';
+import { type Certificate, type CertificateOptions, certify } from '../../reparam/certificate.js';
 import { type ConvMap, roundedParameters } from '../../reparam/convMap.js';
-import { isReason, type Reason } from '../../reparam/reason.js';
+import type { AffineSentence } from '../../reparam/impulse.js';
+import { isReason, Reason } from '../../reparam/reason.js';
+import { runSteps, type Steps } from '../../steps.js';
 import type { FloatDType } from '../../tensor/dtype.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { withoutDrawing } from '../init.js';
@@ -28,6 +29,31 @@ export interface FoldedBlock {
 
 /** What takes the place of the branches. */
 export type DeployedConv = Conv2d | ConvTranspose2d;
+
+/** The convolution that may take the place of the branches, and how that was found out. */
+export interface Deployment extends FoldedBlock {
+  readonly conv: DeployedConv;
+  readonly certificate: Certificate;
+}
+
+/** Why no convolution may: there is none, or rounded to its format it does not compute the same. */
+export interface Obstacle {
+  readonly reason: Reason;
+  readonly certificate?: Certificate;
+}
+
+/** What judging a block has to wait for: its sentence compared with that of the convolution, see {@link certify}. */
+export interface Comparison {
+  readonly name: 'compare';
+  readonly before: AffineSentence;
+  readonly after: AffineSentence;
+  readonly options: CertificateOptions;
+}
+
+/** Makes a comparison, and waits for it. */
+export function compareSync({ before, after, options }: Comparison): Certificate {
+  return certify(before, after, options);
+}
 
 /**
  * A block that can become one convolution. Extend it with `branches`, `finish` and `removeBranches` to have `fold`,
@@ -87,8 +113,8 @@ export abstract class ReparamBlock extends Module {
    * @throws ERR_TRAIN_MODE in training mode, ERR_UNSUPPORTED with the reason where there is no such convolution
    */
   getEquivalentKernelBias(): { kernel: Tensor<FloatDType>; bias: Tensor<FloatDType> } {
-    const { weight, bias } = roundedParameters(this.foldOrThrow('getEquivalentKernelBias').map, this.weightDType());
-    return { kernel: weight.clone(), bias };
+    const { weight, bias } = this.deploymentOrThrow('getEquivalentKernelBias').conv;
+    return { kernel: weight as Tensor<FloatDType>, bias: bias as Tensor<FloatDType> };
   }
 
   /**
@@ -98,11 +124,50 @@ export abstract class ReparamBlock extends Module {
    * convolution
    */
   switchToDeploy(): void {
-    if (!this.deploy) this.replaceBranches(this.convolutionOf(this.foldOrThrow('switchToDeploy').map));
+    if (!this.deploy) this.replaceBranches(this.deploymentOrThrow('switchToDeploy').conv);
+  }
+
+  /**
+   * The one judgement about a block, whoever asks: the convolution that may take the place of the branches, or what is
+   * in the way. Nothing is changed.
+   */
+  *deployment({ budget }: { budget?: number | undefined } = {}): Steps<Comparison, Deployment | Obstacle> {
+    const folded = this.fold();
+    if (isReason(folded)) return { reason: folded };
+    const conv = this.convolutionOf(folded.map);
+    const certificate = (yield this.comparisonWith(conv, folded.map, budget)) as Certificate;
+    // Each weight is rounded once, so nothing differs by more than a few units of its format; anything else (float16
+    // that overflows) is not the same network.
+    const { dtype } = conv.weight;
+    if (certificate.relative <= 64 * roundingUnit[dtype as FloatDType]) return { ...folded, conv, certificate };
+    return { reason: new Reason('NOT_EQUAL', `${certificate.relative} relative in ${dtype}`), certificate };
+  }
+
+  /** Puts `conv` in place of the branches. */
+  replaceBranches(conv: DeployedConv): void {
+    this.removeBranches();
+    this.setReparam(conv);
+  }
+
+  /** For constructors: makes the block a deployed one from the start. */
+  protected setReparam(conv: DeployedConv): void {
+    this.reparam = this.child(this.reparamKey, conv);
+  }
+
+  private deploymentOrThrow(operation: string): Deployment {
+    const outcome = runSteps(this.deployment(), compareSync);
+    if ('conv' in outcome) return outcome;
+    const { reason } = outcome;
+    if (reason.code === 'TRAIN_MODE')
+      throw new RepconvError(
+        'ERR_TRAIN_MODE',
+        `${this.typeName}.${operation}: expects evaluation mode, call eval() first (${reason})`,
+      );
+    throw new RepconvError('ERR_UNSUPPORTED', `${this.typeName}.${operation}: ${reason}`);
   }
 
   /** The layer that computes `map`, its numbers rounded once to the format of the block's weights. */
-  convolutionOf(map: ConvMap): DeployedConv {
+  private convolutionOf(map: ConvMap): DeployedConv {
     const { weight, bias } = roundedParameters(map, this.weightDType());
     const options = { stride: map.stride, padding: map.padding, dilation: map.dilation, groups: map.groups };
     const conv = withoutDrawing(() =>
@@ -117,40 +182,20 @@ export abstract class ReparamBlock extends Module {
     return conv;
   }
 
-  /** Compares the branches with `conv`, impulse by impulse, in float64. */
-  certify(conv: DeployedConv, map: ConvMap, budget?: number): Certificate {
-    return certify(
-      (f, x) => this.linear(f, x),
-      (f, x) => conv.compute(f, x),
-      {
+  /** The question whether `conv` answers every impulse as the branches do. */
+  private comparisonWith(conv: DeployedConv, map: ConvMap, budget: number | undefined): Comparison {
+    const reachAlong = (axis: 0 | 1): number => map.dilation[axis] * (map.kernelSize[axis] - 1) + 1;
+    return {
+      name: 'compare',
+      before: (f, x) => this.linear(f, x),
+      after: (f, x) => conv.compute(f, x),
+      options: {
         channels: map.inChannels,
-        reach: ([0, 1] as const).map((axis) => map.dilation[axis] * (map.kernelSize[axis] - 1) + 1) as unknown as Pair,
+        reach: [reachAlong(0), reachAlong(1)],
         stride: map.stride,
         ...(budget === undefined ? {} : { budget }),
       },
-    );
-  }
-
-  /** Puts `conv` in place of the branches. */
-  replaceBranches(conv: DeployedConv): void {
-    this.removeBranches();
-    this.setReparam(conv);
-  }
-
-  /** For constructors: makes the block a deployed one from the start. */
-  protected setReparam(conv: DeployedConv): void {
-    this.reparam = this.child(this.reparamKey, conv);
-  }
-
-  private foldOrThrow(operation: string): FoldedBlock {
-    const folded = this.fold();
-    if (!isReason(folded)) return folded;
-    if (folded.code === 'TRAIN_MODE')
-      throw new RepconvError(
-        'ERR_TRAIN_MODE',
-        `${this.typeName}.${operation}: expects evaluation mode, call eval() first (${folded})`,
-      );
-    throw new RepconvError('ERR_UNSUPPORTED', `${this.typeName}.${operation}: ${folded}`);
+    };
   }
 
   /** Format of the first kernel among the branches' parameters; float32 where they have none (pooling, identity). */
@@ -159,3 +204,11 @@ export abstract class ReparamBlock extends Module {
     return ((tensors.find((tensor) => tensor.shape.length === 4) ?? tensors[0])?.dtype ?? 'float32') as FloatDType;
   }
 }
+
+/** How far rounding to a format moves a number of size 1. */
+const roundingUnit: Readonly<Record<FloatDType, number>> = {
+  float64: 2 ** -53,
+  float32: 2 ** -24,
+  float16: 2 ** -11,
+  bfloat16: 2 ** -8,
+};
