@@ -7,12 +7,11 @@
 import { debugSettings } from '../debug.js';
 import { RepconvError } from '../errors.js';
 import { conv2d } from '../ops/conv2d.js';
-import type { Operator, TensorType } from '../ops/operator.js';
+import type { Operator } from '../ops/operator.js';
 import { pad } from '../ops/pad.js';
 import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
-import type { DType } from '../tensor/dtype.js';
-import { sizeOf } from '../tensor/shape.js';
-import { type AnyTensor, Tensor } from '../tensor/tensor.js';
+import { showShape } from '../tensor/shape.js';
+import { type AnyTensor, checkIntact, Tensor } from '../tensor/tensor.js';
 import { callNative, type NativeOptions } from './addon.js';
 import { type BuilderValue, concreteShapes, ProgramBuilder } from './programBuilder.js';
 
@@ -91,27 +90,15 @@ function applyNative(
   return results;
 }
 
-/**
- * Guard of every native call: float32, in memory that is still there and that no other thread writes. @throws
- * ERR_INPUT, ERR_UNSUPPORTED
- */
-function checkReadable(
-  tensor: { dtype: DType; shape: TensorType['shape']; data: { length: number } },
-  operator: { name: string },
-): void {
+/** Guard of every native call: float32, in memory that is still there. @throws ERR_INPUT, ERR_UNSUPPORTED */
+function checkReadable(tensor: AnyTensor, operator: { name: string }): void {
   if (tensor.dtype !== 'float32') {
     throw new RepconvError(
       'ERR_UNSUPPORTED',
       `${operator.name}: computes in float32, got ${tensor.dtype}; convert with .to('float32'), or use referenceForward`,
     );
   }
-  const size = sizeOf(tensor.shape as number[]);
-  if (tensor.data.length !== size) {
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${operator.name}: expects ${size} elements, got ${tensor.data.length}: the tensor's buffer was detached or resized`,
-    );
-  }
+  checkIntact(tensor, () => `${operator.name}: ${showShape(tensor.shape)}`);
 }
 
 function copyInto(buffer: AnyTensor, value: Tensor): void {

@@ -12,7 +12,7 @@ import { endianness } from 'node:os';
 import { inspect } from 'node:util';
 import { printable, RepconvError } from '../errors.js';
 import { type DType, dtypes } from '../tensor/dtype.js';
-import { type AnyTensor, Tensor } from '../tensor/tensor.js';
+import { type AnyTensor, isDetached, Tensor } from '../tensor/tensor.js';
 import { verifyChecksum } from './checksum.js';
 import { checkedOptions, resolvedLimits } from './limits.js';
 import type { RegularFile } from './regularFile.js';
@@ -54,6 +54,11 @@ export function parseSafetensors(
     throw new RepconvError(
       'ERR_INPUT',
       `${source}: expects the bytes as a Uint8Array, got ${printable(inspect(bytes, { depth: 0 }), 80)}`,
+    );
+  if (isDetached(bytes))
+    throw new RepconvError(
+      'ERR_INPUT',
+      `${source}: expects bytes in memory, but their buffer was transferred or resized`,
     );
   const context = parsingContext(options, source);
   const length = headerLength(bytes.subarray(0, prefixBytes), bytes.length, context);

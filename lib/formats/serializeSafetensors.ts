@@ -7,9 +7,9 @@
 import { inspect } from 'node:util';
 import { printable, RepconvError } from '../errors.js';
 import { bytesOf } from '../tensor/compare.js';
-import { type DType, dtypes, storageLength } from '../tensor/dtype.js';
+import { type DType, dtypes } from '../tensor/dtype.js';
 import { showShape } from '../tensor/shape.js';
-import { type AnyTensor, Tensor } from '../tensor/tensor.js';
+import { type AnyTensor, checkIntact, Tensor } from '../tensor/tensor.js';
 import { checksumKey, checksumKind, checksumKindKey, checksumOf, compareUtf8 } from './checksum.js';
 import { checkedOptions } from './limits.js';
 import { allocateBytes } from './regularFile.js';
@@ -158,13 +158,8 @@ function checkedTensors(tensors: Iterable<readonly [string, AnyTensor]>, source:
 function checkedTensor(tensor: unknown, item: string): AnyTensor {
   if (!(tensor instanceof Tensor))
     throw new RepconvError('ERR_INPUT', `${item} expects a Tensor, got ${shown(tensor)}`);
-  const { dtype, shape, size, data } = tensor as AnyTensor;
-  const length = storageLength(dtype, size);
-  if (data.length !== length)
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${item}: ${dtype} ${showShape(shape)} expects ${length} elements in memory, got ${data.length}: its buffer was transferred or resized`,
-    );
+  const { dtype, shape, size } = tensor as AnyTensor;
+  checkIntact(tensor as AnyTensor, () => `${item}: ${dtype} ${showShape(shape)}`);
   if ((size * dtypes[dtype].bits) % 8 !== 0)
     throw new RepconvError(
       'ERR_UNSUPPORTED',

@@ -5,7 +5,7 @@ import type { TensorType } from '../ops/operator.js';
 import type { Traceable } from '../ops/traceable.js';
 import { type OperatorName, vocabulary } from '../ops/vocabulary.js';
 import { type Extent, isConcrete, showShape, sizeOf } from '../tensor/shape.js';
-import type { AnyTensor } from '../tensor/tensor.js';
+import { type AnyTensor, checkIntact } from '../tensor/tensor.js';
 import { Graph, type Node, type Value } from './graph.js';
 
 /**
@@ -32,7 +32,7 @@ export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly st
   );
   const names = new Map<AnyTensor, string>();
   for (const [name, tensor] of model.namedTensors?.() ?? []) if (!names.has(tensor)) names.set(tensor, name);
-  const recorder = new Recorder(names);
+  const recorder = new Recorder(names, operation);
   const result = model.compute(vocabulary<Value>(recorder), ...values);
   const graph = new Graph(values, namedOutputs(result, outputs, operation), recorder.nodes);
   checkInputsAreTaken(model, graph, operation);
@@ -55,13 +55,18 @@ class Recorder {
   readonly nodes: Node[] = [];
   readonly #constants = new Map<AnyTensor, Value>();
 
-  constructor(private readonly names: ReadonlyMap<AnyTensor, string>) {}
+  constructor(
+    private readonly names: ReadonlyMap<AnyTensor, string>,
+    private readonly operation: string,
+  ) {}
 
   lift(tensor: AnyTensor): Value {
     const known = this.#constants.get(tensor);
     if (known !== undefined) return known;
+    const name = this.names.get(tensor) ?? '';
+    checkIntact(tensor, () => `${this.operation}: ${printable(name) || `a constant ${showShape(tensor.shape)}`}`);
     const value: Value = {
-      name: this.names.get(tensor) ?? '',
+      name,
       type: { dtype: tensor.dtype, shape: tensor.shape },
       constant: tensor,
     };

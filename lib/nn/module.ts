@@ -13,7 +13,7 @@ import type { Traceable } from '../ops/traceable.js';
 import type { Ops } from '../ops/vocabulary.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
 import { sameShape, showShape } from '../tensor/shape.js';
-import { type AnyTensor, Tensor } from '../tensor/tensor.js';
+import { type AnyTensor, checkIntact, Tensor } from '../tensor/tensor.js';
 
 /** What {@link Module.loadStateDict} found beside the matching keys. */
 export interface LoadResult {
@@ -175,24 +175,31 @@ export abstract class Module implements Traceable {
         mismatchMessage(this.typeName, strict ? missing : [], strict ? unexpected : [], misshapen),
       );
     }
+    for (const { key, tensor, from } of shared) {
+      const what = `${this.typeName}.loadStateDict: ${printable(key)}`;
+      checkIntact(from, () => what);
+      checkIntact(tensor, () => `${what} of the module`);
+    }
     // All conversions first, so that one that fails changes nothing.
     const converted = shared.map(({ tensor, from }) => [tensor, from.to(tensor.dtype)] as const);
     for (const [tensor, from] of converted) (tensor.data as Float32Array).set(from.data as Float32Array);
     return { missing, unexpected };
   }
 
-  /** Converts all floating-point parameters and buffers to `dtype`, in place of the old ones. */
+  /**
+   * Converts all floating-point parameters and buffers to `dtype`, in place of the old ones; all of them or, where one
+   * cannot be, none.
+   */
   to(dtype: FloatDType): this {
     const converted = new Map<AnyTensor, AnyTensor>();
-    for (const [, module] of this.namedModules()) {
-      for (const tensors of [module.parameters_, module.buffers_]) {
-        for (const [name, tensor] of tensors) {
-          if (!isFloat(tensor.dtype)) continue;
-          if (!converted.has(tensor)) converted.set(tensor, tensor.to(dtype));
-          tensors.set(name, converted.get(tensor) as AnyTensor);
-        }
-      }
+    for (const [key, tensor] of this.namedTensors()) {
+      if (!isFloat(tensor.dtype) || converted.has(tensor)) continue;
+      checkIntact(tensor, () => `${this.typeName}.to: ${printable(key)}`);
+      converted.set(tensor, tensor.to(dtype));
     }
+    for (const [, module] of this.namedModules())
+      for (const tensors of [module.parameters_, module.buffers_])
+        for (const [name, tensor] of tensors) tensors.set(name, converted.get(tensor) ?? tensor);
     return this;
   }
 

@@ -90,7 +90,7 @@ function recorded(model: Traceable | Graph, { inputs, outputs }: OnnxOptions, op
         'ERR_INPUT',
         `${operation}: model expects a module or a graph, got ${shown(model, { depth: 0 })}`,
       );
-    return trace(model, inputs ?? {}, outputs);
+    return trace(model, inputs ?? {}, outputs, operation);
   }
   const own = model.inputs.map(({ name, type }) => `${name}: ${showShape(type.shape)}`).join(', ');
   const isOwn = Object.entries(inputs ?? {}).every(([name, shape], i) => {

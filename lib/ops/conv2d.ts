@@ -83,10 +83,10 @@ export const conv2d: Operator<Conv2dAttributes> = {
   },
 
   reference([input, weight, bias], { stride, padding, dilation, groups, paddingMode }) {
-    const x = padded(input as Tensor<'float64'>, padding, paddingMode);
-    const w = weight as Tensor<'float64'>;
-    const [N, C, H, W] = x.shape;
-    const [O, channelsPerGroup, K, L] = w.shape;
+    const { data: x, shape } = padded(input as Tensor<'float64'>, padding, paddingMode);
+    const { data: w } = weight as Tensor<'float64'>;
+    const [N, C, H, W] = shape;
+    const [O, channelsPerGroup, K, L] = (weight as Tensor<'float64'>).shape;
     const rows = Math.floor((H - dilation[0] * (K - 1) - 1) / stride[0]) + 1;
     const columns = Math.floor((W - dilation[1] * (L - 1) - 1) / stride[1]) + 1;
     const output = new Tensor('float64', [N, O, rows, columns]);
@@ -97,11 +97,11 @@ export const conv2d: Operator<Conv2dAttributes> = {
         const firstChannel = Math.floor(o / (O / groups)) * channelsPerGroup;
         for (let tap = 0; tap < channelsPerGroup * K * L; tap++) {
           const [c, u, v] = [Math.floor(tap / (K * L)), Math.floor(tap / L) % K, tap % L];
-          const factor = w.data[o * channelsPerGroup * K * L + tap];
+          const factor = w[o * channelsPerGroup * K * L + tap];
           const origin = ((n * C + firstChannel + c) * H + u * dilation[0]) * W + v * dilation[1];
           for (let i = 0; i < rows; i++) {
             for (let j = 0; j < columns; j++)
-              plane[i * columns + j] += factor * x.data[origin + i * stride[0] * W + j * stride[1]];
+              plane[i * columns + j] += factor * x[origin + i * stride[0] * W + j * stride[1]];
           }
         }
       }

@@ -120,9 +120,10 @@ export const convTranspose2d: Operator<ConvTranspose2dAttributes> = {
     const [, perGroup, K, L] = weight.shape;
     const [, O, rows, columns] = shape;
     const output = new Tensor('float64', shape);
+    const [from, into] = [input.data, output.data];
     if (bias)
-      output.data.forEach((_, i) => {
-        output.data[i] = bias.data[Math.floor(i / (rows * columns)) % O];
+      into.forEach((_, i) => {
+        into[i] = bias.data[Math.floor(i / (rows * columns)) % O];
       });
     for (let n = 0; n < N; n++) {
       for (let c = 0; c < C; c++) {
@@ -136,8 +137,8 @@ export const convTranspose2d: Operator<ConvTranspose2dAttributes> = {
             for (let j = 0; j < W; j++) {
               const x = j * stride[1] + v * dilation[1] - padding[1];
               if (x < 0 || x >= columns) continue;
-              output.data[((n * O + firstOutput + o) * rows + y) * columns + x] +=
-                factor * input.data[((n * C + c) * H + i) * W + j];
+              into[((n * O + firstOutput + o) * rows + y) * columns + x] +=
+                factor * from[((n * C + c) * H + i) * W + j];
             }
           }
         }

@@ -25,11 +25,12 @@ export const linear: Operator<NoAttributes> = {
     const [input, weight, bias] = inputs as [Tensor<'float64'>, Tensor<'float64'>, Tensor<'float64'> | null];
     const [O, F] = weight.shape;
     const output = new Tensor('float64', [...input.shape.slice(0, -1), O]);
-    for (let i = 0; i < output.data.length; i++) {
+    const [x, w, y] = [input.data, weight.data, output.data];
+    for (let i = 0; i < y.length; i++) {
       const [row, o] = [Math.floor(i / O), i % O];
       let sum = bias ? bias.data[o] : 0;
-      for (let f = 0; f < F; f++) sum += input.data[row * F + f] * weight.data[o * F + f];
-      output.data[i] = sum;
+      for (let f = 0; f < F; f++) sum += x[row * F + f] * w[o * F + f];
+      y[i] = sum;
     }
     return [output];
   },

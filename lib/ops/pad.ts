@@ -62,13 +62,13 @@ export function padded(
   const output = new Tensor('float64', [N, C, H + top + bottom, W + left + right]);
   const [rows, columns] = [output.shape[2], output.shape[3]];
   const columnSource = Array.from({ length: columns }, (_, x) => borderIndex(x - left, W, mode));
+  const [from, into] = [input.data, output.data];
   for (let plane = 0; plane < sizeOf([N, C]); plane++) {
     for (let y = 0; y < rows; y++) {
       const row = borderIndex(y - top, H, mode);
       for (let x = 0; x < columns; x++) {
         const column = columnSource[x];
-        output.data[(plane * rows + y) * columns + x] =
-          row < 0 || column < 0 ? value : input.data[(plane * H + row) * W + column];
+        into[(plane * rows + y) * columns + x] = row < 0 || column < 0 ? value : from[(plane * H + row) * W + column];
       }
     }
   }

@@ -123,6 +123,7 @@ export function pooled(
 ): Tensor<'float64'> {
   const [N, C, H, W] = input.shape;
   const output = new Tensor('float64', [N, C, rows.length, columns.length]);
+  const [from, into] = [input.data, output.data];
   let written = 0;
   for (let plane = 0; plane < N * C; plane++) {
     for (const row of rows) {
@@ -130,9 +131,9 @@ export function pooled(
         let value = start;
         for (let y = row.from; y < row.to; y += row.step) {
           for (let x = column.from; x < column.to; x += column.step)
-            value = reduce(value, input.data[(plane * H + y) * W + x]);
+            value = reduce(value, from[(plane * H + y) * W + x]);
         }
-        output.data[written++] = finish(value, row, column);
+        into[written++] = finish(value, row, column);
       }
     }
   }

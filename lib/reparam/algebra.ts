@@ -188,12 +188,13 @@ function composedFrame(second: ConvMap, first: ConvMap): { kernelSize: Pair; dil
 /** bias₂[o] + Σ_{m,t} second[o, m, t] · bias₁[m]: every tap sees the first's bias. */
 function composedBias(second: ConvMap, outer: Kernel, bias: Float64Array, groups: number): Float64Array {
   const [O, M, T] = outer.shape;
+  const kernel = outer.data;
   return second.bias.map((start, o) => {
     let sum = start;
     for (let m = 0; m < M; m++) {
       const value = bias[Math.floor(o / (O / groups)) * M + m];
       if (value === 0) continue;
-      for (let t = 0; t < T; t++) sum += outer.data[(o * M + m) * T + t] * value;
+      for (let t = 0; t < T; t++) sum += kernel[(o * M + m) * T + t] * value;
     }
     return sum;
   });

@@ -83,13 +83,13 @@ export class ImpulseReader {
     const known = this.#byInput.get(weight);
     if (known !== undefined) return known;
     const [O, I, K, L] = weight.shape;
+    const { data } = weight;
     const turned = new Float64Array(weight.size);
     const length = I * K * L;
     // A cache line at a time: whole rows would come back to each line of `turned` after it has left the cache.
     for (let begin = 0; begin < length; begin += 8) {
       const end = Math.min(begin + 8, length);
-      for (let o = 0; o < O; o++)
-        for (let it = begin; it < end; it++) turned[it * O + o] = weight.data[o * length + it];
+      for (let o = 0; o < O; o++) for (let it = begin; it < end; it++) turned[it * O + o] = data[o * length + it];
     }
     this.#byInput.set(weight, turned);
     return turned;

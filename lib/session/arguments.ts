@@ -2,7 +2,7 @@
 import { listed, printable, RepconvError, shown } from '../errors.js';
 import { Random, randn } from '../tensor/random.js';
 import { type Shape, showShape, sizeOf } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
+import { checkIntact, Tensor } from '../tensor/tensor.js';
 
 /**
  * What one input takes: a tensor; of an input that `preprocess` makes from bytes, a uint8 tensor [N, H, W, C] or the
@@ -50,8 +50,9 @@ export function checkedInputs(
   return declared.map((input) => {
     const value = Object.hasOwn(record, input.name) ? record[input.name] : undefined;
     if (isBytes(value) && input.dtype === 'uint8') {
+      const shape = shapeOfBytes(value.length, input, operation);
       const data = value instanceof Uint8Array ? value : new Uint8Array(value.buffer, value.byteOffset, value.length);
-      return { shape: shapeOfBytes(value.length, input, operation), data };
+      return { shape, data };
     }
     const what = (): string => `${operation}: input ${printable(input.name, 60)}`;
     if (!(value instanceof Tensor)) {
@@ -60,7 +61,7 @@ export function checkedInputs(
     }
     if (value.dtype !== input.dtype)
       throw new RepconvError('ERR_INPUT', `${what()} expects ${input.dtype}, got ${value.dtype}`);
-    checkMemory(value, what);
+    checkIntact(value, what);
     return value as GivenInput;
   });
 }
@@ -139,20 +140,8 @@ export function checkedOutputs(
         throw new RepconvError('ERR_INPUT', `${what()} expects float32, got ${value.dtype}`);
       if (showShape(value.shape) !== showShape(shape))
         throw new RepconvError('ERR_SHAPE', `${what()} expects ${showShape(shape)}, got ${showShape(value.shape)}`);
-      checkMemory(value, what);
+      checkIntact(value, what);
       return [name, value as Tensor];
     }),
   );
-}
-
-function checkMemory(
-  { shape, data }: { readonly shape: readonly number[]; readonly data: ArrayLike<unknown> },
-  what: () => string,
-): void {
-  const size = sizeOf(shape);
-  if (data.length !== size)
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${what()} expects ${size} elements, got ${data.length}: its buffer was detached or resized`,
-    );
 }

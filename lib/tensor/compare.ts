@@ -53,6 +53,6 @@ export function isIdentical(a: AnyTensor, b: AnyTensor): boolean {
 }
 
 /** The bytes of a tensor's elements, without a copy. */
-export function bytesOf(tensor: AnyTensor): Uint8Array {
-  return new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
+export function bytesOf({ data }: AnyTensor): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -19,12 +19,30 @@ export type NestedNumbers = number | readonly NestedNumbers[];
 export class Tensor<out D extends DType = 'float32'> {
   readonly dtype: D;
   readonly shape: readonly number[];
-  readonly data: DataOf<D>;
+  /**
+   * The elements in row-major order.
+   * @throws ERR_INPUT once they are gone (see {@link isIntact}); nothing here computes with what is not there
+   */
+  declare readonly data: DataOf<D>;
+  readonly #elements: DataOf<D>;
+  readonly #length: number;
+
+  /**
+   * What `data` is: the one place through which every reader comes. A property of the tensor's own, as its `dtype` and
+   * `shape` are, so that a structured clone and a comparison of two tensors see all three.
+   */
+  static readonly #dataProperty: PropertyDescriptor & ThisType<AnyTensor> = {
+    enumerable: true,
+    get() {
+      checkIntact(this, () => `tensor: ${this.dtype} ${showShape(this.shape)}`);
+      return this.#elements;
+    },
+  };
 
   /**
    * Wraps `data` (no copy), or allocates zeros.
-   * @throws ERR_INPUT for an unknown dtype or an array of another kind, ERR_SHAPE when the length is not the product of
-   * the shape.
+   * @throws ERR_INPUT for an unknown dtype, an array of another kind or one whose buffer was transferred away, ERR_SHAPE
+   * when the length is not the product of the shape
    */
   constructor(dtype: D, shape: readonly number[], data?: DataOf<D>) {
     if (!isDType(dtype))
@@ -34,20 +52,32 @@ export class Tensor<out D extends DType = 'float32'> {
       );
     this.dtype = dtype;
     this.shape = Object.freeze(checkedShape(shape, 'tensor'));
-    const length = storageLength(dtype, checkedSize(this.shape, 'tensor'));
-    this.data = data ?? allocate(dtype, length, this.shape);
-    if (!(this.data instanceof dtypes[dtype].array)) {
+    this.#length = storageLength(dtype, checkedSize(this.shape, 'tensor'));
+    const elements = data ?? allocate(dtype, this.#length, this.shape);
+    if (!(elements instanceof dtypes[dtype].array)) {
       throw new RepconvError(
         'ERR_INPUT',
         `tensor: ${dtype} expects a ${dtypes[dtype].array.name}, got ${inspect((data as object | undefined)?.constructor?.name ?? data)}`,
       );
     }
-    if (this.data.length !== length) {
+    if (elements.length !== this.#length) {
       throw new RepconvError(
         'ERR_SHAPE',
-        `tensor: shape ${showShape(this.shape)} expects ${length} ${dtypes[dtype].array.name} elements, got ${this.data.length}`,
+        `tensor: shape ${showShape(this.shape)} expects ${this.#length} ${dtypes[dtype].array.name} elements, got ${elements.length}`,
       );
     }
+    this.#elements = ofFixedLength(dtype, elements);
+    Object.defineProperty(this, 'data', Tensor.#dataProperty);
+    checkIntact(this, () => 'tensor: data');
+  }
+
+  /**
+   * Whether the elements are still in memory: false once their buffer was transferred away (to a worker, or because
+   * WebAssembly's memory grew) or resized to less.
+   */
+  get isIntact(): boolean {
+    const elements = this.#elements;
+    return elements.length === this.#length && (this.#length > 0 || !isDetached(elements));
   }
 
   /** Number of elements. */
@@ -113,21 +143,42 @@ export class Tensor<out D extends DType = 'float32'> {
   }
 
   [inspect.custom](_depth: number, options: object): string {
+    if (!this.isIntact) return `${this} whose buffer was transferred or resized`;
     const values = inspect(this.size <= 1000 ? this.data : this.data.slice(0, 8), options);
     return `${this} ${values}`;
   }
 }
 
 /**
+ * Guard of doors that take tensors and can say which one it is: its elements are still in memory.
+ * @param what how the message begins: operation and name
+ * @throws ERR_INPUT
+ */
+export function checkIntact(tensor: AnyTensor, what: () => string): void {
+  if (tensor.isIntact) return;
+  const length = storageLength(tensor.dtype, tensor.size);
+  throw new RepconvError(
+    'ERR_INPUT',
+    `${what()} expects ${length} elements in memory, but its buffer was transferred or resized`,
+  );
+}
+
+/**
  * A tensor from (nested) numbers or a flat list.
  * @param shape needed only where `values` is flat and the tensor is not
- * @throws ERR_SHAPE for ragged nesting or a length that is not the product of `shape`
+ * @throws ERR_SHAPE for ragged nesting or a length that is not the product of `shape`, ERR_INPUT for an array whose
+ * buffer was transferred away
  */
 export function tensor<D extends DType = 'float32'>(
   values: NestedNumbers | ArrayLike<number>,
   shape?: readonly number[],
   dtype: D = 'float32' as D,
 ): Tensor<D> {
+  if (ArrayBuffer.isView(values) && isDetached(values as DataOf<DType>))
+    throw new RepconvError(
+      'ERR_INPUT',
+      'tensor: expects numbers in memory, but their buffer was transferred or resized',
+    );
   const nested = ArrayBuffer.isView(values)
     ? Array.from(values as unknown as ArrayLike<number>)
     : (values as NestedNumbers);
@@ -177,6 +228,26 @@ function allocate<D extends DType>(dtype: D, length: number, shape: readonly num
     return new dtypes[dtype].array(length);
   } catch (cause) {
     throw new RepconvError('ERR_OOM', `tensor: no memory for ${dtype} ${showShape(shape)}`, { cause });
+  }
+}
+
+/**
+ * The array, or one of the same memory whose length stays: an array over a buffer that can be resized may follow its
+ * length, in the midst of a computation if another thread does it, and a tensor's shape does not.
+ */
+function ofFixedLength<D extends DType>(dtype: D, elements: DataOf<D>): DataOf<D> {
+  const buffer: ArrayBufferLike & { readonly resizable?: boolean; readonly growable?: boolean } = elements.buffer;
+  const canChange = buffer.resizable === true || buffer.growable === true;
+  return canChange ? new dtypes[dtype].array(buffer, elements.byteOffset, elements.length) : elements;
+}
+
+/** Whether an array lost its elements: an empty one has none either, but it can be used. */
+export function isDetached(elements: DataOf<DType> | Uint8ClampedArray): boolean {
+  try {
+    elements.subarray(0, 0);
+    return false;
+  } catch {
+    return true;
   }
 }
 

@@ -71,25 +71,23 @@ describe('an input', () => {
     expect(session.runSync(image()).output.shape).toEqual([1, 3, 3, 4]);
   });
 
-  it('that was detached, or resized, is refused', async () => {
+  it('that was detached, or resized to less, is refused', async () => {
     const detached = image();
     detach(detached);
     expectRefusal(
       () => session.runSync(detached),
       'ERR_INPUT',
-      'runSync: input x expects 60 elements, got 0: its buffer was detached or resized',
+      'runSync: input x expects 60 elements in memory, but its buffer was transferred or resized',
     );
     const buffer = resizableBuffer(60 * 4, 120 * 4);
     const resizable = new Tensor('float32', [1, 2, 5, 6], new Float32Array(buffer));
     resizable.data.set(image().data);
     expect(isIdentical(session.runSync(resizable).output, session.runSync(image()).output)).toBe(true);
-    for (const [bytes, elements] of [
-      [120 * 4, 120],
-      [16, 4],
-      [0, 0],
-    ]) {
+    buffer.resize(120 * 4);
+    expect(isIdentical(session.runSync(resizable).output, session.runSync(image()).output)).toBe(true);
+    for (const bytes of [16, 0]) {
       buffer.resize(bytes);
-      const message = `input x expects 60 elements, got ${elements}: its buffer was detached or resized`;
+      const message = 'input x expects 60 elements in memory, but its buffer was transferred or resized';
       expectRefusal(() => session.runSync(resizable), 'ERR_INPUT', `runSync: ${message}`);
       await expect(session.run(resizable)).rejects.toMatchObject({ code: 'ERR_INPUT', message: `run: ${message}` });
     }
