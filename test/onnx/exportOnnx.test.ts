@@ -247,7 +247,7 @@ describe('refused', () => {
     );
     expectRefusal(refused({ outputs: [''] }), 'ERR_INPUT', "toOnnx: names of inputs and outputs expect text, got ''");
     expectRefusal(refused({ outputs: ['\ud800'] }), 'ERR_INPUT', /names of inputs and outputs expect text/);
-    expectRefusal(refused({ outputs: [7] }), 'ERR_INPUT', 'trace: expects 1 different output name, got [ 7 ]');
+    expectRefusal(refused({ outputs: [7] }), 'ERR_INPUT', 'toOnnx: expects 1 different output name, got [ 7 ]');
   });
 
   it('are names that an input, an output or a parameter already has', () => {
