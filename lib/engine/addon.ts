@@ -4,7 +4,7 @@
  * It is looked for in two places, a build in this checkout and the prebuilt binary in the package; nothing from the
  * environment names a file to load. The paths are literal, so that bundlers see them.
  */
-import { type ErrorCode, errorCodes, RepconvError } from '../errors.js';
+import { type ErrorCode, errorCodes, RepconvError, shown } from '../errors.js';
 import type { Program } from './program.js';
 
 /** Options of a native session; empty texts and 0 mean the default. */
@@ -131,25 +131,24 @@ export function callNative<T>(call: (addon: NativeAddon) => T): T {
 }
 
 function loadAddon(): NativeAddon {
-  const failures: { place: string; error: Error & { code?: string } }[] = [];
-  for (const [place, load] of [
-    ['build/Release/repconv.node (built on this machine)', () => require('../../build/Release/repconv.node')],
-    [`prebuilds/${platformName()}/repconv.node (part of the package)`, loadPrebuild],
-  ] as const) {
-    try {
-      return load() as NativeAddon;
-    } catch (error) {
-      // It is there, and may be loaded at another time.
-      if ((error as { code?: string }).code === 'ERR_OOM') throw nativeError(error);
-      failures.push({ place, error: error as Error });
-    }
+  const platform = platformName();
+  const failures: { place: string; error: LoadError }[] = [];
+  for (const [name, place] of [
+    ['build', 'build/Release/repconv.node (built on this machine)'],
+    [platform, `prebuilds/${platform}/repconv.node (part of the package)`],
+  ]) {
+    const { addon, error } = requireBinary(name);
+    if (error === undefined) return addon;
+    // It is there, and may be loaded at another time.
+    if (error.code === 'ERR_OOM') throw nativeError(error);
+    failures.push({ place, error });
   }
   const tried = failures.map(({ place, error }) => `  - ${place}: ${error.message.split('\n')[0]}`);
   const advice = adviceOn(failures.map(({ error }) => error.code)).map((line, i) => `  ${i + 1}. ${line}`);
   throw new RepconvError(
     'ERR_NATIVE',
     [
-      `the native addon could not be loaded on ${platformName()}, Node ${process.versions.node}. Tried:`,
+      `the native addon could not be loaded on ${platform}, Node ${process.versions.node}. Tried:`,
       ...tried,
       'What helps:',
       ...advice,
@@ -166,7 +165,8 @@ function adviceOn(codes: readonly (string | undefined)[]): string[] {
   return [
     ...(isMissing
       ? [
-          'node_modules made on another platform, or by a bundler: install again on this one; tell the bundler that repconv is external',
+          'node_modules made on another platform: install again on this one',
+          'a bundle without the binary: let the bundler copy .node files, or leave repconv out of the bundle (docs/troubleshooting.md)',
         ]
       : [
           'a file that is there does not fit this system (another platform, older system libraries): install again here',
@@ -193,19 +193,44 @@ function isMusl(): boolean {
   return header.glibcVersionRuntime === undefined;
 }
 
-function loadPrebuild(): unknown {
-  switch (platformName()) {
-    case 'linux-x64':
-      return require('../../prebuilds/linux-x64/repconv.node');
-    case 'linux-arm64':
-      return require('../../prebuilds/linux-arm64/repconv.node');
-    case 'linuxmusl-x64':
-      return require('../../prebuilds/linuxmusl-x64/repconv.node');
-    case 'darwin-arm64':
-      return require('../../prebuilds/darwin-arm64/repconv.node');
-    case 'darwin-x64':
-      return require('../../prebuilds/darwin-x64/repconv.node');
-    default:
-      throw new Error('no prebuilt binary for this platform');
+type LoadError = Error & { code?: string };
+type Attempt = { addon: NativeAddon; error?: never } | { addon?: never; error: LoadError };
+
+/**
+ * Loads the binary of a platform, or that of this machine's own build (`build`). Bundlers see all of these paths and
+ * few of the files: where a literal `require` stands right inside a `try`, they take a missing one for a case that is
+ * handled, and copy the others.
+ */
+function requireBinary(name: string): Attempt {
+  try {
+    switch (name) {
+      case 'build':
+        return attempt(require('../../build/Release/repconv.node'));
+      case 'linux-x64':
+        return attempt(require('../../prebuilds/linux-x64/repconv.node'));
+      case 'linux-arm64':
+        return attempt(require('../../prebuilds/linux-arm64/repconv.node'));
+      case 'linuxmusl-x64':
+        return attempt(require('../../prebuilds/linuxmusl-x64/repconv.node'));
+      case 'darwin-arm64':
+        return attempt(require('../../prebuilds/darwin-arm64/repconv.node'));
+      case 'darwin-x64':
+        return attempt(require('../../prebuilds/darwin-x64/repconv.node'));
+      default:
+        return missing('no prebuilt binary for this platform');
+    }
+  } catch (error) {
+    return { error: error as LoadError };
   }
+}
+
+/** What `require` gave: the addon, or what some bundlers put in the place of files they cannot read. */
+function attempt(required: Partial<NativeAddon> | undefined): Attempt {
+  return typeof required?.execute === 'function'
+    ? { addon: required as NativeAddon }
+    : missing(`a bundler put ${shown(required)} in its place`);
+}
+
+function missing(message: string): Attempt {
+  return { error: Object.assign(new Error(message), { code: 'MODULE_NOT_FOUND' }) };
 }

@@ -5,7 +5,17 @@
 //     --nodes                       also on newer versions of Node
 //     --no-build                    without the build from the tarball's sources
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,6 +62,7 @@ try {
   step('require, import, Worker; no connection, no child process', smoke);
   step('TypeScript: nodenext and bundler, with and without @types/node', typeCheck);
   step('npx repconv --help', commandLine);
+  step('bundles by esbuild and webpack, run in another folder', bundle);
   if (wanted.has('--nodes')) step('newer versions of Node', () => smokeOnNodes(project).join('\n'));
   const commands = step('without a binary: says what to do', adviceWithoutBinary);
   if (!wanted.has('--no-build'))
@@ -208,6 +219,36 @@ function typeCheck() {
 function commandLine() {
   const help = npm(['exec', '--offline', '--', 'repconv', '--help'], project);
   for (const command of ['bench', 'fuse', 'inspect']) assert.match(help, new RegExp(`\\b${command}\\b`));
+}
+
+/** What docs/troubleshooting.md says of bundlers that copy the addon, done with the installed package. */
+function bundle() {
+  const docs = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8');
+  const workshop = join(home, 'workshop');
+  mkdirSync(workshop);
+  writeFileSync(join(workshop, 'package.json'), JSON.stringify({ name: 'bundles', private: true }));
+  const packages = ['webpack', 'node-loader', `esbuild@${versionOf('esbuild')}`];
+  npm(['install', ...packages, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], workshop);
+  cpSync(join(project, 'node_modules'), join(workshop, 'node_modules'), { recursive: true, force: false });
+  cpSync(join(project, 'bundled.mjs'), join(workshop, 'app.mjs'));
+  // Without its command line, which is another package.
+  const runWebpack = `
+    require('webpack')(require('./webpack.config.cjs'), (failure, stats) => {
+      if (failure || stats.hasErrors() || stats.hasWarnings()) throw failure || new Error(stats.toString());
+    });`;
+  const scripts = { 'build.mjs': 'app.cjs', 'build-esm.mjs': 'app.mjs', 'webpack.config.cjs': 'app.cjs' };
+  for (const [script, made] of Object.entries(scripts)) {
+    const [, code] = new RegExp(`\`\`\`js\\n// ${script}\\n(.*?)\`\`\``, 's').exec(docs);
+    writeFileSync(join(workshop, script), code);
+    node(script === 'webpack.config.cjs' ? ['--eval', runWebpack] : [script], workshop);
+    const elsewhere = join(home, script);
+    renameSync(join(workshop, 'out'), elsewhere);
+    assert.equal(node([join(elsewhere, made)], home), 'bundled: ok\n');
+  }
+}
+
+function versionOf(name) {
+  return JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
 }
 
 /** Removes the prebuilt binaries; returns the npm commands that the error then advises. */
