@@ -31,8 +31,12 @@ export const errorCodes = {
 /** One of the keys of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes;
 
+/** The longest message, in UTF-16 units. */
+const maxMessageLength = 2000;
+
 /**
- * The error of every refusal: `code` from {@link errorCodes}, a message that names operation, expected and received.
+ * The error of every refusal: `code` from {@link errorCodes}, a message that names operation, expected and received. It
+ * is printable, of bounded length, and of several lines at most where it was written so.
  */
 export class RepconvError extends Error {
   override readonly name = 'RepconvError';
@@ -42,19 +46,21 @@ export class RepconvError extends Error {
     message: string,
     options?: ErrorOptions,
   ) {
-    super(message, options);
+    super(printable(message, maxMessageLength, '\n'), options);
   }
 }
 
 /**
- * Text from outside (a file, a user) as it may stand in a message: control and formatting characters escaped, at most
- * `maxLength` long.
+ * Text from outside (a file, a user) as it may stand in a message: control and formatting characters escaped, but for
+ * those of `kept`, at most `maxLength` long.
  */
-export function printable(text: string, maxLength = 200): string {
+export function printable(text: string, maxLength = 200, kept = ''): string {
   const escaped = text
     .slice(0, maxLength)
     .toWellFormed()
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => `\\u${(c.codePointAt(0) as number).toString(16).padStart(4, '0')}`);
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) =>
+      kept.includes(c) ? c : `\\u${(c.codePointAt(0) as number).toString(16).padStart(4, '0')}`,
+    );
   // Escapes are longer than what they stand for.
   const isCut = text.length > maxLength || escaped.length > maxLength;
   return isCut ? `${escaped.slice(0, maxLength - 1).toWellFormed()}…` : escaped;
@@ -62,10 +68,17 @@ export function printable(text: string, maxLength = 200): string {
 
 /** A value from a user as it may stand in a message: on one line, cut. */
 export function shown(value: unknown, { depth = 1, maxLength = 100 } = {}): string {
-  return printable(
-    inspect(value, { depth, compact: true, breakLength: Infinity, maxArrayLength: 5, maxStringLength: 200 }),
-    maxLength,
-  );
+  return printable(inspected(value, depth), maxLength);
+}
+
+function inspected(value: unknown, depth: number): string {
+  const options = { depth, compact: true, breakLength: Infinity, maxArrayLength: 5, maxStringLength: 200 };
+  try {
+    return inspect(value, options);
+  } catch {
+    // Objects may say themselves how they print, and fail at it.
+    return `something that cannot be shown (${typeof value})`;
+  }
 }
 
 /** Names from outside as they may stand in a message: the first few, each cut. */

@@ -98,7 +98,8 @@ function nearest(name: string, known: readonly string[]): string | undefined {
       .replace(/[_\s-]/g, '')
       .toLowerCase();
   const given = plain(name);
-  const word = Object.hasOwn(otherWords, given) ? otherWords[given] : given;
+  const isAnotherWord = Object.hasOwn(otherWords, given) && !known.some((candidate) => plain(candidate) === given);
+  const word = isAnotherWord ? otherWords[given] : given;
   const isNear = (candidate: string): boolean =>
     editDistance(word, candidate) <= Math.min(word.length, candidate.length) / 3 ||
     (Math.min(word.length, candidate.length) >= 3 && (word.includes(candidate) || candidate.includes(word)));

@@ -23,6 +23,7 @@ const libRooms = [
   ['ops', 'formats'],
   ['tensor'],
   ['debug.ts', 'options.ts', 'steps.ts'],
+  ['checks.ts'],
   ['errors.ts'],
 ];
 const nativeRooms = [['addon'], ['executor'], ['ops'], ['kernels'], ['core']];

@@ -4,6 +4,7 @@
  * Weights are packed by each call (a user may write into `tensor.data` at any time); whoever runs a network often
  * compiles it.
  */
+import { isInstance } from '../checks.js';
 import { debugSettings } from '../debug.js';
 import { RepconvError } from '../errors.js';
 import { conv2d } from '../ops/conv2d.js';
@@ -23,6 +24,7 @@ export function nativeOps(options: Partial<NativeOptions> = {}): Ops<Tensor> {
 /** The reading behind {@link nativeOps}. */
 export function nativeReading(options: Partial<NativeOptions> = {}): Reading<Tensor> {
   return {
+    isValue: (value) => isInstance<Tensor>(value, Tensor),
     lift: (tensor) => (tensor.dtype === 'float32' ? (tensor as Tensor) : tensor.to('float32')),
     commit: copyInto,
     apply: (operator, inputs, attributes) => applyNative(operator, inputs, attributes, nativeOptions(options)),

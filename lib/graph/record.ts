@@ -4,6 +4,7 @@ import { batchNormTraining } from '../ops/batchNormTraining.js';
 import type { TensorType } from '../ops/operator.js';
 import type { Traceable } from '../ops/traceable.js';
 import { type OperatorName, vocabulary } from '../ops/vocabulary.js';
+import { isPlainObject } from '../options.js';
 import { type Extent, isConcrete, showShape, sizeOf } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact } from '../tensor/tensor.js';
 import { Graph, type Node, type Value } from './graph.js';
@@ -32,9 +33,9 @@ export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly st
   );
   const names = new Map<AnyTensor, string>();
   for (const [name, tensor] of model.namedTensors?.() ?? []) if (!names.has(tensor)) names.set(tensor, name);
-  const recorder = new Recorder(names, operation);
+  const recorder = new Recorder(names, values, operation);
   const result = model.compute(vocabulary<Value>(recorder), ...values);
-  const graph = new Graph(values, namedOutputs(result, outputs, operation), recorder.nodes);
+  const graph = new Graph(values, namedOutputs(result, outputs, recorder, operation), recorder.nodes);
   checkInputsAreTaken(model, graph, operation);
   return graph;
 }
@@ -54,11 +55,20 @@ function checkInputsAreTaken(model: Traceable, graph: Graph, operation: string):
 class Recorder {
   readonly nodes: Node[] = [];
   readonly #constants = new Map<AnyTensor, Value>();
+  /** Those of this recording: one kept from another would be read before it is made. */
+  readonly #values: Set<unknown>;
 
   constructor(
     private readonly names: ReadonlyMap<AnyTensor, string>,
+    inputs: readonly Value[],
     private readonly operation: string,
-  ) {}
+  ) {
+    this.#values = new Set(inputs);
+  }
+
+  isValue(value: unknown): value is Value {
+    return this.#values.has(value);
+  }
 
   lift(tensor: AnyTensor): Value {
     const known = this.#constants.get(tensor);
@@ -71,6 +81,7 @@ class Recorder {
       constant: tensor,
     };
     this.#constants.set(tensor, value);
+    this.#values.add(value);
     return value;
   }
 
@@ -90,6 +101,7 @@ class Recorder {
       attributes,
     );
     const outputs = types.map((type): Value => ({ name: '', type }));
+    for (const output of outputs) this.#values.add(output);
     this.nodes.push({ operator: checked, inputs, outputs, attributes, label: this.#label(inputs) });
     return outputs;
   }
@@ -133,15 +145,16 @@ function checkedInput(name: string, shape: unknown, operation: string): readonly
 function namedOutputs(
   result: unknown,
   names: readonly string[] | undefined,
+  recorder: Recorder,
   operation: string,
 ): ReadonlyMap<string, Value> {
-  const entries = isValue(result) ? [['output', result] as const] : Object.entries(result ?? {});
-  if (entries.length === 0 || !entries.every((entry): entry is [string, Value] => isValue(entry[1]))) {
+  const record = recorder.isValue(result) ? { output: result } : isPlainObject(result) ? result : {};
+  const entries = Object.entries(record);
+  if (entries.length === 0 || !entries.every((entry): entry is [string, Value] => recorder.isValue(entry[1])))
     throw new RepconvError(
       'ERR_INPUT',
       `${operation}: compute expects to return a value or a record of values, got ${shown(result, { depth: 0 })}`,
     );
-  }
   if (names === undefined) return new Map(entries);
   const isNames = Array.isArray(names) && names.every((name) => typeof name === 'string');
   if (!isNames || names.length !== entries.length || new Set(names).size !== names.length) {
@@ -151,15 +164,4 @@ function namedOutputs(
     );
   }
   return new Map(entries.map(([, value], i) => [names[i], value]));
-}
-
-/** Whether it is a value, not a record of them (which may well have one called `type` or `name`). */
-function isValue(result: unknown): result is Value {
-  return (
-    typeof result === 'object' &&
-    result !== null &&
-    'type' in result &&
-    'name' in result &&
-    typeof result.name === 'string'
-  );
 }

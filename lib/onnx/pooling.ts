@@ -6,7 +6,8 @@
  * padding behind as completes that window.
  */
 import type { AveragePool2dAttributes } from '../ops/averagePool2d.js';
-import { adaptiveSpans, type PoolingAttributes, type Span } from '../ops/pooling.js';
+import type { MaxPool2dAttributes } from '../ops/maxPool2d.js';
+import { adaptiveSpans, type DilatedPooling, type PoolingAttributes, type Span } from '../ops/pooling.js';
 import type { Padding, Pair } from '../ops/window.js';
 import { isConcrete, type Shape } from '../tensor/shape.js';
 import type { Attributes, NodeScope } from './modelWriter.js';
@@ -15,7 +16,7 @@ import type { Application } from './row.js';
 
 export function writeMaxPool(
   f: NodeScope,
-  { inputs, shapes, result, attributes }: Application<PoolingAttributes>,
+  { inputs, shapes, result, attributes }: Application<MaxPool2dAttributes>,
 ): string {
   const [top, left, bottom, right] = attributes.padding;
   const missing = missingBehind(shapes[0], result, attributes);
@@ -70,7 +71,7 @@ function windowAttributes(
 function missingBehind(
   input: Shape,
   output: Shape,
-  { kernelSize, stride, padding, dilation, ceilMode }: PoolingAttributes,
+  { kernelSize, stride, padding, dilation = [1, 1], ceilMode }: DilatedPooling,
 ): Pair | undefined {
   if (!ceilMode) return [0, 0];
   const [from, to] = [input.slice(2), output.slice(2)];

@@ -2,6 +2,7 @@
  * adaptiveAveragePool2d: means over bins that divide the image into a fixed number of rows and columns. input [N, C, H,
  * W], output [N, C, h, w].
  */
+import { optionsOf } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Operator } from './operator.js';
 import { adaptiveSpans, inferAdaptivePooling, pooled } from './pooling.js';
@@ -11,11 +12,8 @@ export interface AdaptiveAveragePool2dAttributes {
   readonly outputSize: Pair;
 }
 
-export function adaptiveAveragePool2dAttributes({
-  outputSize,
-}: {
-  outputSize: PairLike;
-}): AdaptiveAveragePool2dAttributes {
+export function adaptiveAveragePool2dAttributes(options: { outputSize: PairLike }): AdaptiveAveragePool2dAttributes {
+  const { outputSize } = optionsOf(options, { outputSize: undefined }, 'adaptiveAveragePool2d');
   return { outputSize: pair(outputSize, 'adaptiveAveragePool2d', 'outputSize', 1) };
 }
 

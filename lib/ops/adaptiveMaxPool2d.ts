@@ -2,6 +2,7 @@
  * adaptiveMaxPool2d: largest values over bins that divide the image into a fixed number of rows and columns. input [N,
  * C, H, W], output [N, C, h, w].
  */
+import { optionsOf } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Operator } from './operator.js';
 import { adaptiveSpans, inferAdaptivePooling, pooled } from './pooling.js';
@@ -11,7 +12,8 @@ export interface AdaptiveMaxPool2dAttributes {
   readonly outputSize: Pair;
 }
 
-export function adaptiveMaxPool2dAttributes({ outputSize }: { outputSize: PairLike }): AdaptiveMaxPool2dAttributes {
+export function adaptiveMaxPool2dAttributes(options: { outputSize: PairLike }): AdaptiveMaxPool2dAttributes {
+  const { outputSize } = optionsOf(options, { outputSize: undefined }, 'adaptiveMaxPool2d');
   return { outputSize: pair(outputSize, 'adaptiveMaxPool2d', 'outputSize', 1) };
 }
 

@@ -4,6 +4,8 @@
  * With `countIncludePad` (PyTorch's default) the divisor is the window's size inside the padded input; without (ONNX's
  * default) the number of real elements.
  */
+import { flag } from '../checks.js';
+import { optionsOf } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Operator } from './operator.js';
 import {
@@ -12,6 +14,7 @@ import {
   type PoolingOptions,
   pooled,
   poolingAttributes,
+  poolingDefaults,
   spanLength,
   windowSpans,
 } from './pooling.js';
@@ -22,11 +25,16 @@ export interface AveragePool2dAttributes extends PoolingAttributes {
 
 export type AveragePool2dOptions = PoolingOptions & { countIncludePad?: boolean };
 
-export function averagePool2dAttributes({
-  countIncludePad = true,
-  ...options
-}: AveragePool2dOptions): AveragePool2dAttributes {
-  return { ...poolingAttributes(options, 'averagePool2d'), countIncludePad };
+export function averagePool2dAttributes(options: AveragePool2dOptions): AveragePool2dAttributes {
+  const { countIncludePad, ...window } = optionsOf(
+    options,
+    { ...poolingDefaults, countIncludePad: true },
+    'averagePool2d',
+  );
+  return {
+    ...poolingAttributes(window, 'averagePool2d'),
+    countIncludePad: flag(countIncludePad, 'averagePool2d: countIncludePad'),
+  };
 }
 
 export const averagePool2d: Operator<AveragePool2dAttributes> = {

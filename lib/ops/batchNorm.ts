@@ -4,7 +4,9 @@
  *
  * input [N, C, …], weight γ and bias β [C] or none (1 and 0), running mean μ and variance σ² [C].
  */
+import { finiteNumber } from '../checks.js';
 import { RepconvError } from '../errors.js';
+import { optionsOf } from '../options.js';
 import { sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { checkPerChannel, type InputTypes, type Operator, required } from './operator.js';
@@ -13,15 +15,9 @@ export interface BatchNormAttributes {
   readonly eps: number;
 }
 
-export function batchNormAttributes({ eps = 1e-5 }: { eps?: number } = {}): BatchNormAttributes {
-  return { eps: checkedEps(eps, 'batchNorm') };
-}
-
-/** @throws ERR_INPUT */
-export function checkedEps(eps: number, operation: string): number {
-  if (!(eps >= 0 && Number.isFinite(eps)))
-    throw new RepconvError('ERR_INPUT', `${operation}: eps expects a finite number of at least 0, got ${eps}`);
-  return eps;
+export function batchNormAttributes(options: { eps?: number } = {}): BatchNormAttributes {
+  const { eps } = optionsOf(options, { eps: 1e-5 }, 'batchNorm');
+  return { eps: finiteNumber(eps, 'batchNorm: eps', 0) };
 }
 
 export const batchNorm: Operator<BatchNormAttributes> = {

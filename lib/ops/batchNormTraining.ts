@@ -7,10 +7,12 @@
  * A pure operator: whoever calls it decides what becomes of the new statistics. Outputs: y, running mean, running
  * variance (the latter two zero-sized where none are tracked). An empty batch leaves the statistics alone.
  */
+import { finiteNumber } from '../checks.js';
 import { RepconvError } from '../errors.js';
+import { optionsOf } from '../options.js';
 import { showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { checkBatchNormInputs, checkedEps, mapChannels, normalized } from './batchNorm.js';
+import { checkBatchNormInputs, mapChannels, normalized } from './batchNorm.js';
 import { type Operator, required } from './operator.js';
 
 export interface BatchNormTrainingAttributes {
@@ -19,16 +21,14 @@ export interface BatchNormTrainingAttributes {
   readonly momentum: number;
 }
 
-export function batchNormTrainingAttributes({
-  eps = 1e-5,
-  momentum = 0.1,
-}: {
-  eps?: number;
-  momentum?: number;
-} = {}): BatchNormTrainingAttributes {
-  if (!Number.isFinite(momentum))
-    throw new RepconvError('ERR_INPUT', `batchNormTraining: momentum expects a finite number, got ${momentum}`);
-  return { eps: checkedEps(eps, 'batchNormTraining'), momentum };
+export function batchNormTrainingAttributes(
+  options: { eps?: number; momentum?: number } = {},
+): BatchNormTrainingAttributes {
+  const { eps, momentum } = optionsOf(options, { eps: 1e-5, momentum: 0.1 }, 'batchNormTraining');
+  return {
+    eps: finiteNumber(eps, 'batchNormTraining: eps', 0),
+    momentum: finiteNumber(momentum, 'batchNormTraining: momentum'),
+  };
 }
 
 export const batchNormTraining: Operator<BatchNormTrainingAttributes> = {

@@ -1,15 +1,17 @@
 /** concat: tensors laid one after the other along one axis; all other extents agree. */
 import { RepconvError } from '../errors.js';
+import { optionsOf } from '../options.js';
 import { affineExtent, type Extent, opaqueSymbol, showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { checkedAxis, type Operator, required } from './operator.js';
+import { axisNumber, checkedAxis, type Operator, required } from './operator.js';
 
 export interface ConcatAttributes {
   readonly axis: number;
 }
 
-export function concatAttributes({ axis = 1 }: { axis?: number } = {}): ConcatAttributes {
-  return { axis };
+export function concatAttributes(options: { axis?: number } = {}): ConcatAttributes {
+  const { axis } = optionsOf(options, { axis: 1 }, 'concat');
+  return { axis: axisNumber(axis, 'concat: axis') };
 }
 
 export const concat: Operator<ConcatAttributes> = {

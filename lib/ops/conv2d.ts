@@ -5,6 +5,7 @@
  * input [N, C, H, W], weight [O, C/G, K, K'], bias [O] or none.
  */
 import { RepconvError } from '../errors.js';
+import { optionsOf } from '../options.js';
 import { showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 import {
@@ -46,19 +47,17 @@ export interface Conv2dOptions {
   paddingMode?: PaddingMode;
 }
 
-export function conv2dAttributes({
-  stride = 1,
-  padding = 0,
-  dilation = 1,
-  groups = 1,
-  paddingMode = 'zeros',
-}: Conv2dOptions = {}): Conv2dAttributes {
+/** What is taken where nobody says. */
+export const conv2dDefaults = { stride: 1, padding: 0, dilation: 1, groups: 1, paddingMode: 'zeros' } as const;
+
+export function conv2dAttributes(options: Conv2dOptions = {}): Conv2dAttributes {
+  const { stride, padding, dilation, groups, paddingMode } = optionsOf(options, conv2dDefaults, 'conv2d');
   return {
     stride: pair(stride, 'conv2d', 'stride', 1),
     padding: paddingOf(padding, 'conv2d'),
     dilation: pair(dilation, 'conv2d', 'dilation', 1),
     groups: positiveInteger(groups, 'conv2d', 'groups'),
-    paddingMode: paddingModeOf(paddingMode, 'conv2d'),
+    paddingMode: paddingModeOf(paddingMode, 'conv2d: paddingMode'),
   };
 }
 

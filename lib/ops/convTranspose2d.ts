@@ -8,6 +8,7 @@
  * d·(K − 1) + outputPadding + 1.
  */
 import { RepconvError } from '../errors.js';
+import { optionsOf } from '../options.js';
 import { scaledExtent, showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { checkHasPixels, checkPerChannel, concreteExtent, type Operator, requiredRank } from './operator.js';
@@ -38,14 +39,12 @@ export interface ConvTranspose2dOptions {
   groups?: number;
 }
 
-export function convTranspose2dAttributes({
-  stride = 1,
-  padding = 0,
-  outputPadding = 0,
-  dilation = 1,
-  groups = 1,
-}: ConvTranspose2dOptions = {}): ConvTranspose2dAttributes {
+/** What is taken where nobody says. */
+export const convTranspose2dDefaults = { stride: 1, padding: 0, outputPadding: 0, dilation: 1, groups: 1 } as const;
+
+export function convTranspose2dAttributes(options: ConvTranspose2dOptions = {}): ConvTranspose2dAttributes {
   const operation = 'convTranspose2d';
+  const { stride, padding, outputPadding, dilation, groups } = optionsOf(options, convTranspose2dDefaults, operation);
   const attributes = {
     stride: pair(stride, operation, 'stride', 1),
     padding: paddingOf(padding, operation),

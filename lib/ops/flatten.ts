@@ -1,22 +1,21 @@
 /** flatten: the axes from startAxis to endAxis become one. */
 import { RepconvError } from '../errors.js';
+import { optionsOf } from '../options.js';
 import { type Extent, multiplyExtents, type Shape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { checkedAxis, type Operator, required } from './operator.js';
+import { axisNumber, checkedAxis, type Operator, required } from './operator.js';
 
 export interface FlattenAttributes {
   readonly startAxis: number;
   readonly endAxis: number;
 }
 
-export function flattenAttributes({
-  startAxis = 1,
-  endAxis = -1,
-}: {
-  startAxis?: number;
-  endAxis?: number;
-} = {}): FlattenAttributes {
-  return { startAxis, endAxis };
+export function flattenAttributes(options: { startAxis?: number; endAxis?: number } = {}): FlattenAttributes {
+  const { startAxis, endAxis } = optionsOf(options, { startAxis: 1, endAxis: -1 }, 'flatten');
+  return {
+    startAxis: axisNumber(startAxis, 'flatten: startAxis'),
+    endAxis: axisNumber(endAxis, 'flatten: endAxis'),
+  };
 }
 
 export const flatten: Operator<FlattenAttributes> = {

@@ -1,5 +1,6 @@
 /** gelu: x · Φ(x), with the normal distribution Φ exactly or by its tanh approximation. Hendrycks and Gimpel 2016. */
-import { RepconvError } from '../errors.js';
+import { oneOf } from '../checks.js';
+import { optionsOf } from '../options.js';
 import { elementwise } from './elementwise.js';
 import type { Operator } from './operator.js';
 
@@ -7,10 +8,9 @@ export interface GeluAttributes {
   readonly approximate: 'none' | 'tanh';
 }
 
-export function geluAttributes({ approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}): GeluAttributes {
-  if (approximate !== 'none' && approximate !== 'tanh')
-    throw new RepconvError('ERR_INPUT', `gelu: approximate expects none or tanh, got ${String(approximate)}`);
-  return { approximate };
+export function geluAttributes(options: { approximate?: 'none' | 'tanh' } = {}): GeluAttributes {
+  const { approximate } = optionsOf(options, { approximate: 'none' }, 'gelu');
+  return { approximate: oneOf(approximate, ['none', 'tanh'], 'gelu: approximate') };
 }
 
 export const gelu: Operator<GeluAttributes> = elementwise('gelu', (x, { approximate }) => {

@@ -1,5 +1,6 @@
 /** leakyRelu: x for x > 0, else negativeSlope · x. */
-import { RepconvError } from '../errors.js';
+import { finiteNumber } from '../checks.js';
+import { optionsOf } from '../options.js';
 import { elementwise } from './elementwise.js';
 import type { Operator } from './operator.js';
 
@@ -7,10 +8,9 @@ export interface LeakyReluAttributes {
   readonly negativeSlope: number;
 }
 
-export function leakyReluAttributes({ negativeSlope = 0.01 }: { negativeSlope?: number } = {}): LeakyReluAttributes {
-  if (!Number.isFinite(negativeSlope))
-    throw new RepconvError('ERR_INPUT', `leakyRelu: negativeSlope expects a finite number, got ${negativeSlope}`);
-  return { negativeSlope };
+export function leakyReluAttributes(options: { negativeSlope?: number } = {}): LeakyReluAttributes {
+  const { negativeSlope } = optionsOf(options, { negativeSlope: 0.01 }, 'leakyRelu');
+  return { negativeSlope: finiteNumber(negativeSlope, 'leakyRelu: negativeSlope') };
 }
 
 export const leakyRelu: Operator<LeakyReluAttributes> = elementwise('leakyRelu', (x, { negativeSlope }) =>

@@ -1,4 +1,5 @@
 /** maxPool2d: the largest value of every window; padding never wins, NaN always does. input [N, C, H, W]. */
+import { optionsOf } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Operator } from './operator.js';
 import {
@@ -7,15 +8,17 @@ import {
   type PoolingOptions,
   pooled,
   poolingAttributes,
+  poolingDefaults,
   windowSpans,
 } from './pooling.js';
-import type { PairLike } from './window.js';
+import { type Pair, type PairLike, pair } from './window.js';
 
-export type MaxPool2dAttributes = PoolingAttributes;
+export type MaxPool2dAttributes = PoolingAttributes & { readonly dilation: Pair };
 export type MaxPool2dOptions = PoolingOptions & { dilation?: PairLike };
 
 export function maxPool2dAttributes(options: MaxPool2dOptions): MaxPool2dAttributes {
-  return poolingAttributes(options, 'maxPool2d');
+  const { dilation, ...window } = optionsOf(options, { ...poolingDefaults, dilation: 1 }, 'maxPool2d');
+  return { ...poolingAttributes(window, 'maxPool2d'), dilation: pair(dilation, 'maxPool2d', 'dilation', 1) };
 }
 
 export const maxPool2d: Operator<MaxPool2dAttributes> = {

@@ -5,9 +5,10 @@
  * name and add their own meaning beside it. The reference is the oracle of every test, so it is written to be read, not
  * to be fast.
  */
+import { wholeNumber } from '../checks.js';
 import { RepconvError } from '../errors.js';
 import type { DType } from '../tensor/dtype.js';
-import { type Extent, type Shape, showShape } from '../tensor/shape.js';
+import { type Extent, maxRank, type Shape, showShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** The type of a value in a graph: number format and shape, extents possibly symbolic. */
@@ -94,6 +95,11 @@ export function checkHasPixels(input: TensorType, operation: string): void {
       'ERR_SHAPE',
       `${operation}: input expects at least one pixel, got ${showShape(input.shape)}`,
     );
+}
+
+/** What may be an axis, before it is known of how many. @throws ERR_INPUT */
+export function axisNumber(axis: unknown, what: string): number {
+  return wholeNumber(axis, what, -maxRank, maxRank - 1);
 }
 
 /** An axis counted from the front or, when negative, from the back. @throws ERR_INPUT */

@@ -6,7 +6,9 @@
  *     replicate  a a | a b c d | d d
  *     circular   c d | a b c d | a b        (padding ≤ extent)
  */
+import { anyNumber } from '../checks.js';
 import { RepconvError } from '../errors.js';
+import { optionsOf } from '../options.js';
 import { affineExtent, type Extent, showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { type Operator, requiredRank } from './operator.js';
@@ -25,8 +27,13 @@ export interface PadOptions {
   value?: number;
 }
 
-export function padAttributes({ padding, mode = 'zeros', value = 0 }: PadOptions): PadAttributes {
-  return { padding: paddingOf(padding, 'pad'), mode: paddingModeOf(mode, 'pad'), value };
+export function padAttributes(options: PadOptions): PadAttributes {
+  const { padding, mode, value } = optionsOf(options, { padding: undefined, mode: 'zeros', value: 0 }, 'pad');
+  return {
+    padding: paddingOf(padding, 'pad'),
+    mode: paddingModeOf(mode, 'pad: mode'),
+    value: anyNumber(value, 'pad: value'),
+  };
 }
 
 export const pad: Operator<PadAttributes> = {

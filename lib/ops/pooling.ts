@@ -1,4 +1,5 @@
 /** What max and average pooling share: attributes, size rule, and the walk over the windows. */
+import { flag } from '../checks.js';
 import { RepconvError } from '../errors.js';
 import { showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
@@ -9,10 +10,12 @@ export interface PoolingAttributes {
   readonly kernelSize: Pair;
   readonly stride: Pair;
   readonly padding: Padding;
-  readonly dilation: Pair;
   /** Whether a last, incomplete window counts (PyTorch's `ceil_mode`). */
   readonly ceilMode: boolean;
 }
+
+/** With elements of a window that lie apart, where the operator has such. */
+export type DilatedPooling = PoolingAttributes & { readonly dilation?: Pair };
 
 export interface PoolingOptions {
   kernelSize: PairLike;
@@ -22,9 +25,12 @@ export interface PoolingOptions {
   ceilMode?: boolean;
 }
 
+/** What is taken where nobody says. */
+export const poolingDefaults = { kernelSize: undefined, stride: undefined, padding: 0, ceilMode: false } as const;
+
 /** @throws ERR_INPUT; the padding may be at most half the kernel, so that no window lies wholly outside */
 export function poolingAttributes(
-  options: PoolingOptions & { dilation?: PairLike },
+  options: { readonly [N in keyof PoolingOptions]: PoolingOptions[N] | undefined },
   operation: string,
 ): PoolingAttributes {
   const kernelSize = pair(options.kernelSize, operation, 'kernelSize', 1);
@@ -39,16 +45,15 @@ export function poolingAttributes(
     kernelSize,
     stride: pair(options.stride ?? kernelSize, operation, 'stride', 1),
     padding,
-    dilation: pair(options.dilation ?? 1, operation, 'dilation', 1),
-    ceilMode: options.ceilMode ?? false,
+    ceilMode: flag(options.ceilMode, `${operation}: ceilMode`),
   };
 }
 
-export function inferPooling(inputs: InputTypes, attributes: PoolingAttributes, operation: string): TensorType {
+export function inferPooling(inputs: InputTypes, attributes: DilatedPooling, operation: string): TensorType {
   const input = requiredRank(inputs, 0, 4, operation, 'input');
   checkHasPixels(input, operation);
   const { dtype, shape } = input;
-  const window = { ...attributes, kernel: attributes.kernelSize };
+  const window = { dilation: [1, 1] as const, ...attributes, kernel: attributes.kernelSize };
   return {
     dtype,
     shape: [
@@ -90,7 +95,7 @@ export function windowSpans(
   extent: number,
   positions: number,
   axis: 0 | 1,
-  { kernelSize, stride, padding, dilation }: PoolingAttributes,
+  { kernelSize, stride, padding, dilation = [1, 1] }: DilatedPooling,
 ): Span[] {
   const [k, d] = [kernelSize[axis], dilation[axis]];
   return Array.from({ length: positions }, (_, i) => {

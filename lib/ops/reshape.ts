@@ -2,9 +2,10 @@
  * reshape: the same elements in row-major order under another shape; one extent may be −1, 0 keeps the input's extent
  * on that axis (ONNX).
  */
-import { inspect } from 'node:util';
+import { entriesOf, isWholeNumber, refused } from '../checks.js';
 import { RepconvError } from '../errors.js';
-import { type Extent, isConcrete, opaqueSymbol, type Shape, showShape, sizeOf } from '../tensor/shape.js';
+import { optionsOf } from '../options.js';
+import { type Extent, isConcrete, maxRank, opaqueSymbol, type Shape, showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { type Operator, required } from './operator.js';
 
@@ -12,17 +13,16 @@ export interface ReshapeAttributes {
   readonly shape: readonly number[];
 }
 
-export function reshapeAttributes({ shape }: { shape: readonly number[] }): ReshapeAttributes {
-  const isValid =
-    Array.isArray(shape) &&
-    shape.every((e) => Number.isSafeInteger(e) && e >= -1) &&
-    shape.filter((e) => e === -1).length <= 1;
-  if (!isValid)
-    throw new RepconvError(
-      'ERR_INPUT',
-      `reshape: shape expects whole numbers of at least 0 and at most one -1, got ${inspect(shape, { compact: true, breakLength: Infinity })}`,
-    );
-  return { shape: [...shape] };
+export function reshapeAttributes(options: { shape: readonly number[] }): ReshapeAttributes {
+  const { shape } = optionsOf(options, { shape: undefined }, 'reshape');
+  const entries = entriesOf(shape, maxRank);
+  if (entries === null || !entries.every(isExtent) || entries.filter((e) => e === -1).length > 1)
+    throw refused('reshape: shape', `up to ${maxRank} whole numbers of at least 0 and at most one -1`, shape);
+  return { shape: entries };
+}
+
+function isExtent(entry: unknown): entry is number {
+  return isWholeNumber(entry, -1);
 }
 
 export const reshape: Operator<ReshapeAttributes> = {

@@ -1,14 +1,16 @@
 /** softmax: e^(x − max) / Σ e^(x − max) along one axis. */
+import { optionsOf } from '../options.js';
 import { sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { checkedAxis, type Operator, required } from './operator.js';
+import { axisNumber, checkedAxis, type Operator, required } from './operator.js';
 
 export interface SoftmaxAttributes {
   readonly axis: number;
 }
 
-export function softmaxAttributes({ axis = -1 }: { axis?: number } = {}): SoftmaxAttributes {
-  return { axis };
+export function softmaxAttributes(options: { axis?: number } = {}): SoftmaxAttributes {
+  const { axis } = optionsOf(options, { axis: -1 }, 'softmax');
+  return { axis: axisNumber(axis, 'softmax: axis') };
 }
 
 export const softmax: Operator<SoftmaxAttributes> = {

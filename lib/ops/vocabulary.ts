@@ -5,7 +5,9 @@
  * to Xs. All words are made from those two here, so that a new operator is one file, one row of `operators` and one
  * word of `Ops`.
  */
-import type { AnyTensor } from '../tensor/tensor.js';
+import { entriesOf, isInstance, refused } from '../checks.js';
+import { optionsOf } from '../options.js';
+import { type AnyTensor, Tensor } from '../tensor/tensor.js';
 import { adaptiveAveragePool2d, adaptiveAveragePool2dAttributes } from './adaptiveAveragePool2d.js';
 import { adaptiveMaxPool2d, adaptiveMaxPool2dAttributes } from './adaptiveMaxPool2d.js';
 import { add } from './add.js';
@@ -127,30 +129,41 @@ export interface Ops<X> {
 
 /** A meaning of the words for values of kind X. */
 export interface Reading<X> {
+  /** Whether a word of this reading may be given it; absent where only sentences are read that another reading read. */
+  isValue?(value: unknown): value is X;
   lift(tensor: AnyTensor): X;
   apply(operator: Operator, inputs: readonly (X | null)[], attributes: object): X[];
   commit?(buffer: AnyTensor, value: X): void;
 }
 
-/** The words of a reading. */
+/** The words of a reading. They are doors: whoever writes a sentence writes what they are given. */
 export function vocabulary<X>(reading: Reading<X>): Ops<X> {
+  const applyAll = (operator: Operator, inputs: readonly (X | null | undefined)[], attributes: object): X[] =>
+    reading.apply(
+      operator,
+      inputs.map((input, i) => operand(reading, input, `${operator.name}: operand ${i + 1}`)),
+      attributes,
+    );
   const apply = (operator: Operator, inputs: readonly (X | null)[], attributes: object = {}): X =>
-    reading.apply(operator, inputs, attributes)[0];
+    applyAll(operator, inputs, attributes)[0];
   return {
-    lift: (tensor) => reading.lift(tensor),
-    commit: (buffer, value) => reading.commit?.(buffer, value),
+    lift: (tensor) => reading.lift(checkedTensor(tensor, 'lift')),
+    commit: (buffer, value) => {
+      const committed = operand(reading, value, 'commit: value');
+      if (committed === null) throw refused('commit: value', 'a value of this call of compute', value);
+      reading.commit?.(checkedTensor(buffer, 'commit: buffer'), committed);
+    },
 
     conv2d: (input, weight, bias, options) => apply(conv2d, [input, weight, bias], conv2dAttributes(options)),
     convTranspose2d: (input, weight, bias, options) =>
       apply(convTranspose2d, [input, weight, bias], convTranspose2dAttributes(options)),
     linear: (input, weight, bias) => apply(linear, [input, weight, bias]),
-    batchNorm: (input, p, options) =>
-      apply(batchNorm, [input, p.weight, p.bias, p.runningMean, p.runningVariance], batchNormAttributes(options)),
-    batchNormTraining: (input, p, options) => {
-      const inputs = [input, p.weight, p.bias, p.runningMean, p.runningVariance];
-      const [output, runningMean, runningVariance] = reading.apply(
+    batchNorm: (input, parameters, options) =>
+      apply(batchNorm, [input, ...parametersOf(parameters, 'batchNorm')], batchNormAttributes(options)),
+    batchNormTraining: (input, parameters, options) => {
+      const [output, runningMean, runningVariance] = applyAll(
         batchNormTraining,
-        inputs,
+        [input, ...parametersOf(parameters, 'batchNormTraining')],
         batchNormTrainingAttributes(options),
       );
       return { output, runningMean, runningVariance };
@@ -158,7 +171,11 @@ export function vocabulary<X>(reading: Reading<X>): Ops<X> {
 
     add: (a, b) => apply(add, [a, b]),
     mul: (a, b) => apply(mul, [a, b]),
-    concat: (inputs, options) => apply(concat, inputs, concatAttributes(options)),
+    concat: (inputs, options) => {
+      const entries = entriesOf(inputs, maxOperands);
+      if (entries === null) throw refused('concat: inputs', 'a list of values', inputs);
+      return apply(concat, entries as X[], concatAttributes(options));
+    },
     pad: (input, options) => apply(pad, [input], padAttributes(options)),
 
     relu: (input) => apply(relu, [input]),
@@ -184,4 +201,32 @@ export function vocabulary<X>(reading: Reading<X>): Ops<X> {
     flatten: (input, options) => apply(flatten, [input], flattenAttributes(options)),
     reshape: (input, options) => apply(reshape, [input], reshapeAttributes(options)),
   };
+}
+
+/** The most values that one {@link Ops.concat} joins. */
+const maxOperands = 2 ** 16;
+
+/** What a word takes as an operand: a value of the reading, or null where there is none. @throws ERR_INPUT */
+function operand<X>(reading: Reading<X>, value: unknown, what: string): X | null {
+  if (value === undefined || value === null) return null;
+  if (reading.isValue?.(value) !== false) return value as X;
+  throw refused(what, 'a value of this call of compute (f.lift makes one of a tensor)', value);
+}
+
+/** @throws ERR_INPUT */
+function checkedTensor(tensor: unknown, what: string): AnyTensor {
+  if (isInstance(tensor, Tensor)) return tensor;
+  throw refused(what, 'a Tensor', tensor);
+}
+
+/** The parameters of a batch norm, in the order in which the operators take them. @throws ERR_INPUT */
+function parametersOf<X>(
+  given: { readonly [P in keyof BatchNormParameters<X>]: X | null },
+  operation: string,
+): (X | null)[] {
+  const { weight, bias, runningMean, runningVariance } = optionsOf<
+    { [P in keyof BatchNormParameters<X>]?: X | null },
+    { [P in keyof BatchNormParameters<X>]: null }
+  >(given, { weight: null, bias: null, runningMean: null, runningVariance: null }, operation, 'parameters');
+  return [weight, bias, runningMean, runningVariance] as (X | null)[];
 }

@@ -2,7 +2,7 @@
  * Attributes of everything that slides a window over an image: pairs (height, width) and the four paddings, given as
  * users give them and completed here; and the size rule they share.
  */
-import { inspect } from 'node:util';
+import { isWholeNumber, listOf, oneOf, wholeNumber } from '../checks.js';
 import { RepconvError } from '../errors.js';
 import { affineExtent, type Extent, showShape } from '../tensor/shape.js';
 import { concreteExtent, type TensorType } from './operator.js';
@@ -22,38 +22,29 @@ export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular';
 const maxWindow = 2 ** 24;
 
 /** @throws ERR_INPUT when a number is not whole, or not between `least` and {@link maxWindow} */
-export function pair(value: PairLike, operation: string, role: string, least: number): Pair {
-  const both: Pair = typeof value === 'number' ? [value, value] : value;
-  checkNumbers(both, [2], operation, role, least);
-  return [both[0], both[1]];
+export function pair(value: unknown, operation: string, role: string, least: number): Pair {
+  return windowNumbers(value, [2], operation, role, least) as unknown as Pair;
+}
+
+/** Whether both are 1. */
+export function isOne([height, width]: Pair): boolean {
+  return height === 1 && width === 1;
 }
 
 /** @throws ERR_INPUT */
-export function paddingOf(value: PaddingLike, operation: string): Padding {
-  const all: Pair | Padding = typeof value === 'number' ? [value, value] : value;
-  checkNumbers(all, [2, 4], operation, 'padding', 0);
-  return all.length === 2 ? [all[0], all[1], all[0], all[1]] : [all[0], all[1], all[2], all[3]];
+export function paddingOf(value: unknown, operation: string): Padding {
+  const [top, left, bottom = top, right = left] = windowNumbers(value, [2, 4], operation, 'padding', 0);
+  return [top, left, bottom, right];
 }
 
 /** @throws ERR_INPUT */
-export function positiveInteger(value: number, operation: string, role: string): number {
-  if (!isWindowNumber(value, 1))
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${operation}: ${role} expects a whole number from 1 to 2^24, got ${inspect(value)}`,
-    );
-  return value;
+export function positiveInteger(value: unknown, operation: string, role: string): number {
+  return wholeNumber(value, `${operation}: ${role}`, 1, maxWindow);
 }
 
 /** @throws ERR_INPUT for an unknown mode */
-export function paddingModeOf(mode: PaddingMode, operation: string): PaddingMode {
-  const known: readonly PaddingMode[] = ['zeros', 'reflect', 'replicate', 'circular'];
-  if (!known.includes(mode))
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${operation}: paddingMode expects one of ${known.join(', ')}, got ${String(mode)}`,
-    );
-  return mode;
+export function paddingModeOf(mode: unknown, what: string): PaddingMode {
+  return oneOf(mode, ['zeros', 'reflect', 'replicate', 'circular'], what);
 }
 
 /** Height and width of a weight [., ., K, K']. @throws ERR_SHAPE when a side is symbolic or 0 */
@@ -99,22 +90,19 @@ export function windowExtent(
   return positions;
 }
 
-function checkNumbers(
-  values: readonly number[],
+/** A number for both axes, or a list of numbers. */
+function windowNumbers(
+  value: unknown,
   lengths: readonly number[],
   operation: string,
   role: string,
   least: number,
-): void {
-  const isValid =
-    Array.isArray(values) && lengths.includes(values.length) && values.every((v) => isWindowNumber(v, least));
-  if (!isValid)
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${operation}: ${role} expects ${lengths.join(' or ')} whole numbers from ${least} to 2^24, got ${inspect(values, { compact: true, breakLength: Infinity })}`,
-    );
-}
-
-function isWindowNumber(value: number, least: number): boolean {
-  return Number.isInteger(value) && value >= least && value <= maxWindow;
+): number[] {
+  return listOf(
+    typeof value === 'number' ? [value, value] : value,
+    `${operation}: ${role}`,
+    lengths,
+    `whole numbers from ${least} to 2^24`,
+    (entry): entry is number => isWholeNumber(entry, least, maxWindow),
+  );
 }

@@ -6,6 +6,8 @@
  * own sentence, read so.
  */
 
+import { isInstance } from '../checks.js';
+import { RepconvError, shown } from '../errors.js';
 import { add as addOperator } from '../ops/add.js';
 import { type AveragePool2dAttributes, averagePool2d } from '../ops/averagePool2d.js';
 import { type BatchNormAttributes, batchNorm } from '../ops/batchNorm.js';
@@ -16,6 +18,7 @@ import { mul } from '../ops/mul.js';
 import type { Operator, TensorType } from '../ops/operator.js';
 import { type PadAttributes, pad } from '../ops/pad.js';
 import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
+import { isPlainObject } from '../options.js';
 import { type Extent, sameShape, showShape, sizeOf } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import { add, type Context, compose } from './algebra.js';
@@ -54,7 +57,9 @@ export type Affine = AffineSum | AffineConstant | Reason;
  * size only count too.
  */
 export function affineSum(sentence: <X>(f: Ops<X>, x: X) => X, type: TensorType): AffineSum | Reason {
-  const result = sentence<Affine>(vocabulary(affineReading()), affineSource(type));
+  const result: unknown = sentence<Affine>(vocabulary(affineReading()), affineSource(type));
+  if (!isAffine(result))
+    throw new RepconvError('ERR_INPUT', `branches: expects to return a value, got ${shown(result, { depth: 0 })}`);
   if (isReason(result)) return result;
   return result.kind === 'sum' ? result : new Reason('NOT_CONSTANT', 'the result does not depend on the input');
 }
@@ -75,6 +80,7 @@ export function mergedTerms({ source, terms }: AffineSum, context: Context = {})
 
 export function affineReading(context: Context = {}): Reading<Affine> {
   return {
+    isValue: isAffine,
     lift: (tensor) => ({ kind: 'constant', tensor, type: tensor }),
     apply(operator, inputs, attributes) {
       const blocked = inputs.find(isReason);
@@ -94,6 +100,10 @@ export function affineReading(context: Context = {}): Reading<Affine> {
       return [result];
     },
   };
+}
+
+function isAffine(value: unknown): value is Affine {
+  return isInstance(value, Reason) || (isPlainObject(value) && (value.kind === 'sum' || value.kind === 'constant'));
 }
 
 type Rule = (

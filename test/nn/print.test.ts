@@ -174,10 +174,15 @@ it('prints floats as Python does', () => {
     [1e15, '1000000000000000.0'],
     [1e16, '1e+16'],
     [1.5e22, '1.5e+22'],
-    [Infinity, 'inf'],
-    [-Infinity, '-inf'],
-    [Number.NaN, 'nan'],
   ];
   for (const [negativeSlope, text] of slopes)
     expect(String(new LeakyReLU({ negativeSlope }))).toBe(`LeakyReLU(negative_slope=${text})`);
+  // What no constructor takes may still be written into a field.
+  const norm = new BatchNorm2d(1);
+  for (const [momentum, text] of [
+    [Infinity, 'inf'],
+    [-Infinity, '-inf'],
+    [Number.NaN, 'nan'],
+  ] as const)
+    expect(String(Object.assign(norm, { momentum }))).toContain(`momentum=${text},`);
 });

@@ -1,4 +1,5 @@
 /** What every operator refuses, with which code and in which words. */
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../lib/errors.js';
 import { type OperatorName, operators } from '../../lib/ops/vocabulary.js';
@@ -191,7 +192,7 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
       [image, weights],
       { paddingMode: 'same' },
       'ERR_INPUT',
-      'paddingMode expects one of zeros, reflect, replicate, circular, got same',
+      "paddingMode expects one of zeros, reflect, replicate, circular, got 'same'",
     ],
     [
       [image, weights],
@@ -287,7 +288,7 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
           [image, ...perChannel],
           { eps },
           'ERR_INPUT',
-          `eps expects a finite number of at least 0, got ${eps}`,
+          `eps expects a finite number of at least 0, got ${inspect(eps)}`,
         ] as const,
     ),
   ],
@@ -309,7 +310,7 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
     ...unary,
     [[image], { negativeSlope: NaN }, 'ERR_INPUT', 'negativeSlope expects a finite number, got NaN'],
   ],
-  gelu: [...unary, [[image], { approximate: 'erf' }, 'ERR_INPUT', 'approximate expects none or tanh, got erf']],
+  gelu: [...unary, [[image], { approximate: 'erf' }, 'ERR_INPUT', "approximate expects one of none, tanh, got 'erf'"]],
   prelu: [
     [[image, null], {}, 'ERR_INPUT', 'slope is missing'],
     [[image, [5]], {}, 'ERR_SHAPE', 'slope expects shape [1] or [4], got [5]'],
@@ -320,8 +321,8 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
     [[null], {}, 'ERR_INPUT', 'input is missing'],
     [[[2, 3]], { axis: 2 }, 'ERR_INPUT', 'axis expects a whole number from -2 to 1, got 2 (2 axes)'],
     [[[2, 3]], { axis: -3 }, 'ERR_INPUT', 'axis expects a whole number from -2 to 1, got -3 (2 axes)'],
-    [[[2, 3]], { axis: 0.5 }, 'ERR_INPUT', 'axis expects a whole number from -2 to 1, got 0.5 (2 axes)'],
-    [[[2, 3]], { axis: NaN }, 'ERR_INPUT', 'axis expects a whole number from -2 to 1, got NaN (2 axes)'],
+    [[[2, 3]], { axis: 0.5 }, 'ERR_INPUT', 'axis expects a whole number from -32 to 31, got 0.5'],
+    [[[2, 3]], { axis: NaN }, 'ERR_INPUT', 'axis expects a whole number from -32 to 31, got NaN'],
   ],
   add: broadcast,
   mul: broadcast,
@@ -340,7 +341,7 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
       [image],
       { padding: 1, mode: 'wrap' },
       'ERR_INPUT',
-      'paddingMode expects one of zeros, reflect, replicate, circular, got wrap',
+      "mode expects one of zeros, reflect, replicate, circular, got 'wrap'",
     ],
     [[image], { padding: 6, mode: 'reflect' }, 'ERR_SHAPE', 'reflect padding [6,6,6,6] expects at most 5 on height 6'],
     [
@@ -393,21 +394,26 @@ const refused: { readonly [N in OperatorName]: readonly Row[] } = {
       [[2, 3]],
       { shape: [-1, -1] },
       'ERR_INPUT',
-      'shape expects whole numbers of at least 0 and at most one -1, got [ -1, -1 ]',
+      'shape expects up to 32 whole numbers of at least 0 and at most one -1, got [ -1, -1 ]',
     ],
     [
       [[2, 3]],
       { shape: [-2, 3] },
       'ERR_INPUT',
-      'shape expects whole numbers of at least 0 and at most one -1, got [ -2, 3 ]',
+      'shape expects up to 32 whole numbers of at least 0 and at most one -1, got [ -2, 3 ]',
     ],
     [
       [[2, 3]],
       { shape: [NaN] },
       'ERR_INPUT',
-      'shape expects whole numbers of at least 0 and at most one -1, got [ NaN ]',
+      'shape expects up to 32 whole numbers of at least 0 and at most one -1, got [ NaN ]',
     ],
-    [[[2, 3]], { shape: 6 }, 'ERR_INPUT', 'shape expects whole numbers of at least 0 and at most one -1, got 6'],
+    [
+      [[2, 3]],
+      { shape: 6 },
+      'ERR_INPUT',
+      'shape expects up to 32 whole numbers of at least 0 and at most one -1, got 6',
+    ],
   ],
 };
 

@@ -27,7 +27,7 @@ describe('the vocabulary', () => {
   it('has a word for every operator, which applies it to its inputs in order, with complete attributes', () => {
     const { f, calls } = recorder();
     const window = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
-    const pooling = { kernelSize: [3, 3], stride: [3, 3], padding: [0, 0, 0, 0], dilation: [1, 1], ceilMode: false };
+    const pooling = { kernelSize: [3, 3], stride: [3, 3], padding: [0, 0, 0, 0], ceilMode: false };
     const norm = { weight: 'w', bias: null, runningMean: 'm', runningVariance: 'v' };
     f.conv2d('x', 'w', 'b');
     f.convTranspose2d('x', 'w', null);
@@ -66,7 +66,7 @@ describe('the vocabulary', () => {
       ['prelu', ['x', 's'], {}],
       ['gelu', ['x'], { approximate: 'none' }],
       ['softmax', ['x'], { axis: -1 }],
-      ['maxPool2d', ['x'], pooling],
+      ['maxPool2d', ['x'], { ...pooling, dilation: [1, 1] }],
       ['averagePool2d', ['x'], { ...pooling, countIncludePad: true }],
       ['globalAveragePool2d', ['x'], {}],
       ['globalMaxPool2d', ['x'], {}],

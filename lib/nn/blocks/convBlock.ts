@@ -7,8 +7,10 @@
  *
  * deployed: x ─ rbr_reparam: 3×3 convolution ─ relu ─ y
  */
+import { flag } from '../../checks.js';
 import type { Ops } from '../../ops/vocabulary.js';
-import type { PaddingMode, PairLike } from '../../ops/window.js';
+import { isOne, type PaddingMode, type PairLike, pair } from '../../ops/window.js';
+import { optionsOf } from '../../options.js';
 import { Identity, ReLU } from '../layers/activations.js';
 import { BatchNorm2d } from '../layers/batchNorm2d.js';
 import type { Sequential } from '../layers/containers.js';
@@ -30,6 +32,8 @@ export interface ConvBlockOptions {
   deploy?: boolean;
 }
 
+const defaults = { stride: 1, groups: 1, paddingMode: 'zeros', eps: 1e-5, deploy: false } as const;
+
 /**
  * relu(3×3 + 1×1 + identity), each branch with a batch norm, [N, C, H, W] → [N, O, ⌈H/s⌉, ⌈W/s⌉]; the identity is there
  * where C = O and the stride is 1. Keys: `conv3_3`, `conv1_1` (each `conv` and `bn`), `rbr_identity`; deployed:
@@ -43,21 +47,18 @@ export class ConvBlock extends ReparamBlock {
   private conv1x1: Sequential | null;
 
   /** @throws ERR_INPUT for channels that the groups do not divide, stride 0, … */
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    { stride = 1, groups = 1, paddingMode = 'zeros', eps = 1e-5, deploy = false }: ConvBlockOptions = {},
-  ) {
+  constructor(inChannels: number, outChannels: number, options: ConvBlockOptions = {}) {
     super(inChannels, 'rbr_reparam');
+    const { stride, groups, paddingMode, eps, deploy } = optionsOf(options, defaults, 'ConvBlock');
     const spatial = { stride, groups };
     this.identity = this.child('identity', new Identity());
     this.relu = this.child('relu', new ReLU());
-    if (deploy) {
+    if (flag(deploy, 'ConvBlock: deploy')) {
       this.normIdentity = this.conv3x3 = this.conv1x1 = null;
       this.setReparam(new Conv2d(inChannels, outChannels, 3, { ...spatial, padding: 1, paddingMode }));
       return;
     }
-    const keepsShape = inChannels === outChannels && [stride].flat().every((s) => s === 1);
+    const keepsShape = inChannels === outChannels && isOne(pair(stride, 'ConvBlock', 'stride', 1));
     this.normIdentity = keepsShape ? this.child('rbr_identity', new BatchNorm2d(outChannels, { eps })) : null;
     this.conv3x3 = this.child(
       'conv3_3',

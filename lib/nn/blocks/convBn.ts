@@ -1,7 +1,8 @@
 import type { PaddingLike, PairLike } from '../../ops/window.js';
+import { optionsOf } from '../../options.js';
 import { BatchNorm2d } from '../layers/batchNorm2d.js';
 import { Sequential } from '../layers/containers.js';
-import { Conv2d, type Conv2dLayerOptions } from '../layers/conv2d.js';
+import { Conv2d, type Conv2dLayerOptions, conv2dLayerDefaults } from '../layers/conv2d.js';
 
 /** Of {@link convBn}: those of the convolution, and `eps`. */
 export interface ConvBnOptions extends Conv2dLayerOptions {
@@ -20,10 +21,11 @@ export function convBn(
   inChannels: number,
   outChannels: number,
   kernelSize: PairLike,
-  { eps = 1e-5, ...options }: ConvBnOptions = {},
+  options: ConvBnOptions = {},
 ): Sequential {
+  const { eps, ...convolution } = optionsOf(options, { ...conv2dLayerDefaults, eps: 1e-5 }, 'convBn');
   return new Sequential({
-    conv: new Conv2d(inChannels, outChannels, kernelSize, options),
+    conv: new Conv2d(inChannels, outChannels, kernelSize, convolution),
     bn: new BatchNorm2d(outChannels, { eps }),
   });
 }

@@ -4,8 +4,10 @@
  *
  *     y = relu(se(bn(x) + bn(conv1×1(x)) + Σ_i bn(conv_i k×k(x))))
  */
+import { flag, wholeNumber } from '../../checks.js';
 import type { Ops } from '../../ops/vocabulary.js';
-import type { PairLike } from '../../ops/window.js';
+import { isOne, type PairLike, pair, positiveInteger } from '../../ops/window.js';
+import { optionsOf } from '../../options.js';
 import { Identity, ReLU } from '../layers/activations.js';
 import { BatchNorm2d } from '../layers/batchNorm2d.js';
 import { ModuleList, type Sequential } from '../layers/containers.js';
@@ -33,6 +35,10 @@ export interface MobileOneBlockOptions {
   deploy?: boolean;
 }
 
+const defaults = { stride: 1, padding: 0, groups: 1, useSe: false, branches: 1, eps: 1e-5, deploy: false } as const;
+/** Far more than anybody has tried (the paper: 4), and few enough to be made. */
+const maxBranches = 64;
+
 /**
  * relu(se(Σ k×k + 1×1 + identity)), each branch with a batch norm, [N, C, H, W] → [N, O, H', W']. The 1×1 is there
  * where k > 1, the identity where C = O and the stride is 1. Keys: `rbr_conv.0` …, `rbr_scale`, `rbr_skip`, `se`;
@@ -45,41 +51,33 @@ export class MobileOneBlock extends ReparamBlock {
   private convs: ModuleList | null;
   private scale: Sequential | null;
 
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: number,
-    {
-      stride = 1,
-      padding = 0,
-      groups = 1,
-      useSe = false,
-      branches = 1,
-      eps = 1e-5,
-      deploy = false,
-    }: MobileOneBlockOptions = {},
-  ) {
+  constructor(inChannels: number, outChannels: number, kernelSize: number, options: MobileOneBlockOptions = {}) {
     super(inChannels, 'reparam_conv');
+    const { stride, padding, groups, useSe, branches, eps, deploy } = optionsOf(options, defaults, 'MobileOneBlock');
+    positiveInteger(kernelSize, 'MobileOneBlock', 'kernelSize');
+    wholeNumber(branches, 'MobileOneBlock: branches', 1, maxBranches);
     this.se = this.child(
       'se',
-      useSe ? new SqueezeExcite(outChannels, { reducedChannels: Math.floor(outChannels / 16) }) : new Identity(),
+      flag(useSe, 'MobileOneBlock: useSe')
+        ? new SqueezeExcite(outChannels, { reducedChannels: Math.floor(outChannels / 16) })
+        : new Identity(),
     );
     this.activation = this.child('activation', new ReLU());
-    if (deploy) {
+    if (flag(deploy, 'MobileOneBlock: deploy')) {
       this.skip = this.convs = this.scale = null;
       this.setReparam(new Conv2d(inChannels, outChannels, kernelSize, { stride, padding, groups }));
       return;
     }
-    const keepsShape = inChannels === outChannels && [stride].flat().every((s) => s === 1);
-    const options = { stride, groups, bias: false, eps };
+    const keepsShape = inChannels === outChannels && isOne(pair(stride, 'MobileOneBlock', 'stride', 1));
+    const shared = { stride, groups, bias: false, eps };
     this.skip = keepsShape ? this.child('rbr_skip', new BatchNorm2d(inChannels, { eps })) : null;
     this.convs = this.child(
       'rbr_conv',
       new ModuleList(
-        Array.from({ length: branches }, () => convBn(inChannels, outChannels, kernelSize, { ...options, padding })),
+        Array.from({ length: branches }, () => convBn(inChannels, outChannels, kernelSize, { ...shared, padding })),
       ),
     );
-    this.scale = kernelSize > 1 ? this.child('rbr_scale', convBn(inChannels, outChannels, 1, options)) : null;
+    this.scale = kernelSize > 1 ? this.child('rbr_scale', convBn(inChannels, outChannels, 1, shared)) : null;
   }
 
   protected override branches<X>(f: Ops<X>, x: X): X {

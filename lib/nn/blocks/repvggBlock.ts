@@ -3,8 +3,10 @@
  *
  *     y = relu(se(bn(conv3×3(x)) + bn(conv1×1(x)) + bn(x)))            identity where input and output have one shape; se in D2se only
  */
+import { flag } from '../../checks.js';
 import type { Ops } from '../../ops/vocabulary.js';
-import type { PairLike } from '../../ops/window.js';
+import { isOne, type PairLike, pair } from '../../ops/window.js';
+import { optionsOf } from '../../options.js';
 import { Identity, ReLU } from '../layers/activations.js';
 import { BatchNorm2d } from '../layers/batchNorm2d.js';
 import type { Sequential } from '../layers/containers.js';
@@ -28,6 +30,8 @@ export interface RepVGGBlockOptions {
   deploy?: boolean;
 }
 
+const defaults = { stride: 1, groups: 1, useSe: false, eps: 1e-5, deploy: false } as const;
+
 /**
  * relu(se(3×3 + 1×1 + identity)), each branch with a batch norm, [N, C, H, W] → [N, O, ⌈H/s⌉, ⌈W/s⌉]; the identity is
  * there where C = O and the stride is 1. Keys: `rbr_dense`, `rbr_1x1` (each `conv` and `bn`), `rbr_identity`, `se`;
@@ -40,25 +44,22 @@ export class RepVGGBlock extends ReparamBlock {
   private dense: Sequential | null;
   private pointwise: Sequential | null;
 
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    { stride = 1, groups = 1, useSe = false, eps = 1e-5, deploy = false }: RepVGGBlockOptions = {},
-  ) {
+  constructor(inChannels: number, outChannels: number, options: RepVGGBlockOptions = {}) {
     super(inChannels, 'rbr_reparam');
+    const { stride, groups, useSe, eps, deploy } = optionsOf(options, defaults, 'RepVGGBlock');
     this.nonlinearity = this.child('nonlinearity', new ReLU());
     this.se = this.child(
       'se',
-      useSe
+      flag(useSe, 'RepVGGBlock: useSe')
         ? new SqueezeExcite(outChannels, { reducedChannels: Math.floor(outChannels / 16), keys: ['down', 'up'] })
         : new Identity(),
     );
-    if (deploy) {
+    if (flag(deploy, 'RepVGGBlock: deploy')) {
       this.identity = this.dense = this.pointwise = null;
       this.setReparam(new Conv2d(inChannels, outChannels, 3, { stride, groups, padding: 1 }));
       return;
     }
-    const keepsShape = inChannels === outChannels && [stride].flat().every((s) => s === 1);
+    const keepsShape = inChannels === outChannels && isOne(pair(stride, 'RepVGGBlock', 'stride', 1));
     this.identity = keepsShape ? this.child('rbr_identity', new BatchNorm2d(inChannels, { eps })) : null;
     this.dense = this.child(
       'rbr_dense',

@@ -1,5 +1,7 @@
 /** Channel attention: x · sigmoid(expand(relu(reduce(mean(x))))). Hu et al. 2018 (arXiv:1709.01507), section 3. */
+import { listOf } from '../../checks.js';
 import type { Ops } from '../../ops/vocabulary.js';
+import { optionsOf } from '../../options.js';
 import { Conv2d } from '../layers/conv2d.js';
 import { Module } from '../module.js';
 
@@ -19,10 +21,16 @@ export class SqueezeExcite extends Module {
   private readonly reduce: Conv2d;
   private readonly expand: Conv2d;
 
-  constructor(channels: number, { reducedChannels, keys = ['reduce', 'expand'] }: SqueezeExciteOptions) {
+  constructor(channels: number, options: SqueezeExciteOptions) {
     super();
-    this.reduce = this.child(keys[0], new Conv2d(channels, reducedChannels, 1));
-    this.expand = this.child(keys[1], new Conv2d(reducedChannels, channels, 1));
+    const { reducedChannels, keys } = optionsOf(
+      options,
+      { reducedChannels: undefined, keys: ['reduce', 'expand'] },
+      'SqueezeExcite',
+    );
+    const [reduce, expand] = listOf(keys, 'SqueezeExcite: keys', [2], 'texts', (key) => typeof key === 'string');
+    this.reduce = this.child(reduce, new Conv2d(channels, reducedChannels as number, 1));
+    this.expand = this.child(expand, new Conv2d(reducedChannels as number, channels, 1));
   }
 
   /** The block is called SEBlock where it comes from. */

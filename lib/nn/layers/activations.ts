@@ -1,5 +1,8 @@
 /** Activations as modules, under PyTorch's names. `inplace` is printed as PyTorch would; memory is never shared. */
+import { finiteNumber, flag, oneOf } from '../../checks.js';
+import { axisNumber } from '../../ops/operator.js';
 import type { Ops } from '../../ops/vocabulary.js';
+import { optionsOf } from '../../options.js';
 import { type AnyTensor, full } from '../../tensor/tensor.js';
 import { Module } from '../module.js';
 import { pythonFloat } from '../python.js';
@@ -16,9 +19,10 @@ export class Identity extends Module {
 abstract class InplaceActivation extends Module {
   readonly inplace: boolean;
 
-  constructor({ inplace = false }: { inplace?: boolean } = {}) {
+  constructor(options: { inplace?: boolean } = {}) {
     super();
-    this.inplace = inplace;
+    const { inplace } = optionsOf(options, { inplace: false }, this.typeName);
+    this.inplace = flag(inplace, `${this.typeName}: inplace`);
   }
 
   protected override extraRepr(): string {
@@ -81,9 +85,10 @@ export class Tanh extends Module {
 export class LeakyReLU extends Module {
   readonly negativeSlope: number;
 
-  constructor({ negativeSlope = 0.01 }: { negativeSlope?: number } = {}) {
+  constructor(options: { negativeSlope?: number } = {}) {
     super();
-    this.negativeSlope = negativeSlope;
+    const { negativeSlope } = optionsOf(options, { negativeSlope: 0.01 }, 'LeakyReLU');
+    this.negativeSlope = finiteNumber(negativeSlope, 'LeakyReLU: negativeSlope');
   }
 
   override compute<X>(f: Ops<X>, x: X): X {
@@ -102,10 +107,11 @@ export class LeakyReLU extends Module {
 export class PReLU extends Module {
   readonly numParameters: number;
 
-  constructor({ numParameters = 1, init = 0.25 }: { numParameters?: number; init?: number } = {}) {
+  constructor(options: { numParameters?: number; init?: number } = {}) {
     super();
+    const { numParameters, init } = optionsOf(options, { numParameters: 1, init: 0.25 }, 'PReLU');
     this.numParameters = channels(numParameters, 'PReLU', 'numParameters');
-    this.parameter('weight', full([numParameters], init));
+    this.parameter('weight', full([numParameters], finiteNumber(init, 'PReLU: init')));
   }
 
   override compute<X>(f: Ops<X>, x: X): X {
@@ -124,9 +130,10 @@ export class PReLU extends Module {
 export class GELU extends Module {
   readonly approximate: 'none' | 'tanh';
 
-  constructor({ approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}) {
+  constructor(options: { approximate?: 'none' | 'tanh' } = {}) {
     super();
-    this.approximate = approximate;
+    const { approximate } = optionsOf(options, { approximate: 'none' }, 'GELU');
+    this.approximate = oneOf(approximate, ['none', 'tanh'], 'GELU: approximate');
   }
 
   override compute<X>(f: Ops<X>, x: X): X {
@@ -142,9 +149,10 @@ export class GELU extends Module {
 export class Softmax extends Module {
   readonly dim: number;
 
-  constructor({ dim }: { dim: number }) {
+  constructor(options: { dim: number }) {
     super();
-    this.dim = dim;
+    const { dim } = optionsOf(options, { dim: undefined }, 'Softmax');
+    this.dim = axisNumber(dim, 'Softmax: dim');
   }
 
   override compute<X>(f: Ops<X>, x: X): X {

@@ -1,5 +1,6 @@
-import { RepconvError } from '../../errors.js';
+import { finiteNumber, flag } from '../../checks.js';
 import type { Ops } from '../../ops/vocabulary.js';
+import { optionsOf } from '../../options.js';
 import { type AnyTensor, ones, Tensor, zeros } from '../../tensor/tensor.js';
 import { Module } from '../module.js';
 import { pythonBool, pythonFloat } from '../python.js';
@@ -19,6 +20,8 @@ export interface BatchNorm2dOptions {
   trackRunningStats?: boolean;
 }
 
+const defaults = { eps: 1e-5, momentum: 0.1, affine: true, bias: true, trackRunningStats: true } as const;
+
 /**
  * Batch norm over [N, C, H, W]. Keys: `weight` and `bias` (if affine), `running_mean`, `running_var`,
  * `num_batches_tracked` (if statistics are tracked). In training mode, and without statistics always, it normalizes by
@@ -32,18 +35,15 @@ export class BatchNorm2d extends Module {
   readonly trackRunningStats: boolean;
 
   /** @throws ERR_INPUT */
-  constructor(
-    numFeatures: number,
-    { eps = 1e-5, momentum = 0.1, affine = true, bias = true, trackRunningStats = true }: BatchNorm2dOptions = {},
-  ) {
+  constructor(numFeatures: number, options: BatchNorm2dOptions = {}) {
     super();
+    const { eps, momentum, affine, bias, trackRunningStats } = optionsOf(options, defaults, 'BatchNorm2d');
     this.numFeatures = channels(numFeatures, 'BatchNorm2d', 'numFeatures');
-    if (!(eps >= 0 && Number.isFinite(eps)))
-      throw new RepconvError('ERR_INPUT', `BatchNorm2d: eps expects a finite number of at least 0, got ${eps}`);
-    this.eps = eps;
-    this.momentum = momentum;
-    this.affine = affine;
-    this.trackRunningStats = trackRunningStats;
+    this.eps = finiteNumber(eps, 'BatchNorm2d: eps', 0);
+    this.momentum = momentum === null ? null : finiteNumber(momentum, 'BatchNorm2d: momentum');
+    this.affine = flag(affine, 'BatchNorm2d: affine');
+    this.trackRunningStats = flag(trackRunningStats, 'BatchNorm2d: trackRunningStats');
+    flag(bias, 'BatchNorm2d: bias');
     if (affine) {
       this.parameter('weight', ones([numFeatures]));
       if (bias) this.parameter('bias', zeros([numFeatures]));

@@ -1,6 +1,8 @@
 /** Modules that hold modules. */
+import { isIterable, refused } from '../../checks.js';
 import { RepconvError } from '../../errors.js';
 import type { Ops } from '../../ops/vocabulary.js';
+import { isPlainObject } from '../../options.js';
 import { Module } from '../module.js';
 
 /** One module after the other; keys begin with their places (`0`, `1`, …) or, given a record, their names. */
@@ -9,7 +11,7 @@ export class Sequential extends Module {
     super();
     const [first] = modules;
     const named =
-      modules.length === 1 && !(first instanceof Module)
+      modules.length === 1 && isPlainObject(first)
         ? Object.entries(first as Record<string, Module>)
         : (modules as Module[]).map((module, i) => [String(i), module] as const);
     for (const [name, module] of named) this.child(name, module);
@@ -24,7 +26,9 @@ export class Sequential extends Module {
 export class ModuleList extends Module {
   constructor(modules: Iterable<Module>) {
     super();
-    for (const [i, module] of [...modules].entries()) this.child(String(i), module);
+    if (!isIterable(modules)) throw refused('ModuleList', 'a list of modules', modules);
+    let count = 0;
+    for (const module of modules) this.child(String(count++), module);
   }
 
   *[Symbol.iterator](): Generator<Module> {

@@ -1,7 +1,9 @@
+import { flag, wholeNumber } from '../../checks.js';
 import { RepconvError } from '../../errors.js';
-import { type Conv2dAttributes, conv2dAttributes } from '../../ops/conv2d.js';
+import { type Conv2dAttributes, conv2dAttributes, conv2dDefaults } from '../../ops/conv2d.js';
 import type { Ops } from '../../ops/vocabulary.js';
 import { type Padding, type PaddingLike, type PaddingMode, type Pair, type PairLike, pair } from '../../ops/window.js';
+import { optionsOf } from '../../options.js';
 import type { AnyTensor } from '../../tensor/tensor.js';
 import { uniformByFanIn } from '../init.js';
 import { Module } from '../module.js';
@@ -23,6 +25,9 @@ export interface Conv2dLayerOptions {
   paddingMode?: PaddingMode;
 }
 
+/** What is taken where nobody says. */
+export const conv2dLayerDefaults = { ...conv2dDefaults, bias: true } as const;
+
 /**
  * A convolution [N, C, H, W] → [N, O, H', W'] with H' = ⌊(H + top + bottom − d·(K − 1) − 1) / s⌋ + 1. Keys: `weight`
  * [O, C/G, K, L], `bias` [O].
@@ -34,22 +39,18 @@ export class Conv2d extends Module {
   readonly kernelSize: Pair;
   readonly attributes: Conv2dAttributes;
 
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: PairLike,
-    { bias = true, ...options }: Conv2dLayerOptions = {},
-  ) {
+  constructor(inChannels: number, outChannels: number, kernelSize: PairLike, options: Conv2dLayerOptions = {}) {
     super();
+    const { bias, ...attributes } = optionsOf(options, conv2dLayerDefaults, 'Conv2d');
     this.inChannels = channels(inChannels, 'Conv2d', 'inChannels');
     this.outChannels = channels(outChannels, 'Conv2d', 'outChannels');
     this.kernelSize = pair(kernelSize, 'Conv2d', 'kernelSize', 1);
-    this.attributes = conv2dAttributes(options);
+    this.attributes = conv2dAttributes(attributes);
     const { groups } = this.attributes;
     checkGroups(groups, inChannels, outChannels, 'Conv2d');
     const fanIn = (inChannels / groups) * this.kernelSize[0] * this.kernelSize[1];
     this.parameter('weight', uniformByFanIn([outChannels, inChannels / groups, ...this.kernelSize], fanIn));
-    if (bias) this.parameter('bias', uniformByFanIn([outChannels], fanIn));
+    if (flag(bias, 'Conv2d: bias')) this.parameter('bias', uniformByFanIn([outChannels], fanIn));
   }
 
   get weight(): AnyTensor {
@@ -85,9 +86,7 @@ export function shownPadding(padding: Padding): readonly number[] {
 
 /** @throws ERR_INPUT */
 export function channels(count: number, layer: string, role: string): number {
-  if (!Number.isInteger(count) || count < 1 || count > 2 ** 24)
-    throw new RepconvError('ERR_INPUT', `${layer}: ${role} expects a whole number from 1 to 2^24, got ${count}`);
-  return count;
+  return wholeNumber(count, `${layer}: ${role}`, 1, 2 ** 24);
 }
 
 /** @throws ERR_INPUT */

@@ -1,10 +1,13 @@
+import { flag } from '../../checks.js';
 import {
   type ConvTranspose2dAttributes,
   type ConvTranspose2dOptions,
   convTranspose2dAttributes,
+  convTranspose2dDefaults,
 } from '../../ops/convTranspose2d.js';
 import type { Ops } from '../../ops/vocabulary.js';
 import { type Pair, type PairLike, pair } from '../../ops/window.js';
+import { optionsOf } from '../../options.js';
 import type { AnyTensor } from '../../tensor/tensor.js';
 import { uniformByFanIn } from '../init.js';
 import { Module } from '../module.js';
@@ -26,19 +29,20 @@ export class ConvTranspose2d extends Module {
     inChannels: number,
     outChannels: number,
     kernelSize: PairLike,
-    { bias = true, ...options }: ConvTranspose2dOptions & { bias?: boolean } = {},
+    options: ConvTranspose2dOptions & { bias?: boolean } = {},
   ) {
     super();
+    const { bias, ...attributes } = optionsOf(options, { ...convTranspose2dDefaults, bias: true }, 'ConvTranspose2d');
     this.inChannels = channels(inChannels, 'ConvTranspose2d', 'inChannels');
     this.outChannels = channels(outChannels, 'ConvTranspose2d', 'outChannels');
     this.kernelSize = pair(kernelSize, 'ConvTranspose2d', 'kernelSize', 1);
-    this.attributes = convTranspose2dAttributes(options);
+    this.attributes = convTranspose2dAttributes(attributes);
     const { groups } = this.attributes;
     checkGroups(groups, inChannels, outChannels, 'ConvTranspose2d');
     // PyTorch computes the fan from the weight's second axis, whatever it means here.
     const fanIn = (outChannels / groups) * this.kernelSize[0] * this.kernelSize[1];
     this.parameter('weight', uniformByFanIn([inChannels, outChannels / groups, ...this.kernelSize], fanIn));
-    if (bias) this.parameter('bias', uniformByFanIn([outChannels], fanIn));
+    if (flag(bias, 'ConvTranspose2d: bias')) this.parameter('bias', uniformByFanIn([outChannels], fanIn));
   }
 
   get weight(): AnyTensor {

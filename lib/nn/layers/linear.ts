@@ -1,4 +1,6 @@
+import { flag } from '../../checks.js';
 import type { Ops } from '../../ops/vocabulary.js';
+import { optionsOf } from '../../options.js';
 import type { AnyTensor } from '../../tensor/tensor.js';
 import { uniformByFanIn } from '../init.js';
 import { Module } from '../module.js';
@@ -13,12 +15,13 @@ export class Linear extends Module {
   readonly inFeatures: number;
   readonly outFeatures: number;
 
-  constructor(inFeatures: number, outFeatures: number, { bias = true }: { bias?: boolean } = {}) {
+  constructor(inFeatures: number, outFeatures: number, options: { bias?: boolean } = {}) {
     super();
+    const { bias } = optionsOf(options, { bias: true }, 'Linear');
     this.inFeatures = channels(inFeatures, 'Linear', 'inFeatures');
     this.outFeatures = channels(outFeatures, 'Linear', 'outFeatures');
     this.parameter('weight', uniformByFanIn([outFeatures, inFeatures], inFeatures));
-    if (bias) this.parameter('bias', uniformByFanIn([outFeatures], inFeatures));
+    if (flag(bias, 'Linear: bias')) this.parameter('bias', uniformByFanIn([outFeatures], inFeatures));
   }
 
   get weight(): AnyTensor {

@@ -1,8 +1,10 @@
 /** Pooling and flattening as modules, under PyTorch's names. */
 import { type AveragePool2dAttributes, averagePool2dAttributes } from '../../ops/averagePool2d.js';
 import { type MaxPool2dAttributes, maxPool2dAttributes } from '../../ops/maxPool2d.js';
+import { axisNumber } from '../../ops/operator.js';
 import type { Ops } from '../../ops/vocabulary.js';
-import { type PaddingLike, type Pair, type PairLike, pair } from '../../ops/window.js';
+import { isOne, type PaddingLike, type PairLike, pair } from '../../ops/window.js';
+import { optionsOf } from '../../options.js';
 import { Module } from '../module.js';
 import { pythonBool, pythonTuple } from '../python.js';
 
@@ -21,10 +23,11 @@ export class MaxPool2d extends Module {
   readonly attributes: MaxPool2dAttributes;
   private readonly shown: string;
 
-  constructor(kernelSize: PairLike, { dilation = 1, ...options }: Pool2dOptions & { dilation?: PairLike } = {}) {
+  constructor(kernelSize: PairLike, options: Pool2dOptions & { dilation?: PairLike } = {}) {
     super();
-    this.attributes = maxPool2dAttributes({ kernelSize, dilation, ...options });
-    this.shown = `${shownWindow(kernelSize, options)}, dilation=${shown(dilation)}, ceil_mode=${pythonBool(this.attributes.ceilMode)}`;
+    const given = optionsOf(options, { ...windowDefaults(kernelSize), dilation: 1 }, 'MaxPool2d');
+    this.attributes = maxPool2dAttributes({ kernelSize, ...given });
+    this.shown = `${shownWindow(kernelSize, given)}, dilation=${shown(given.dilation)}, ceil_mode=${pythonBool(given.ceilMode)}`;
   }
 
   override compute<X>(f: Ops<X>, x: X): X {
@@ -44,13 +47,11 @@ export class AvgPool2d extends Module {
   readonly attributes: AveragePool2dAttributes;
   private readonly shown: string;
 
-  constructor(
-    kernelSize: PairLike,
-    { countIncludePad = true, ...options }: Pool2dOptions & { countIncludePad?: boolean } = {},
-  ) {
+  constructor(kernelSize: PairLike, options: Pool2dOptions & { countIncludePad?: boolean } = {}) {
     super();
-    this.attributes = averagePool2dAttributes({ kernelSize, countIncludePad, ...options });
-    this.shown = shownWindow(kernelSize, options);
+    const given = optionsOf(options, { ...windowDefaults(kernelSize), countIncludePad: true }, 'AvgPool2d');
+    this.attributes = averagePool2dAttributes({ kernelSize, ...given });
+    this.shown = shownWindow(kernelSize, given);
   }
 
   override compute<X>(f: Ops<X>, x: X): X {
@@ -68,17 +69,16 @@ export class AvgPool2d extends Module {
  */
 export class AdaptiveAvgPool2d extends Module {
   readonly outputSize: PairLike;
+  private readonly isGlobal: boolean;
 
   constructor(outputSize: PairLike) {
     super();
+    this.isGlobal = isOne(pair(outputSize, 'AdaptiveAvgPool2d', 'outputSize', 1));
     this.outputSize = outputSize;
-    pair(outputSize, 'AdaptiveAvgPool2d', 'outputSize', 1);
   }
 
   override compute<X>(f: Ops<X>, x: X): X {
-    return isOne(this.outputSize)
-      ? f.globalAveragePool2d(x)
-      : f.adaptiveAveragePool2d(x, { outputSize: this.outputSize });
+    return this.isGlobal ? f.globalAveragePool2d(x) : f.adaptiveAveragePool2d(x, { outputSize: this.outputSize });
   }
 
   protected override extraRepr(): string {
@@ -89,15 +89,16 @@ export class AdaptiveAvgPool2d extends Module {
 /** The largest values of a fixed number of bins, [N, C, H, W] → [N, C, ...outputSize]. @throws ERR_INPUT */
 export class AdaptiveMaxPool2d extends Module {
   readonly outputSize: PairLike;
+  private readonly isGlobal: boolean;
 
   constructor(outputSize: PairLike) {
     super();
+    this.isGlobal = isOne(pair(outputSize, 'AdaptiveMaxPool2d', 'outputSize', 1));
     this.outputSize = outputSize;
-    pair(outputSize, 'AdaptiveMaxPool2d', 'outputSize', 1);
   }
 
   override compute<X>(f: Ops<X>, x: X): X {
-    return isOne(this.outputSize) ? f.globalMaxPool2d(x) : f.adaptiveMaxPool2d(x, { outputSize: this.outputSize });
+    return this.isGlobal ? f.globalMaxPool2d(x) : f.adaptiveMaxPool2d(x, { outputSize: this.outputSize });
   }
 
   protected override extraRepr(): string {
@@ -110,10 +111,11 @@ export class Flatten extends Module {
   readonly startDim: number;
   readonly endDim: number;
 
-  constructor({ startDim = 1, endDim = -1 }: { startDim?: number; endDim?: number } = {}) {
+  constructor(options: { startDim?: number; endDim?: number } = {}) {
     super();
-    this.startDim = startDim;
-    this.endDim = endDim;
+    const { startDim, endDim } = optionsOf(options, { startDim: 1, endDim: -1 }, 'Flatten');
+    this.startDim = axisNumber(startDim, 'Flatten: startDim');
+    this.endDim = axisNumber(endDim, 'Flatten: endDim');
   }
 
   override compute<X>(f: Ops<X>, x: X): X {
@@ -125,16 +127,16 @@ export class Flatten extends Module {
   }
 }
 
-function isOne(size: PairLike): boolean {
-  const [height, width]: Pair = typeof size === 'number' ? [size, size] : size;
-  return height === 1 && width === 1;
-}
-
 /** As given: a number stays a number in PyTorch's print. */
 function shown(value: number | readonly number[]): string {
   return typeof value === 'number' ? String(value) : pythonTuple(value);
 }
 
-function shownWindow(kernelSize: PairLike, { stride, padding }: Pool2dOptions): string {
-  return `kernel_size=${shown(kernelSize)}, stride=${shown(stride ?? kernelSize)}, padding=${shown(padding ?? 0)}`;
+/** What is taken where nobody says. */
+function windowDefaults(kernelSize: PairLike): Required<Pool2dOptions> {
+  return { stride: kernelSize, padding: 0, ceilMode: false };
+}
+
+function shownWindow(kernelSize: PairLike, { stride, padding }: Required<Pool2dOptions>): string {
+  return `kernel_size=${shown(kernelSize)}, stride=${shown(stride)}, padding=${shown(padding)}`;
 }

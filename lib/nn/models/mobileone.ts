@@ -4,13 +4,15 @@
  * Every layer is a depthwise 3×3 block and a pointwise 1×1 block; four stages, each beginning with stride 2, behind a
  * stem.
  */
-import { RepconvError } from '../../errors.js';
+import { flag, oneOf } from '../../checks.js';
 import type { Ops } from '../../ops/vocabulary.js';
+import { optionsOf } from '../../options.js';
 import { MobileOneBlock } from '../blocks/mobileOneBlock.js';
 import { Sequential } from '../layers/containers.js';
 import { Linear } from '../layers/linear.js';
 import { AdaptiveAvgPool2d } from '../layers/pooling.js';
 import { Module } from '../module.js';
+import { networkDefaults, stageWidths } from './stages.js';
 
 /** What tells one network of the family from another. */
 export interface MobileOneConfig {
@@ -32,6 +34,8 @@ export const mobileOneConfigs = {
 
 const layersPerStage = [2, 8, 10, 1] as const;
 
+const names = Object.keys(mobileOneConfigs) as (keyof typeof mobileOneConfigs)[];
+
 /** Of {@link MobileOne}. */
 export interface MobileOneOptions {
   /** Outputs of the classifier; default 1000. */
@@ -48,15 +52,16 @@ export class MobileOne extends Module {
   private readonly gap: AdaptiveAvgPool2d;
   private readonly linear: Linear;
 
-  constructor(
-    { width, branches, useSe }: MobileOneConfig,
-    { numClasses = 1000, eps = 1e-5, deploy = false }: MobileOneOptions = {},
-  ) {
+  constructor(config: MobileOneConfig, options: MobileOneOptions = {}) {
     super();
-    const options = { eps, deploy };
+    const parts = optionsOf(config, { width: undefined, branches: 1, useSe: false }, 'MobileOne', 'config');
+    const width = stageWidths(parts.width, 'MobileOne: config.width');
+    const useSe = flag(parts.useSe, 'MobileOne: config.useSe');
+    const { numClasses, eps, deploy } = optionsOf(options, networkDefaults, 'MobileOne');
+    const shared = { eps, deploy };
     let inChannels = Math.min(64, Math.floor(64 * width[0]));
     const stages: Module[] = [
-      this.child('stage0', new MobileOneBlock(3, inChannels, 3, { ...options, stride: 2, padding: 1 })),
+      this.child('stage0', new MobileOneBlock(3, inChannels, 3, { ...shared, stride: 2, padding: 1 })),
     ];
     for (const [stage, layers] of layersPerStage.entries()) {
       const outChannels = Math.floor(64 * 2 ** stage * width[stage]);
@@ -64,7 +69,7 @@ export class MobileOne extends Module {
       const seLayers = useSe ? (stage === 2 ? Math.floor(layers / 2) : stage === 3 ? layers : 0) : 0;
       const blocks: MobileOneBlock[] = [];
       for (let i = 0; i < layers; i++) {
-        const blockOptions = { ...options, branches, useSe: i >= layers - seLayers };
+        const blockOptions = { ...shared, branches: parts.branches, useSe: i >= layers - seLayers };
         blocks.push(
           new MobileOneBlock(inChannels, inChannels, 3, {
             ...blockOptions,
@@ -91,11 +96,5 @@ export class MobileOne extends Module {
 
 /** A network by its published name, with fresh weights. @throws ERR_INPUT for an unknown name */
 export function createMobileOne(name: keyof typeof mobileOneConfigs, options: MobileOneOptions = {}): MobileOne {
-  if (!Object.hasOwn(mobileOneConfigs, name)) {
-    throw new RepconvError(
-      'ERR_INPUT',
-      `createMobileOne: expects one of ${Object.keys(mobileOneConfigs).join(', ')}, got ${String(name)}`,
-    );
-  }
-  return new MobileOne(mobileOneConfigs[name], options);
+  return new MobileOne(mobileOneConfigs[oneOf(name, names, 'createMobileOne: name')], options);
 }

@@ -4,13 +4,16 @@
  *
  * Five stages, the first block of each with stride 2; then the mean of each channel and a linear layer.
  */
-import { RepconvError } from '../../errors.js';
+import { oneOf } from '../../checks.js';
 import type { Ops } from '../../ops/vocabulary.js';
+import { positiveInteger } from '../../ops/window.js';
+import { optionsOf } from '../../options.js';
 import { RepVGGBlock } from '../blocks/repvggBlock.js';
 import { Sequential } from '../layers/containers.js';
 import { Linear } from '../layers/linear.js';
 import { AdaptiveAvgPool2d } from '../layers/pooling.js';
 import { Module } from '../module.js';
+import { networkDefaults, stageBlocks, stageWidths } from './stages.js';
 
 /** What tells one network of the family from another. */
 export interface RepVGGConfig {
@@ -45,6 +48,8 @@ export const repvggConfigs = {
   'repvgg-d2se': { ...plain, blocks: [8, 14, 24, 1], width: [2.5, 2.5, 2.5, 5], useSe: true },
 } as const satisfies Record<string, RepVGGConfig>;
 
+const names = Object.keys(repvggConfigs) as (keyof typeof repvggConfigs)[];
+
 /** Of {@link RepVGG}. */
 export interface RepVGGOptions {
   /** Outputs of the classifier; default 1000. */
@@ -61,14 +66,21 @@ export class RepVGG extends Module {
   private readonly gap: AdaptiveAvgPool2d;
   private readonly linear: Linear;
 
-  constructor(
-    { blocks, width, groups, useSe }: RepVGGConfig,
-    { numClasses = 1000, eps = 1e-5, deploy = false }: RepVGGOptions = {},
-  ) {
+  constructor(config: RepVGGConfig, options: RepVGGOptions = {}) {
     super();
-    const options = { useSe, eps, deploy };
+    const parts = optionsOf(
+      config,
+      { blocks: undefined, width: undefined, groups: 1, useSe: false },
+      'RepVGG',
+      'config',
+    );
+    const blocks = stageBlocks(parts.blocks, 'RepVGG: config.blocks');
+    const width = stageWidths(parts.width, 'RepVGG: config.width');
+    const groups = positiveInteger(parts.groups, 'RepVGG', 'config.groups');
+    const { numClasses, eps, deploy } = optionsOf(options, networkDefaults, 'RepVGG');
+    const shared = { useSe: parts.useSe, eps, deploy };
     const stemChannels = Math.min(64, Math.floor(64 * width[0]));
-    const stages: Module[] = [this.child('stage0', new RepVGGBlock(3, stemChannels, { ...options, stride: 2 }))];
+    const stages: Module[] = [this.child('stage0', new RepVGGBlock(3, stemChannels, { ...shared, stride: 2 }))];
     let [inChannels, layer] = [stemChannels, 1];
     for (const [stage, count] of blocks.entries()) {
       const outChannels = Math.floor(64 * 2 ** stage * width[stage]);
@@ -76,7 +88,7 @@ export class RepVGG extends Module {
       for (let i = 0; i < count; i++, layer++) {
         stageBlocks.push(
           new RepVGGBlock(inChannels, outChannels, {
-            ...options,
+            ...shared,
             stride: i === 0 ? 2 : 1,
             groups: layer % 2 === 0 && layer <= 26 ? groups : 1,
           }),
@@ -98,10 +110,5 @@ export class RepVGG extends Module {
 
 /** A network by its published name, with fresh weights. @throws ERR_INPUT for an unknown name */
 export function createRepVGG(name: keyof typeof repvggConfigs, options: RepVGGOptions = {}): RepVGG {
-  if (!Object.hasOwn(repvggConfigs, name))
-    throw new RepconvError(
-      'ERR_INPUT',
-      `createRepVGG: expects one of ${Object.keys(repvggConfigs).join(', ')}, got ${String(name)}`,
-    );
-  return new RepVGG(repvggConfigs[name], options);
+  return new RepVGG(repvggConfigs[oneOf(name, names, 'createRepVGG: name')], options);
 }
