@@ -12,7 +12,7 @@ import type { Operator } from '../ops/operator.js';
 import { pad } from '../ops/pad.js';
 import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
 import { showShape } from '../tensor/shape.js';
-import { type AnyTensor, checkIntact, Tensor } from '../tensor/tensor.js';
+import { type AnyTensor, checkIntact, setNumbers, Tensor } from '../tensor/tensor.js';
 import { callNative, type NativeOptions } from './addon.js';
 import { type BuilderValue, concreteShapes, ProgramBuilder } from './programBuilder.js';
 
@@ -104,6 +104,5 @@ function checkReadable(tensor: AnyTensor, operator: { name: string }): void {
 }
 
 function copyInto(buffer: AnyTensor, value: Tensor): void {
-  const converted = value.to(buffer.dtype);
-  (buffer.data as Float32Array).set(converted.data as Float32Array);
+  setNumbers(buffer, value.to(buffer.dtype).data);
 }

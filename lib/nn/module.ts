@@ -13,7 +13,7 @@ import type { Traceable } from '../ops/traceable.js';
 import type { Ops } from '../ops/vocabulary.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
 import { sameShape, showShape } from '../tensor/shape.js';
-import { type AnyTensor, checkIntact, Tensor } from '../tensor/tensor.js';
+import { type AnyTensor, checkIntact, setNumbers, Tensor } from '../tensor/tensor.js';
 
 /** What {@link Module.loadStateDict} found beside the matching keys. */
 export interface LoadResult {
@@ -182,7 +182,7 @@ export abstract class Module implements Traceable {
     }
     // All conversions first, so that one that fails changes nothing.
     const converted = shared.map(({ tensor, from }) => [tensor, from.to(tensor.dtype)] as const);
-    for (const [tensor, from] of converted) (tensor.data as Float32Array).set(from.data as Float32Array);
+    for (const [tensor, from] of converted) setNumbers(tensor, from.data);
     return { missing, unexpected };
   }
 

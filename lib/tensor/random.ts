@@ -5,7 +5,6 @@
  * not by Box and Muller's, because newer V8 has another sine, which differs in the last bit.
  */
 import type { DType } from './dtype.js';
-import { sizeOf } from './shape.js';
 import { Tensor } from './tensor.js';
 
 /** A generator of its own: sfc32, seeded. Pass it to {@link randn} and {@link rand}, or draw single numbers. */
@@ -71,7 +70,7 @@ export function manualSeed(seed: number): void {
   processGenerator = new Random(seed);
 }
 
-/** The generator that layers initialize themselves from. */
+/** The generator that layers fork theirs from. */
 export function defaultGenerator(): Random {
   return processGenerator;
 }
@@ -101,6 +100,8 @@ export function rand<D extends DType = 'float32'>(
 }
 
 function filled<D extends DType>(shape: readonly number[], dtype: D | undefined, draw: () => number): Tensor<D> {
-  const values = Float64Array.from({ length: sizeOf(shape) }, draw);
-  return new Tensor('float64', shape, values).to(dtype ?? ('float32' as D));
+  const result = new Tensor('float64', shape);
+  const { data } = result;
+  for (let i = 0; i < data.length; i++) data[i] = draw();
+  return result.to(dtype ?? ('float32' as D));
 }

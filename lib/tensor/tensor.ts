@@ -15,6 +15,22 @@ export type AnyTensor = Tensor<DType>;
 /** Numbers, nested as deeply as the tensor has axes. */
 export type NestedNumbers = number | readonly NestedNumbers[];
 
+/** Writes the numbers of a tensor, from the first on, into one stretch of memory after the other. */
+export interface Writer<D extends DType> {
+  write(stretch: DataOf<D>): void;
+}
+
+/** In place of an array: memory is taken, and written by what `begin` gives, when `data` is first read. */
+export class WhenRead<D extends DType> {
+  constructor(readonly begin: () => Writer<D>) {}
+}
+
+/**
+ * Gives a tensor the numbers of `data`: copied into its array, or as its array where it has none yet. Nobody else may
+ * have `data`.
+ */
+export let setNumbers: <D extends DType>(tensor: Tensor<D>, data: DataOf<D>) => void;
+
 /** Numbers of one format in row-major order, with a shape. `data` may be read and written. */
 export class Tensor<out D extends DType = 'float32'> {
   readonly dtype: D;
@@ -24,7 +40,7 @@ export class Tensor<out D extends DType = 'float32'> {
    * @throws ERR_INPUT once they are gone (see {@link isIntact}); nothing here computes with what is not there
    */
   declare readonly data: DataOf<D>;
-  readonly #elements: DataOf<D>;
+  #elements: DataOf<D> | WhenRead<D>;
   readonly #length: number;
 
   /**
@@ -34,17 +50,26 @@ export class Tensor<out D extends DType = 'float32'> {
   static readonly #dataProperty: PropertyDescriptor & ThisType<AnyTensor> = {
     enumerable: true,
     get() {
+      if (this.#elements instanceof WhenRead) this.#elements = this.#firstRead(this.#elements);
       checkIntact(this, () => `tensor: ${this.dtype} ${showShape(this.shape)}`);
       return this.#elements;
     },
   };
 
+  static {
+    setNumbers = (tensor, data) => {
+      if (tensor.#elements instanceof WhenRead) tensor.#elements = data;
+      else (tensor.data as Float32Array).set(data as Float32Array);
+    };
+  }
+
   /**
-   * Wraps `data` (no copy), or allocates zeros.
+   * Wraps `data` (no copy), or allocates zeros. (Layers hand over a {@link WhenRead}: a network that is about to be
+   * loaded draws no weights, nor takes memory for them.)
    * @throws ERR_INPUT for an unknown dtype, an array of another kind or one whose buffer was transferred away, ERR_SHAPE
    * when the length is not the product of the shape
    */
-  constructor(dtype: D, shape: readonly number[], data?: DataOf<D>) {
+  constructor(dtype: D, shape: readonly number[], data?: DataOf<D> | WhenRead<D>) {
     if (!isDType(dtype))
       throw new RepconvError(
         'ERR_INPUT',
@@ -53,6 +78,11 @@ export class Tensor<out D extends DType = 'float32'> {
     this.dtype = dtype;
     this.shape = Object.freeze(checkedShape(shape, 'tensor'));
     this.#length = storageLength(dtype, checkedSize(this.shape, 'tensor'));
+    Object.defineProperty(this, 'data', Tensor.#dataProperty);
+    if (data instanceof WhenRead) {
+      this.#elements = data;
+      return;
+    }
     const elements = data ?? allocate(dtype, this.#length, this.shape);
     if (!(elements instanceof dtypes[dtype].array)) {
       throw new RepconvError(
@@ -67,7 +97,6 @@ export class Tensor<out D extends DType = 'float32'> {
       );
     }
     this.#elements = ofFixedLength(dtype, elements);
-    Object.defineProperty(this, 'data', Tensor.#dataProperty);
     checkIntact(this, () => 'tensor: data');
   }
 
@@ -77,6 +106,7 @@ export class Tensor<out D extends DType = 'float32'> {
    */
   get isIntact(): boolean {
     const elements = this.#elements;
+    if (elements instanceof WhenRead) return true;
     return elements.length === this.#length && (this.#length > 0 || !isDetached(elements));
   }
 
@@ -105,7 +135,8 @@ export class Tensor<out D extends DType = 'float32'> {
 
   /** A copy with its own memory. */
   clone(): Tensor<D> {
-    return new Tensor(this.dtype, this.shape, this.data.slice() as DataOf<D>);
+    const copy = this.#elements instanceof WhenRead ? this.#elements : (this.data.slice() as DataOf<D>);
+    return new Tensor(this.dtype, this.shape, copy);
   }
 
   /**
@@ -114,16 +145,11 @@ export class Tensor<out D extends DType = 'float32'> {
    */
   to<T extends DType>(dtype: T): Tensor<T> {
     if ((dtype as DType) === this.dtype) return this.clone() as unknown as Tensor<T>;
+    const convert = conversion(this.dtype, dtype);
+    if (this.#elements instanceof WhenRead)
+      return new Tensor(dtype, this.shape, convertedWhenRead(this.#elements, this.dtype, convert));
     const result = new Tensor(dtype, this.shape);
-    if (numberAccess(this.dtype) === numberAccess(dtype)) {
-      // Numbers as typed arrays convert them.
-      (result.data as Float64Array).set(this.data as Float64Array);
-      return result;
-    }
-    const read = numberAccess(this.dtype).read as (element: number | bigint) => number;
-    const { write } = numberAccess(dtype);
-    const [from, into] = [this.data as ArrayLike<number | bigint>, result.data as { [i: number]: number | bigint }];
-    for (let i = 0; i < from.length; i++) into[i] = write(read(from[i]));
+    convert(this.data, result.data);
     return result;
   }
 
@@ -136,6 +162,12 @@ export class Tensor<out D extends DType = 'float32'> {
       return Array.from({ length: this.shape[axis] }, (_, i) => nest(axis + 1, start + i * step, step));
     };
     return nest(0, 0, this.size);
+  }
+
+  #firstRead({ begin }: WhenRead<D>): DataOf<D> {
+    const elements = allocate(this.dtype, this.#length, this.shape);
+    begin().write(elements);
+    return elements;
   }
 
   toString(): string {
@@ -214,6 +246,40 @@ export function full<D extends DType = 'float32'>(
 /** A tensor of ones. @throws as {@link full} */
 export function ones<D extends DType = 'float32'>(shape: readonly number[], dtype: D = 'float32' as D): Tensor<D> {
   return full(shape, 1, dtype);
+}
+
+/** Converts elements of one format into as many of another. */
+function conversion<From extends DType, Into extends DType>(
+  from: From,
+  into: Into,
+): (numbers: DataOf<From>, result: DataOf<Into>) => void {
+  const read = numberAccess(from).read as (element: number | bigint) => number;
+  const { write } = numberAccess(into);
+  // Numbers as typed arrays convert them.
+  if (numberAccess(from) === numberAccess(into)) {
+    return (numbers, result) => (result as Float64Array).set(numbers as Float64Array);
+  }
+  return (numbers, result) => {
+    const [elements, converted] = [numbers as ArrayLike<number | bigint>, result as { [i: number]: number | bigint }];
+    for (let i = 0; i < elements.length; i++) converted[i] = write(read(elements[i]));
+  };
+}
+
+function convertedWhenRead<From extends DType, Into extends DType>(
+  { begin }: WhenRead<From>,
+  from: From,
+  convert: (numbers: DataOf<From>, result: DataOf<Into>) => void,
+): WhenRead<Into> {
+  return new WhenRead(() => {
+    const writer = begin();
+    return {
+      write(stretch) {
+        const numbers = new dtypes[from].array(stretch.length);
+        writer.write(numbers);
+        convert(numbers, stretch);
+      },
+    };
+  });
 }
 
 function numberAccess(dtype: DType): { read(element: never): number; write(value: number): number | bigint } {

@@ -1,18 +1,9 @@
 /** The published networks: numbers of parameters and of multiply-accumulates, in both forms. */
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { macsOf } from '../../lib/graph/graph.js';
 import { createMobileOne, createRepVGG, type Module, mobileOneConfigs, repvggConfigs, trace } from '../../lib/index.js';
 import { refusalOf } from '../formats/refusal.js';
 import { goldenCounts } from './golden.js';
-
-// Counting needs no numbers; memory that nobody writes to costs nothing.
-vi.mock('../../lib/nn/init.js', async () => {
-  const { zeros } = await import('../../lib/tensor/tensor.js');
-  return {
-    uniformByFanIn: (shape: readonly number[]) => zeros(shape),
-    withoutDrawing: (make: () => unknown) => make(),
-  };
-});
 
 /**
  * Millions of parameters, then multiply-accumulates in millions at 224×224: in training form and deployed.

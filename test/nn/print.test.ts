@@ -2,7 +2,7 @@
 import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 import { inspect } from 'node:util';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   AdaptiveAvgPool2d,
   AdaptiveMaxPool2d,
@@ -33,15 +33,6 @@ import {
   Tanh,
 } from '../../lib/index.js';
 import { built, goldenPrint, namedCases } from './golden.js';
-
-// Numbers are not printed: large networks need none.
-vi.mock('../../lib/nn/init.js', async () => {
-  const { zeros } = await import('../../lib/tensor/tensor.js');
-  return {
-    uniformByFanIn: (shape: readonly number[]) => zeros(shape),
-    withoutDrawing: (make: () => unknown) => make(),
-  };
-});
 
 const layers: Record<string, () => Module> = {
   conv: () => new Conv2d(3, 8, 3),
