@@ -2,6 +2,7 @@
 // and `npm test` begin with it.
 //
 //   --peers      also installs what the comparisons measure against (bench/)
+//   --docs       also installs what makes the API reference (site/)
 //   --prebuild   also copies the addon to where the package carries it (prebuilds/)
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -36,6 +37,10 @@ if (wanted.has('--peers')) {
     () => npmInstall(join(root, 'bench')),
   );
 }
+if (wanted.has('--docs'))
+  await step('documentation', ['site/package.json', 'site/package-lock.json'], 'site/node_modules/.setup', () =>
+    npmInstall(join(root, 'site')),
+  );
 if (wanted.has('--prebuild')) {
   const folder = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
   mkdirSync(folder, { recursive: true });

@@ -61,7 +61,7 @@ export abstract class Module implements Traceable {
     this.children_.delete(name);
   }
 
-  /** Registers a parameter. Read it back with {@link tensor}: loading and `to` may put another in its place. */
+  /** Registers a parameter. Read it back with {@link Module.tensor}: loading and `to` may put another in its place. */
   protected parameter(name: string, tensor: AnyTensor): void {
     this.parameters_.set(checkedName(name, this.typeName), tensor);
   }
