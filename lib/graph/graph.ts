@@ -5,8 +5,10 @@
  * It is recorded from a sentence (record.ts), rewritten by passes (passes/), printed (print.ts), exported (onnx/) and
  * lowered (session/).
  */
+import { printable, RepconvError } from '../errors.js';
 import type { Operator, TensorType } from '../ops/operator.js';
 import type { OperatorName } from '../ops/vocabulary.js';
+import { showShape } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 
 /** An input, a constant, or a result of a node. */
@@ -34,12 +36,27 @@ export interface Node {
  * export.
  */
 export class Graph {
+  /** @throws ERR_INPUT where a value is read that nothing makes, or that is made later */
   constructor(
     readonly inputs: readonly Value[],
     /** By their names, in order. */
     readonly outputs: ReadonlyMap<string, Value>,
     readonly nodes: readonly Node[],
-  ) {}
+  ) {
+    const made = new Set(inputs);
+    const checkMade = (value: Value | null, reader: string): void => {
+      if (value === null || value.constant !== undefined || made.has(value)) return;
+      throw new RepconvError(
+        'ERR_INPUT',
+        `graph: ${reader} expects an input, a constant or a result of a node before it, got another value of shape ${showShape(value.type.shape)}`,
+      );
+    };
+    for (const { operator, inputs: operands, outputs: results } of nodes) {
+      for (const operand of operands) checkMade(operand, operator.name);
+      for (const result of results) made.add(result);
+    }
+    for (const [name, value] of outputs) checkMade(value, `output ${printable(name, 60)}`);
+  }
 
   /** Constants that nodes read, in the order of first reading. */
   constants(): Value[] {

@@ -2,7 +2,7 @@
 import { listed, printable, RepconvError, shown } from '../errors.js';
 import { batchNormTraining } from '../ops/batchNormTraining.js';
 import type { TensorType } from '../ops/operator.js';
-import type { Traceable } from '../ops/traceable.js';
+import { type Traceable, withinStack } from '../ops/traceable.js';
 import { type OperatorName, vocabulary } from '../ops/vocabulary.js';
 import { isPlainObject } from '../options.js';
 import { type Extent, isConcrete, showShape, sizeOf } from '../tensor/shape.js';
@@ -34,7 +34,7 @@ export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly st
   const names = new Map<AnyTensor, string>();
   for (const [name, tensor] of model.namedTensors?.() ?? []) if (!names.has(tensor)) names.set(tensor, name);
   const recorder = new Recorder(names, values, operation);
-  const result = model.compute(vocabulary<Value>(recorder), ...values);
+  const result = withinStack(model, operation, () => model.compute(vocabulary<Value>(recorder), ...values));
   const graph = new Graph(values, namedOutputs(result, outputs, recorder, operation), recorder.nodes);
   checkInputsAreTaken(model, graph, operation);
   return graph;

@@ -9,11 +9,12 @@ import { nativeOps } from '../engine/eager.js';
 import { printable, RepconvError } from '../errors.js';
 import type { StateDict } from '../formats/stateDict.js';
 import { referenceOps } from '../ops/reference.js';
-import type { Traceable } from '../ops/traceable.js';
+import { type Traceable, withinStack } from '../ops/traceable.js';
 import type { Ops } from '../ops/vocabulary.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
 import { sameShape, showShape } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact, setNumbers, Tensor } from '../tensor/tensor.js';
+import { treeText } from './treeText.js';
 
 /** What {@link Module.loadStateDict} found beside the matching keys. */
 export interface LoadResult {
@@ -30,6 +31,8 @@ export abstract class Module implements Traceable {
   private readonly children_ = new Map<string, Module>();
   private readonly parameters_ = new Map<string, AnyTensor>();
   private readonly buffers_ = new Map<string, AnyTensor>();
+  /** Whether another module has, or had, this one below it: whoever nobody has cannot close a cycle. */
+  private isChild_ = false;
 
   /**
    * What the module computes, in the words of `f`. It takes and returns one value, or a record of them, and never
@@ -39,20 +42,34 @@ export abstract class Module implements Traceable {
 
   /**
    * Computes on the CPU, at once, in float32. Training batch norms update their statistics. @throws ERR_SHAPE,
-   * ERR_UNSUPPORTED
+   * ERR_UNSUPPORTED, ERR_LIMIT for modules nested deeper than the stack
    */
   forward(...inputs: Tensor[]): Tensor {
-    return this.compute(nativeOps(), ...inputs);
+    return withinStack(this, 'forward', () => this.compute(nativeOps(), ...inputs));
   }
 
-  /** Registers a child module under PyTorch's name for it, and returns it. */
+  /**
+   * Registers a child module under PyTorch's name for it, and returns it. A module may be the child of several, but of
+   * none that is below it.
+   * @throws ERR_INPUT
+   */
   protected child<M extends Module>(name: string, module: M): M {
     if (!(module instanceof Module))
       throw new RepconvError(
         'ERR_INPUT',
         `${this.typeName}: child ${name} expects a Module, got ${inspect(module, { depth: 0 })}`,
       );
-    this.children_.set(checkedName(name, this.typeName), module);
+    const checked = checkedName(name, this.typeName);
+    if (
+      module === (this as Module) ||
+      (this.isChild_ && [...module.namedModules()].some(([, below]) => below === this))
+    )
+      throw new RepconvError(
+        'ERR_INPUT',
+        `${this.typeName}: child ${printable(name, 60)} expects a module that does not contain this one, got a ${module.typeName} that ${module === (this as Module) ? 'is it' : 'does'}`,
+      );
+    this.children_.set(checked, module);
+    module.isChild_ = true;
     return module;
   }
 
@@ -102,12 +119,16 @@ export abstract class Module implements Traceable {
     return this.children_.entries();
   }
 
-  /** This module and all below it with their paths, in order, each once. */
+  /** This module and all below it with their paths, in order, each once; those in `seen` are passed over. */
   *namedModules(prefix = '', seen = new Set<Module>()): Generator<[string, Module]> {
-    if (seen.has(this)) return;
-    seen.add(this);
-    yield [prefix, this];
-    for (const [name, module] of this.children_) yield* module.namedModules(joined(prefix, name), seen);
+    const waiting: [string, Module][] = [[prefix, this]];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const [path, module] = next;
+      if (seen.has(module)) continue;
+      seen.add(module);
+      yield next;
+      for (const child of module.childrenBackwards(path)) waiting.push(child);
+    }
   }
 
   /** Parameters with their keys. */
@@ -124,9 +145,18 @@ export abstract class Module implements Traceable {
 
   /** Parameters and buffers with their keys, as in a state dict. A module that occurs twice has its keys twice. */
   *namedTensors(prefix = ''): Generator<[string, AnyTensor]> {
-    for (const [name, tensor] of this.parameters_) yield [joined(prefix, name), tensor];
-    for (const [name, tensor] of this.buffers_) yield [joined(prefix, name), tensor];
-    for (const [name, module] of this.children_) yield* module.namedTensors(joined(prefix, name));
+    const waiting: [string, Module][] = [[prefix, this]];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const [path, module] = next;
+      for (const [name, tensor] of module.parameters_) yield [joined(path, name), tensor];
+      for (const [name, tensor] of module.buffers_) yield [joined(path, name), tensor];
+      for (const child of module.childrenBackwards(path)) waiting.push(child);
+    }
+  }
+
+  /** The children with their paths, the last first: as a list of what still waits takes them. */
+  private childrenBackwards(path: string): [string, Module][] {
+    return [...this.children_].map(([name, module]): [string, Module] => [joined(path, name), module]).reverse();
   }
 
   /** Number of trained numbers, shared ones once. */
@@ -220,18 +250,19 @@ export abstract class Module implements Traceable {
     return deepCopy(this, new Map([...this.namedTensors()].map(([, tensor]) => [tensor, tensor]))) as this;
   }
 
-  /** The tree as PyTorch prints it. */
-  toString(): string {
-    const lines = this.children_.size === 0 ? [] : this.childLines();
-    const extra = this.extraRepr();
-    if (lines.length === 0) return `${this.typeName}(${extra})`;
-    const extraLines = extra === '' ? [] : [extra];
-    return `${this.typeName}(\n${[...extraLines, ...lines].map((line) => `  ${line.replaceAll('\n', '\n  ')}`).join('\n')}\n)`;
+  /** Whether neighbours among the children that print alike stand once in the text of the tree: `(0-3): 4 x …`. */
+  protected get printsAsList(): boolean {
+    return false;
   }
 
-  /** One entry for each child, to be indented. */
-  protected childLines(): string[] {
-    return [...this.children_].map(([name, module]) => `(${name}): ${module}`);
+  /** The tree as PyTorch prints it. */
+  toString(): string {
+    return treeText<Module>(this, (module) => ({
+      type: module.typeName,
+      extra: module.extraRepr(),
+      children: [...module.children_],
+      isList: module.printsAsList,
+    }));
   }
 
   /** What `console.log` shows. */
@@ -245,7 +276,8 @@ export abstract class Module implements Traceable {
  * float64 models. Statistics of training batch norms are not updated.
  */
 export function referenceForward(module: Module, ...inputs: AnyTensor[]): Tensor<'float64'> {
-  return module.compute(referenceOps, ...inputs.map((input) => input.to('float64')));
+  const exact = inputs.map((input) => input.to('float64'));
+  return withinStack(module, 'referenceForward', () => module.compute(referenceOps, ...exact));
 }
 
 function joined(prefix: string, name: string): string {

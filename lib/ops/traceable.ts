@@ -2,6 +2,7 @@
  * What can be read: anything that states its computation in the vocabulary. Modules are; so is any object a user
  * writes.
  */
+import { RepconvError } from '../errors.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import type { Ops } from './vocabulary.js';
 
@@ -10,4 +11,32 @@ export interface Traceable {
   compute<X>(f: Ops<X>, ...inputs: X[]): X | Record<string, X>;
   /** Names of the tensors that the sentence lifts (state-dict keys), so that what is recorded can name them. */
   namedTensors?(): Iterable<readonly [string, AnyTensor]>;
+}
+
+/**
+ * What `read` gives, which calls the model's `compute`: modules call those of the modules in them, as deep as somebody
+ * built the tree, and JavaScript's stack ends somewhere.
+ * @param operation who reads, for the message
+ * @throws ERR_LIMIT, naming the depth, where it ends too soon
+ */
+export function withinStack<T>(model: Traceable, operation: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!isStackOverflow(cause)) throw cause;
+    let deepest = 0;
+    for (const [key] of model.namedTensors?.() ?? []) deepest = Math.max(deepest, key.split('.').length - 1);
+    throw new RepconvError(
+      'ERR_LIMIT',
+      `${operation}: calls of compute nest deeper than the stack of JavaScript (the deepest parameter lies ${deepest} modules down): ` +
+        'nest fewer modules in each other, or start Node with a larger --stack-size',
+      { cause },
+    );
+  }
+}
+
+/** By its name and text: functions of another realm throw its errors. */
+function isStackOverflow(error: unknown): boolean {
+  const { name, message } = (error ?? {}) as Partial<Error>;
+  return name === 'RangeError' && message === 'Maximum call stack size exceeded';
 }

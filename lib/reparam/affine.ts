@@ -57,11 +57,13 @@ export type Affine = AffineSum | AffineConstant | Reason;
  * size only count too.
  */
 export function affineSum(sentence: <X>(f: Ops<X>, x: X) => X, type: TensorType): AffineSum | Reason {
-  const result: unknown = sentence<Affine>(vocabulary(affineReading()), affineSource(type));
+  const input = affineSource(type);
+  const result: unknown = sentence<Affine>(vocabulary(affineReading()), input);
   if (!isAffine(result))
     throw new RepconvError('ERR_INPUT', `branches: expects to return a value, got ${shown(result, { depth: 0 })}`);
   if (isReason(result)) return result;
-  return result.kind === 'sum' ? result : new Reason('NOT_CONSTANT', 'the result does not depend on the input');
+  if (result.kind === 'constant') return new Reason('NOT_CONSTANT', 'the result does not depend on the input');
+  return result.source === input.source ? result : new Reason('DIFFERENT_SOURCES', 'a value of an earlier reading');
 }
 
 /** A value that maps are formed over. */

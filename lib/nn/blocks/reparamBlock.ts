@@ -7,6 +7,7 @@
  * sentence with the convolution that replaces it. No block has folding code of its own.
  */
 import { RepconvError } from '../../errors.js';
+import { withinStack } from '../../ops/traceable.js';
 import type { Ops } from '../../ops/vocabulary.js';
 import { type AffineSum, affineSum, mergedTerms } from '../../reparam/affine.js';
 import { type Certificate, type CertificateOptions, certify } from '../../reparam/certificate.js';
@@ -99,9 +100,15 @@ export abstract class ReparamBlock extends Module {
     return this.reparam === null ? this.branches(f, x) : this.reparam.compute(f, x);
   }
 
+  /** {@link linear}, for a reading that begins here. @throws ERR_LIMIT */
+  private read<X>(f: Ops<X>, x: X): X {
+    return withinStack(this, this.typeName, () => this.linear(f, x));
+  }
+
   /** The branches as one convolution, in float64, or why they are none. */
   fold(): FoldedBlock | Reason {
-    const sum = affineSum((f, x) => this.linear(f, x), { dtype: 'float32', shape: ['N', this.inChannels, 'H', 'W'] });
+    const type = { dtype: 'float32', shape: ['N', this.inChannels, 'H', 'W'] } as const;
+    const sum = affineSum((f, x) => this.read(f, x), type);
     if (isReason(sum)) return sum;
     const map = mergedTerms(sum);
     return isReason(map) ? map : { map, terms: sum.terms };
@@ -187,7 +194,7 @@ export abstract class ReparamBlock extends Module {
     const reachAlong = (axis: 0 | 1): number => map.dilation[axis] * (map.kernelSize[axis] - 1) + 1;
     return {
       name: 'compare',
-      before: (f, x) => this.linear(f, x),
+      before: (f, x) => this.read(f, x),
       after: (f, x) => conv.compute(f, x),
       options: {
         channels: map.inChannels,

@@ -39,16 +39,7 @@ export class ModuleList extends Module {
     throw new RepconvError('ERR_UNSUPPORTED', 'ModuleList: a list of modules computes nothing by itself');
   }
 
-  /** Neighbours that print alike stand once: `(0-3): 4 x Sequential(…)`. */
-  protected override childLines(): string[] {
-    const runs: { text: string; first: string; last: string; count: number }[] = [];
-    for (const [name, module] of this.namedChildren()) {
-      const [text, run] = [String(module), runs.at(-1)];
-      if (run?.text === text) Object.assign(run, { last: name, count: run.count + 1 });
-      else runs.push({ text, first: name, last: name, count: 1 });
-    }
-    return runs.map(({ text, first, last, count }) =>
-      count === 1 ? `(${first}): ${text}` : `(${first}-${last}): ${count} x ${text}`,
-    );
+  protected override get printsAsList(): boolean {
+    return true;
   }
 }
