@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { debugSettings, isas } from '../debug.js';
-import { callNative } from '../engine/addon.js';
+import { nativeAddon } from '../engine/addon.js';
 import { chosenThreads } from '../engine/threads.js';
 
 export interface Environment {
@@ -21,7 +21,7 @@ export interface Environment {
 /** @param threads the most that a run takes @throws ERR_INPUT where an environment variable says what cannot be */
 export function environment(threads = chosenThreads().threads): Environment {
   const settings = debugSettings();
-  const processor = callNative((addon) => addon.info());
+  const processor = nativeAddon().info();
   const isCapped = settings.isa !== '' && isas.indexOf(settings.isa) < isas.indexOf(processor.isa);
   return {
     version: packageVersion(),

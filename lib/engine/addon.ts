@@ -4,6 +4,7 @@
  * It is looked for in two places, a build in this checkout and the prebuilt binary in the package; nothing from the
  * environment names a file to load. The paths are literal, so that bundlers see them.
  */
+import { types } from 'node:util';
 import { type ErrorCode, errorCodes, RepconvError, shown } from '../errors.js';
 import type { Program } from './program.js';
 
@@ -107,27 +108,64 @@ export interface NativeAddon {
 
 let loaded: NativeAddon | undefined;
 
-/** The addon, loaded by the first call. @throws ERR_NATIVE telling what was tried and what to do; ERR_OOM */
+/**
+ * The addon, loaded by the first call. Whatever it throws or rejects with is a {@link RepconvError}.
+ * @throws ERR_NATIVE telling what was tried and what to do; ERR_OOM
+ */
 export function nativeAddon(): NativeAddon {
-  loaded ??= loadAddon();
+  loaded ??= behindDoor(loadAddon());
   return loaded;
 }
 
-/** What native code threw or rejected with, as the error users see. */
-export function nativeError(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof RepconvError) return error;
-  const code = (error as { code?: string }).code ?? 'ERR_NATIVE';
-  return Object.hasOwn(errorCodes, code) ? new RepconvError(code as ErrorCode, error.message) : error;
+/**
+ * The same addon, every function and method of it behind {@link door}: there is no way past it. (Copies of this library
+ * may share the addon, as the test files of one Jest process do: it stays as it is.)
+ */
+function behindDoor({ Session: NativeSession, ...functions }: NativeAddon): NativeAddon {
+  class Session extends NativeSession {
+    constructor(...args: ConstructorParameters<NativeAddon['Session']>) {
+      try {
+        super(...args);
+      } catch (error) {
+        throw nativeError(error);
+      }
+    }
+  }
+  const { constructor: _, ...methods } = Object.getOwnPropertyDescriptors(NativeSession.prototype);
+  for (const [name, method] of Object.entries(methods))
+    Object.defineProperty(Session.prototype, name, { ...method, value: door(method.value) });
+  const doors = Object.entries(functions).map(([name, native]) => [name, door(native)]);
+  return { Session, ...(Object.fromEntries(doors) as typeof functions) };
 }
 
-/** Calls into the addon; errors come out as RepconvError. */
-export function callNative<T>(call: (addon: NativeAddon) => T): T {
-  const addon = nativeAddon();
-  try {
-    return call(addon);
-  } catch (error) {
+/** A native function whose errors are ours, also those of the promise that it answers with, or that its answer has. */
+function door(native: (...args: never[]) => unknown): (...args: never[]) => unknown {
+  return function (this: unknown, ...args) {
+    try {
+      const answer = native.apply(this, args);
+      const promise = (answer as { promise?: unknown } | undefined)?.promise;
+      return types.isPromise(promise) ? { ...(answer as object), promise: settled(promise) } : settled(answer);
+    } catch (error) {
+      throw nativeError(error);
+    }
+  };
+}
+
+function settled(answer: unknown): unknown {
+  if (!types.isPromise(answer)) return answer;
+  return answer.catch((error: unknown) => {
     throw nativeError(error);
-  }
+  });
+}
+
+/**
+ * What native code threw, as the error users see. It was made in the realm that loaded the addon, which need not be
+ * this one (Jest, `vm`): `instanceof Error` would not know it.
+ */
+function nativeError(error: unknown): unknown {
+  if (!types.isNativeError(error)) return error;
+  const { code = 'ERR_NATIVE', message } = error as NodeJS.ErrnoException;
+  return Object.hasOwn(errorCodes, code) ? new RepconvError(code as ErrorCode, message) : error;
 }
 
 function loadAddon(): NativeAddon {

@@ -13,7 +13,7 @@ import { pad } from '../ops/pad.js';
 import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
 import { showShape } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact, setNumbers, Tensor } from '../tensor/tensor.js';
-import { callNative, type NativeOptions } from './addon.js';
+import { type NativeOptions, nativeAddon } from './addon.js';
 import { type BuilderValue, concreteShapes, ProgramBuilder } from './programBuilder.js';
 
 /** The words over float32 tensors, computed by the addon. Options left empty follow the environment variables. */
@@ -34,13 +34,7 @@ export function nativeReading(options: Partial<NativeOptions> = {}): Reading<Ten
 /** Options with what the environment variables say where the caller says nothing. */
 export function nativeOptions(options: Partial<Omit<NativeOptions, 'poolThreads'>> = {}): NativeOptions {
   const { isa, conv, threads } = debugSettings();
-  return {
-    isa: options.isa ?? isa,
-    conv: options.conv ?? conv,
-    threads: options.threads ?? threads,
-    poolThreads: threads,
-    precision: options.precision ?? '',
-  };
+  return { isa, conv, threads, poolThreads: threads, precision: '', ...options };
 }
 
 function applyNative(
@@ -80,14 +74,12 @@ function applyNative(
   const { program, origins } = builder.build();
   const shapes = concreteShapes(origins, (value) => value.type.shape);
   const results = types.map((type) => new Tensor('float32', type.shape as number[]));
-  callNative((addon) =>
-    addon.execute(
-      program,
-      shapes,
-      varying.map(({ input }) => input.data),
-      results.map((result) => result.data),
-      options,
-    ),
+  nativeAddon().execute(
+    program,
+    shapes,
+    varying.map(({ input }) => input.data),
+    results.map((result) => result.data),
+    options,
   );
   return results;
 }

@@ -1,6 +1,6 @@
 /** The arithmetic of folding on the native side: programs of one step over kernels (native/ops/fusion.cc). */
 import { Tensor } from '../tensor/tensor.js';
-import { callNative } from './addon.js';
+import { nativeAddon } from './addon.js';
 import { nativeOptions } from './eager.js';
 import type { Program, ProgramStep } from './program.js';
 
@@ -51,9 +51,7 @@ export function foldKernels<D extends KernelDType>({
     outputs: [present.length],
   };
   const options = nativeOptions(work < alone ? { threads: 1 } : {});
-  callNative((addon) =>
-    addon.execute(program, [...present.map((input) => input.shape), shape], [], [result.data], options),
-  );
+  nativeAddon().execute(program, [...present.map((input) => input.shape), shape], [], [result.data], options);
   return result;
 }
 

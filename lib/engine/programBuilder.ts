@@ -32,8 +32,8 @@ export interface Normalization {
 /** What is done to a step's result on its way to memory. */
 export interface Epilogue {
   /** Added to the result first. */
-  residual?: BuilderValue;
-  activation?: { operator: Operator; attributes: object };
+  readonly residual: BuilderValue | undefined;
+  readonly activation: { operator: Operator; attributes: object } | undefined;
 }
 
 /** One operator application to lower. */

@@ -9,7 +9,7 @@
  * This file reads them; serializeSafetensors.ts writes them.
  */
 import { endianness } from 'node:os';
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { printable, RepconvError } from '../errors.js';
 import { type DType, dtypes } from '../tensor/dtype.js';
 import { type AnyTensor, isDetached, Tensor } from '../tensor/tensor.js';
@@ -50,7 +50,7 @@ export function parseSafetensors(
 ): SafetensorsContent {
   const { name } = checkedOptions(options, 'parseSafetensors');
   const source = name === undefined ? 'parseSafetensors' : `parseSafetensors: "${printable(String(name))}"`;
-  if (!(bytes instanceof Uint8Array))
+  if (!types.isUint8Array(bytes))
     throw new RepconvError(
       'ERR_INPUT',
       `${source}: expects the bytes as a Uint8Array, got ${printable(inspect(bytes, { depth: 0 }), 80)}`,

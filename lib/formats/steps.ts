@@ -5,6 +5,7 @@
  * short any call.
  */
 import fs from 'node:fs';
+import { types } from 'node:util';
 import { printable, RepconvError } from '../errors.js';
 import { runSteps, runStepsAsync, type Steps as StepsOf } from '../steps.js';
 
@@ -59,7 +60,7 @@ export function* withCodedErrors<T>(source: string, steps: Steps<T>): Steps<T> {
   try {
     return yield* steps;
   } catch (cause) {
-    if (!(cause instanceof Error) || cause instanceof RepconvError || !('code' in cause)) throw cause;
+    if (!types.isNativeError(cause) || cause instanceof RepconvError || !('code' in cause)) throw cause;
     throw new RepconvError('ERR_IO', `${source}: ${printable(cause.message, 600)}`, { cause });
   }
 }

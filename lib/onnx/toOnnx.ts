@@ -78,7 +78,7 @@ function encoded(message: OnnxMessage<'ModelProto'>, operation: string): Uint8Ar
   try {
     return encodeModel(message);
   } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
+    if ((cause as Error | undefined)?.name !== 'RangeError') throw cause;
     throw new RepconvError('ERR_OOM', `${operation}: no memory for the bytes of the model`, { cause });
   }
 }

@@ -1,4 +1,5 @@
 /** What callers hand to a run: checked, and put in the order of the program. */
+import { types } from 'node:util';
 import { listed, printable, RepconvError, shown } from '../errors.js';
 import { Random, randn } from '../tensor/random.js';
 import { type Shape, showShape, sizeOf } from '../tensor/shape.js';
@@ -51,7 +52,7 @@ export function checkedInputs(
     const value = Object.hasOwn(record, input.name) ? record[input.name] : undefined;
     if (isBytes(value) && input.dtype === 'uint8') {
       const shape = shapeOfBytes(value.length, input, operation);
-      const data = value instanceof Uint8Array ? value : new Uint8Array(value.buffer, value.byteOffset, value.length);
+      const data = types.isUint8Array(value) ? value : new Uint8Array(value.buffer, value.byteOffset, value.length);
       return { shape, data };
     }
     const what = (): string => `${operation}: input ${printable(input.name, 60)}`;
@@ -88,7 +89,7 @@ export function randomInputs(
 }
 
 function isBytes(value: unknown): value is Uint8Array | Uint8ClampedArray {
-  return value instanceof Uint8Array || value instanceof Uint8ClampedArray;
+  return types.isUint8Array(value) || types.isUint8ClampedArray(value);
 }
 
 /** Bare bytes have the declared shape; how many images they are tells their length. */

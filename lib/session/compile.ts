@@ -8,7 +8,7 @@
  * stores, but branches are never merged. That is `repconv`'s act, so that fused against unfused stays a fair question.
  */
 import { debugLog } from '../debug.js';
-import { callNative, type NativeSession } from '../engine/addon.js';
+import { nativeAddon } from '../engine/addon.js';
 import { nativeOptions } from '../engine/eager.js';
 import { chosenThreads } from '../engine/threads.js';
 import { listed, printable, RepconvError, shown } from '../errors.js';
@@ -68,7 +68,8 @@ function translate(model: Traceable | Graph, options: CompileOptions): SessionPa
     ...(options.conv === undefined ? {} : { conv: options.conv }),
     threads,
   });
-  const native: NativeSession = callNative((addon) => new addon.Session(program, settings));
+  const { Session: NativeSession } = nativeAddon();
+  const native = new NativeSession(program, settings);
   return { native, graph, origins, maxBatch, maxQueue, threadsBecause, byteInputs: new Set(preprocess.keys()) };
 }
 

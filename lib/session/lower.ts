@@ -44,7 +44,7 @@ export function lower(graph: Graph, preprocess: ReadonlyMap<string, Normalizatio
     // A node that is done with a later one: at the last node of its group, all that the group reads is there.
     if (group === undefined) continue;
     const { operator, inputs, attributes, label } = group.anchor;
-    builder.apply({ operator, inputs, attributes, label, outputs: node.outputs, epilogue: { ...group.epilogue } });
+    builder.apply({ operator, inputs, attributes, label, outputs: node.outputs, epilogue: group.epilogue });
   }
   for (const output of graph.outputs.values()) builder.output(output);
   return builder.build();
@@ -89,7 +89,10 @@ function valuesBehind(value: Value, producers: ReadonlyMap<Value, Node>): Readon
 /** A step and what is done on its way to memory. */
 interface Group {
   readonly anchor: Node;
-  readonly epilogue: { residual?: Value; activation?: { operator: Node['operator']; attributes: object } };
+  readonly epilogue: {
+    readonly residual: Value | undefined;
+    readonly activation: { operator: Node['operator']; attributes: object } | undefined;
+  };
 }
 
 /** Groups by their last node; nodes that belong to a later one are absent. */
@@ -97,7 +100,7 @@ function groupEpilogues(graph: Graph): ReadonlyMap<Node, Group> {
   const [uses, producers] = [graph.useCounts(), graph.producers()];
   const groups = new Map<Node, Group>();
   for (const node of graph.nodes) {
-    groups.set(node, { anchor: node, epilogue: {} });
+    groups.set(node, { anchor: node, epilogue: { residual: undefined, activation: undefined } });
     /** The group that ends with the only reader of `value` being this node. */
     const endingIn = (value: Value | null): { producer: Node; group: Group } | undefined => {
       const producer = value === null ? undefined : producers.get(value);
@@ -148,7 +151,10 @@ function joinAdd(node: Node, endingIn: EndingIn): { producer: Node; group: Group
       found.group.epilogue.residual === undefined &&
       found.group.epilogue.activation === undefined;
     if (isFree && epilogueOperators[found.group.anchor.operator.name]?.residual && isImage(found.group.anchor)) {
-      return { producer: found.producer, group: { anchor: found.group.anchor, epilogue: { residual } } };
+      return {
+        producer: found.producer,
+        group: { anchor: found.group.anchor, epilogue: { residual, activation: undefined } },
+      };
     }
   }
   return undefined;

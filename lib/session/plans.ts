@@ -4,7 +4,7 @@
  * A plan is made where it is asked for (`runSync`), or on the pool (`run`), once for however many runs wait for it.
  */
 import { debugLog, debugSettings } from '../debug.js';
-import { callNative, type NativeSession, nativeError } from '../engine/addon.js';
+import type { NativeSession } from '../engine/addon.js';
 import { type BuilderValue, concreteShapes } from '../engine/programBuilder.js';
 import { type Graph, inferTypes, type Value } from '../graph/graph.js';
 import type { TensorType } from '../ops/operator.js';
@@ -59,7 +59,7 @@ export class Plans {
     try {
       const { shapes, largest } = plan.request as NonNullable<Plan['request']>;
       const start = performance.now();
-      const id = callNative(() => this.native.prepare(shapes, largest));
+      const id = this.native.prepare(shapes, largest);
       return this.#made(plan, id, performance.now() - start);
     } catch (error) {
       this.#drop(plan);
@@ -102,7 +102,7 @@ export class Plans {
       else this.native.forget(id);
     } catch (error) {
       this.#drop(plan);
-      throw nativeError(error);
+      throw error;
     } finally {
       plan.making = null;
       // Nobody waits for it any more, and it was dropped meanwhile?

@@ -6,12 +6,10 @@
  * first.
  */
 import {
-  callNative,
   type NativeMemory,
   type NativeSession,
   type NativeSettings,
   nativeAddon,
-  nativeError,
   type StepDescription,
 } from '../engine/addon.js';
 import { knownPeak, type WorkRates, workRates } from '../engine/peak.js';
@@ -41,6 +39,13 @@ import { type Plan, Plans } from './plans.js';
  * meets is a small part of it.
  */
 const warmUp = { bytes: 4 << 20, macs: 5e8, milliseconds: 20 };
+
+/**
+ * What `using` and `await using` call. Before Node 24, realms of their own (Jest, `vm`) have no such symbols: there the
+ * code that esbuild and Babel make of `using` asks for these.
+ */
+const syncDispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
+const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
 
 /** One line of {@link Session.profile}. */
 export interface StepProfile extends StepDescription, WorkRates {
@@ -106,10 +111,10 @@ export class Session {
     try {
       const known = session.#shapes.onlyOpenBatch;
       if (known !== null) session.#plans.make(session.#planFor(known));
-      callNative(() => parts.native.keepConstants(known === null ? 'all' : 'used'));
+      parts.native.keepConstants(known === null ? 'all' : 'used');
       return session;
     } catch (error) {
-      session[Symbol.dispose]();
+      session.#dispose();
       throw error;
     }
   }
@@ -122,17 +127,17 @@ export class Session {
     const session = new Session(parts);
     try {
       const known = session.#shapes.onlyOpenBatch;
-      callNative(() => parts.native.keepConstants(known === null ? 'all' : 'shared'));
+      parts.native.keepConstants(known === null ? 'all' : 'shared');
       if (known === null) return session;
       const plan = session.#planFor(known);
       await session.#plans.makeAsync(plan);
-      const steps = callNative(() => parts.native.describe(plan.id as number));
+      const steps = parts.native.describe(plan.id as number);
       session.#plans.release(plan);
-      callNative(() => parts.native.keepConstants('used'));
+      parts.native.keepConstants('used');
       await session.#warmUp(known, steps);
       return session;
     } catch (error) {
-      session[Symbol.dispose]();
+      session.#dispose();
       throw error;
     }
   }
@@ -253,17 +258,21 @@ export class Session {
 
   /** Gives the memory back. Runs under way end well; new ones are refused. A second call does nothing. */
   async dispose(): Promise<void> {
-    this[Symbol.dispose]();
+    this.#dispose();
   }
 
-  [Symbol.dispose](): void {
+  [syncDispose](): void {
+    this.#dispose();
+  }
+
+  async [asyncDispose](): Promise<void> {
+    this.#dispose();
+  }
+
+  #dispose(): void {
     const native = this.#native;
     this.#native = null;
     if (native !== null) this.#giveBack(native);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this[Symbol.dispose]();
   }
 
   /** Once disposed, and as soon as no run waits for a plan. */
@@ -307,7 +316,7 @@ export class Session {
     data: readonly GivenInput['data'][],
     outputs: SessionOutputs,
   ): ReturnType<NativeSession['run']> {
-    return callNative(() => native.run(plan.id as number, data, dataOf(outputs)));
+    return native.run(plan.id as number, data, dataOf(outputs));
   }
 
   /** {@link #begin} after the plan was made on the pool. The inputs wait as copies: they are read as they are now. */
@@ -343,7 +352,7 @@ export class Session {
     const steps = operation === 'profile' ? native.describe(id) : [];
     const nanoseconds = new Float64Array(steps.length);
     const data = given.map((input) => input.data);
-    callNative(() => native.runSync(id, data, dataOf(outputs), ...(operation === 'profile' ? [nanoseconds] : [])));
+    native.runSync(id, data, dataOf(outputs), ...(operation === 'profile' ? [nanoseconds] : []));
     return { outputs, steps, nanoseconds };
   }
 
@@ -380,7 +389,7 @@ async function settled(
     await promise;
   } catch (error) {
     if ((error as { code?: string }).code === 'ABORT_ERR') throw signal?.reason ?? error;
-    throw nativeError(error);
+    throw error;
   } finally {
     stop?.();
   }

@@ -45,6 +45,7 @@ type DTypeRow<D extends DType> = {
     new (length: number): DataOf<D>;
     new (buffer: ArrayBufferLike, byteOffset: number, length: number): DataOf<D>;
     readonly BYTES_PER_ELEMENT: number;
+    readonly name: string;
   };
   /** How an element is read and written as a number; absent where the bits are only carried. */
   readonly number?: { read(element: never): number; write(value: number): number | bigint };
@@ -91,6 +92,14 @@ export const dtypes: { readonly [D in DType]: DTypeRow<D> } = {
 /** Whether `name` is a format of the table. */
 export function isDType(name: unknown): name is DType {
   return typeof name === 'string' && Object.hasOwn(dtypes, name);
+}
+
+/**
+ * Whether `value` is the kind of typed array that holds elements of this format. What it *is* counts, not which
+ * `Float32Array` made it: Jest and `vm` have one of their own.
+ */
+export function isArrayFor<D extends DType>(dtype: D, value: unknown): value is DataOf<D> {
+  return ArrayBuffer.isView(value) && (value as DataOf<D>)[Symbol.toStringTag] === dtypes[dtype].array.name;
 }
 
 /** Whether arithmetic may be asked for in this format. */

@@ -6,7 +6,7 @@
  */
 import { inspect } from 'node:util';
 import { RepconvError } from '../errors.js';
-import { type DataOf, type DType, dtypes, isDType, storageLength } from './dtype.js';
+import { type DataOf, type DType, dtypes, isArrayFor, isDType, storageLength } from './dtype.js';
 import { checkedShape, checkedSize, maxRank, showShape, sizeOf } from './shape.js';
 
 /** A tensor of any number format. */
@@ -84,7 +84,7 @@ export class Tensor<out D extends DType = 'float32'> {
       return;
     }
     const elements = data ?? allocate(dtype, this.#length, this.shape);
-    if (!(elements instanceof dtypes[dtype].array)) {
+    if (!isArrayFor(dtype, elements)) {
       throw new RepconvError(
         'ERR_INPUT',
         `tensor: ${dtype} expects a ${dtypes[dtype].array.name}, got ${inspect((data as object | undefined)?.constructor?.name ?? data)}`,

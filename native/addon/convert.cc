@@ -28,16 +28,15 @@ const char* codeName(Code code) {
   return "ERR_NATIVE";
 }
 
-// Getters and proxies may throw; what they threw is replaced by our own error.
-Napi::Value get(const Napi::Object& object, const char* key) {
+}  // namespace
+
+Napi::Value ownProperty(const Napi::Object& object, Napi::String key) {
   const Napi::Env env = object.Env();
-  const Napi::Value value = object.Get(key);
+  const Napi::Value value = object.HasOwnProperty(key) ? object.Get(key) : env.Undefined();
   if (!env.IsExceptionPending()) return value;
   env.GetAndClearPendingException();
   return env.Undefined();
 }
-
-}  // namespace
 
 Napi::Error toError(Napi::Env env, const Status& status) {
   Napi::Error error = Napi::Error::New(env, status.message());
@@ -49,7 +48,7 @@ void ObjectReader::fail(const char* key, const char* expected) {
   if (status_.isOk()) status_ = failure(Code::input, "%s: %s expects %s", what_.c_str(), key, expected);
 }
 
-Napi::Value ObjectReader::value(const char* key) { return get(object_, key); }
+Napi::Value ObjectReader::value(const char* key) { return ownProperty(object_, Napi::String::New(object_.Env(), key)); }
 
 std::string ObjectReader::text(const char* key, bool isOptional) {
   const Napi::Value found = value(key);

@@ -14,6 +14,10 @@ namespace repconv {
 // RepconvError of it.
 Napi::Error toError(Napi::Env env, const Status& status);
 
+// The value of a property that the object itself has, undefined where it has none: what a program put on
+// Object.prototype is nobody's argument. Getters and proxies may throw; what they threw counts as undefined.
+Napi::Value ownProperty(const Napi::Object& object, Napi::String key);
+
 // Reads one JavaScript object, remembering the first thing that is wrong with it.
 class ObjectReader {
  public:

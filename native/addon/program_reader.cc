@@ -30,6 +30,18 @@ Status readValue(const Napi::Object& object, ProgramValue* value) {
   return reader.status();
 }
 
+// The names of an object's own properties, not of its prototypes'; false where they cannot be listed.
+bool readNames(const Napi::Object& object, Napi::Array* names) {
+  const Napi::Env env = object.Env();
+  const auto wanted = static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols);
+  napi_value listed = nullptr;
+  const napi_status status =
+      napi_get_all_property_names(env, object, napi_key_own_only, wanted, napi_key_numbers_to_strings, &listed);
+  if (env.IsExceptionPending()) env.GetAndClearPendingException();
+  if (status == napi_ok) *names = Napi::Array(env, listed);
+  return status == napi_ok;
+}
+
 Status readStep(const Napi::Object& object, ProgramStep* step) {
   ObjectReader reader(object, "program step");
   step->name = reader.text("operation");
@@ -37,21 +49,21 @@ Status readStep(const Napi::Object& object, ProgramStep* step) {
   step->inputs = reader.indices("inputs");
   step->outputs = reader.indices("outputs");
   const Napi::Value attributes = reader.value("attributes");
-  if (!attributes.IsObject()) reader.fail("attributes", "an object");
+  Napi::Array names;
+  if (!attributes.IsObject() || !readNames(attributes.As<Napi::Object>(), &names))
+    reader.fail("attributes", "an object");
   if (!reader.isOk()) return reader.status();
   Attributes all(step->name);
-  const Napi::Object from = attributes.As<Napi::Object>();
-  const Napi::Array names = from.GetPropertyNames();
   for (uint32_t i = 0; i < names.Length(); i++) {
+    const Napi::String name = names.Get(i).As<Napi::String>();
+    const Napi::Value value = ownProperty(attributes.As<Napi::Object>(), name);
     Attribute attribute;
-    attribute.name = names.Get(i).As<Napi::String>().Utf8Value();
-    const Napi::Value value = from.Get(attribute.name);
-    if (value.Env().IsExceptionPending()) value.Env().GetAndClearPendingException();
-    if (!value.IsEmpty() && value.IsString()) {
+    attribute.name = name.Utf8Value();
+    if (value.IsString()) {
       attribute.word = value.As<Napi::String>().Utf8Value();
-    } else if (!value.IsEmpty() && value.IsNumber()) {
+    } else if (value.IsNumber()) {
       attribute.numbers = {value.As<Napi::Number>().DoubleValue()};
-    } else if (value.IsEmpty() || !readNumbers(value, &attribute.numbers)) {
+    } else if (!readNumbers(value, &attribute.numbers)) {
       reader.fail(attribute.name.c_str(), "a number, a word or a list of numbers");
       return reader.status();
     }

@@ -4,6 +4,7 @@ import { getEventListeners } from 'node:events';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { type NativeSession, nativeAddon } from '../../lib/engine/addon.js';
+import { RepconvError } from '../../lib/errors.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
 import { compile, compileSync } from '../../lib/session/compile.js';
@@ -231,7 +232,7 @@ describe('a new shape', () => {
   });
 
   it('is let go of when nobody waits for it, and a plan of the same could not be made', async () => {
-    const failure = Object.assign(new Error('no memory'), { code: 'ERR_OOM' });
+    const failure = new RepconvError('ERR_OOM', 'no memory');
     const { session, calls } = counted(() => slow(6), {
       preparing: (how) => {
         if (how === 'prepare') throw failure;
@@ -260,7 +261,7 @@ describe('a new shape', () => {
 
 describe('memory', () => {
   it('of a session that could not be compiled is given back at once', async () => {
-    const failure = Object.assign(new Error('no memory'), { code: 'ERR_OOM' });
+    const failure = new RepconvError('ERR_OOM', 'no memory');
     const preparing = (): void => {
       throw failure;
     };

@@ -130,10 +130,10 @@ exports.scenarios = {
     make: () => ({}),
     // How many threads there may be is read from files; where they cannot be read, other limits hold.
     act: () => {
-      const { callNative } = require(path.join(distFolder, 'engine/addon.js'));
+      const { nativeAddon } = require(path.join(distFolder, 'engine/addon.js'));
       return [
-        JSON.stringify({ ...callNative((addon) => addon.info()), quota: 0, threads: 0 }),
-        String(callNative((addon) => addon.peak('scalar')) > 0),
+        JSON.stringify({ ...nativeAddon().info(), quota: 0, threads: 0 }),
+        String(nativeAddon().peak('scalar') > 0),
       ];
     },
   },
