@@ -13,7 +13,7 @@ import { setTimeout as rest } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { environment, environmentLine } from '../dist/cli/environment.js';
-import { print, rounded, table } from '../dist/cli/output.js';
+import { numberColumns, paragraph, print, rounded, table } from '../dist/cli/output.js';
 import { quantile } from '../dist/cli/turns.js';
 import {
   compile,
@@ -41,7 +41,7 @@ else process.stdout.write(JSON.stringify(await measure(names[0], options.row)));
 
 function showRows() {
   const place = environment();
-  print(`${environmentLine(place)}; load before ${place.load}`);
+  print(paragraph(`${environmentLine(place)}; load before ${place.load}`));
   const titles = ['compile', 'then', 'loop waits', 'then', 'first run', 'then'];
   const rows = names.flatMap((name) =>
     ['trained', 'deployed'].map((form) => {
@@ -54,7 +54,7 @@ function showRows() {
       return [name, form, ...milliseconds.map((value) => `${rounded(value)} ms`)];
     }),
   );
-  print(table([{ title: 'network' }, { title: 'form' }, ...titles.map((title) => ({ title, align: 'right' }))], rows));
+  print(table([{ title: 'network' }, { title: 'form' }, ...numberColumns(...titles)], rows));
 }
 
 /** Milliseconds of each compile, the longest wait of the loop in each, and of each run of one session. */

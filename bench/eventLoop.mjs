@@ -13,7 +13,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { environment, environmentLine } from '../dist/cli/environment.js';
-import { numberColumns, print, table } from '../dist/cli/output.js';
+import { numberColumns, paragraph, print, table } from '../dist/cli/output.js';
 import { quantile } from '../dist/cli/turns.js';
 import { compile, createRepVGG, randn, repconv } from '../dist/index.mjs';
 
@@ -104,8 +104,8 @@ async function compute(run, isOver) {
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const place = environment();
-  print(environmentLine(place));
-  print(`${eventLoopSubject}; load ${place.load} before`);
+  print(paragraph(environmentLine(place)));
+  print(paragraph(`${eventLoopSubject}; load ${place.load} before`));
   const rows = await measureEventLoop(Number(process.argv[2] ?? 10));
   print();
   const columns = [{ title: 'beside' }, ...numberColumns(...eventLoopTitles)];

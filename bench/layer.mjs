@@ -8,7 +8,7 @@
 import { pathToFileURL } from 'node:url';
 import { environment, environmentLine } from '../dist/cli/environment.js';
 import { percent } from '../dist/cli/layers.js';
-import { print, rounded, table } from '../dist/cli/output.js';
+import { numberColumns, paragraph, print, rounded, table } from '../dist/cli/output.js';
 import { quantile } from '../dist/cli/turns.js';
 import { measuredPeak } from '../dist/engine/peak.js';
 import { Conv2d, compile, difference, manualSeed, Random, randn, referenceForward } from '../dist/index.mjs';
@@ -89,18 +89,19 @@ export async function measureLayer(algorithms, isas = ['avx512', 'avx2']) {
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const algorithms = process.argv.slice(2);
   const rows = await measureLayer(algorithms.length > 0 ? algorithms : ['direct']);
-  print(environmentLine(environment(1)));
+  print(paragraph(environmentLine(environment(1))));
   print(
-    `3×3 convolution, ${channels} → ${channels} channels, ${pixels}×${pixels} pixels; work counted as a direct convolution's`,
+    paragraph(
+      `3×3 convolution, ${channels} → ${channels} channels, ${pixels}×${pixels} pixels; work counted as a direct convolution's`,
+    ),
   );
   print();
-  const right = (title) => ({ title, align: 'right' });
   print(
     table(
       [
         { title: 'algorithm' },
         { title: 'ISA' },
-        ...['median', 'spread', 'GFLOP/s', 'peak', 'share', 'difference'].map(right),
+        ...numberColumns('median', 'spread', 'GFLOP/s', 'peak', 'share', 'difference'),
       ],
       rows.map((row) => [
         ...[

@@ -9,7 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as rest } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { environment, environmentLine } from '../dist/cli/environment.js';
-import { print, rounded, table } from '../dist/cli/output.js';
+import { numberColumns, paragraph, print, rounded, table } from '../dist/cli/output.js';
 import { seededNetwork } from '../dist/cli/seededNetwork.js';
 import { quantile } from '../dist/cli/turns.js';
 import { compile, isIdentical, Random, randn, repconv } from '../dist/index.mjs';
@@ -22,7 +22,7 @@ const shape = [1, 3, 224, 224];
 const shares = [0.5, 0.75, 0.95];
 
 const place = environment();
-print(`${environmentLine(place)}; load before ${place.load}`);
+print(paragraph(`${environmentLine(place)}; load before ${place.load}`));
 const rows = [];
 for (const name of positionals.length > 0 ? positionals : ['repvgg-a0', 'mobileone-s0']) {
   const session = await compile(repconv(seededNetwork(name, 224, 1)).model, { inputs: { images: shape } });
@@ -41,9 +41,4 @@ for (const name of positionals.length > 0 ? positionals : ['repvgg-a0', 'mobileo
   }
   await session.dispose();
 }
-print(
-  table(
-    [{ title: 'network' }, { title: 'pause' }, ...['p50', 'p75', 'p95'].map((title) => ({ title, align: 'right' }))],
-    rows,
-  ),
-);
+print(table([{ title: 'network' }, { title: 'pause' }, ...numberColumns('p50', 'p75', 'p95')], rows));

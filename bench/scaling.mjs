@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { counted, environment, environmentLine } from '../dist/cli/environment.js';
 import { percent } from '../dist/cli/layers.js';
 import { noisySpread } from '../dist/cli/noise.js';
-import { numberColumns, print, rounded, table } from '../dist/cli/output.js';
+import { numberColumns, paragraph, print, rounded, table } from '../dist/cli/output.js';
 import { pageFile } from '../dist/cli/page.js';
 import { takeTurns, timesOf } from '../dist/cli/turns.js';
 import { measuredPeak } from '../dist/engine/peak.js';
@@ -230,7 +230,7 @@ async function main() {
   const scaling = await measureScaling({ seconds: Number(options.seconds), names: options.sweep?.split(','), tell });
   const { place, peakGigaflopsPerThread: peak, seconds, sweeps } = scaling;
   const sections = sweeps.map(sectionOf);
-  print(environmentLine(place));
+  print(paragraph(environmentLine(place)));
   print(`peak ${rounded(peak)} GFLOP/s for each thread (float32 multiply-adds)`);
   for (const { heading, table: shown } of sections) {
     print(`\n${heading}`);
@@ -239,7 +239,7 @@ async function main() {
   const spreads = sweeps.flatMap(({ points }) => points.map(({ spread }) => spread));
   const noisy = spreads.filter((spread) => spread > noisySpread).length;
   const warning = `quartiles more than ${100 * noisySpread} % of the median apart in ${noisy} of ${spreads.length} points: not a quiet machine`;
-  if (noisy > 0) print(`\nwarning: ${warning}`);
+  if (noisy > 0) print(`\n${paragraph(`warning: ${warning}`)}`);
   await page.write({
     title: 'How the cost of a fused RepVGG grows',
     lines: [

@@ -4,18 +4,18 @@
  */
 import { chosenThreads } from '../engine/threads.js';
 import type { ArchitectureName } from '../nn/models/architecture.js';
-import { printComparisons, printForms } from './benchTables.js';
+import { comparisonFootnotes, formFootnotes, printComparisons, printForms } from './benchTables.js';
 import { type CaseOptions, caseName, casesOf, checkCases, groupsOf, measureCases } from './cases.js';
 import { type Comparison, compareEngines } from './compare.js';
 import { environment, environmentLine } from './environment.js';
 import { exitCodes } from './failure.js';
-import { printLayers } from './layers.js';
+import { layerFootnotes, printLayers } from './layers.js';
 import { type CaseResult, type MeasureOptions, measureNetwork, type NetworkResult } from './measure.js';
 import { checkedArchitecture } from './modelFile.js';
 import type { NetworkForms } from './networkForms.js';
 import { noiseWarnings } from './noise.js';
 import { onnxRuntime, type PeerEngine } from './onnxRuntime.js';
-import { print, printJson, remark } from './output.js';
+import { colors, paragraph, print, printJson, remark } from './output.js';
 import { type Page, pageFile } from './page.js';
 import { type Progress, ProgressDisplay } from './progress.js';
 import { outliveReader } from './reader.js';
@@ -74,6 +74,8 @@ interface Question<R extends CaseResult> {
   measure(forms: NetworkForms, options: MeasureOptions, progress: Progress): Promise<R>;
   timesOf(result: R): readonly Times[];
   print(results: readonly R[]): void;
+  /** Printed once, below the last table. */
+  footnotes(results: readonly R[]): readonly string[];
   page(measurement: Measurement<R>): Omit<Page, 'data'>;
 }
 
@@ -82,6 +84,7 @@ const threeForms: Question<NetworkResult> = {
   measure: measureNetwork,
   timesOf: ({ forms }) => forms,
   print: printForms,
+  footnotes: formFootnotes,
   page: formsPage,
 };
 
@@ -91,6 +94,7 @@ function againstEngine(engine: PeerEngine): Question<Comparison> {
     measure: (forms, options, progress) => compareEngines(forms, engine, options, progress),
     timesOf: ({ ours, theirs }) => [ours, theirs],
     print: printComparisons,
+    footnotes: comparisonFootnotes,
     page: comparisonPage,
   };
 }
@@ -118,7 +122,7 @@ async function measureAndShow<R extends CaseResult>(
   checkCases(cases);
   if (page !== null) outliveReader();
 
-  if (!json) print(environmentLine(place));
+  if (!json) print(paragraph(environmentLine(place)));
   const mostLayers = networks.length * cases.length > 1 ? slowestLayers : Infinity;
   const show = (results: readonly R[]): void => {
     if (!json) printResults(results, question, mostLayers);
@@ -132,6 +136,7 @@ async function measureAndShow<R extends CaseResult>(
     show,
   );
   if (results.length > 0) {
+    if (!json) printFootnotes(results, question, mostLayers);
     const noise = noiseWarnings(results, question.timesOf, place);
     for (const warning of noise) remark(`warning: ${warning}`);
     const warnings = [
@@ -158,6 +163,14 @@ function printResults<R extends CaseResult>(results: readonly R[], question: Que
   for (const group of groupsOf(results)) question.print(group);
   for (const { layers, ...result } of results)
     if (layers !== undefined) printLayers(`${result.precision}, ${caseName(result)}`, layers, mostLayers);
+}
+
+function printFootnotes<R extends CaseResult>(results: readonly R[], question: Question<R>, mostLayers: number): void {
+  const layers = results.flatMap((result) => result.layers ?? []);
+  const isCut = layers.some((report) => report.layers.length > mostLayers);
+  const footnotes = [...question.footnotes(results), ...(layers.length > 0 ? layerFootnotes(isCut) : [])];
+  if (footnotes.length > 0) print();
+  for (const footnote of footnotes) print(colors.dim(paragraph(footnote, '  ')));
 }
 
 function messageOf(error: unknown): string {

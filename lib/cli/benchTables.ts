@@ -1,10 +1,12 @@
-/** What `repconv bench` prints of its results: one table for each network and precision. Lines fit into 80 columns. */
+/** What `repconv bench` prints of its results: one table for each network and precision, and in the end the footnotes. */
+
+import { groupsOf } from './cases.js';
 import type { Comparison } from './compare.js';
 import { counted } from './environment.js';
 import { type Equality, worstOf } from './equality.js';
 import { percent } from './layers.js';
 import type { NetworkResult } from './measure.js';
-import { colors, differenceText, numberColumns, print, rounded, sizeText, table } from './output.js';
+import { colors, differenceText, numberColumns, paragraph, print, rounded, sizeText, table } from './output.js';
 
 /** Cases of one network on our engine: its three forms, a row for each; of several cases a row for each case. */
 export function printForms(results: readonly NetworkResult[]): void {
@@ -16,7 +18,10 @@ export function printForms(results: readonly NetworkResult[]): void {
   print();
   print(`${colors.bold(network)}  ${shape.join('×')}${precision === 'float32' ? '' : `  ${precision}`}`);
   print(
-    `  ${blocksFused} blocks fused: ${inMillions('parameters', 1)} parameters, ${inMillions('macs', 0)} multiply-accumulates`,
+    paragraph(
+      `${blocksFused} blocks fused: ${inMillions('parameters', 1)} parameters, ${inMillions('macs', 0)} multiply-accumulates`,
+      '  ',
+    ),
   );
   const [folded, mergedEqually] = (['folded', 'merged'] as const).map((form) =>
     worstOf(results.map(({ equality }) => equality[form])),
@@ -67,17 +72,22 @@ function printCases(results: readonly NetworkResult[]): void {
       }),
     ),
   );
-  print(colors.dim('  medians in ms; images/s, speed-up and memory: of the merged form'));
+}
+
+/** What the tables of {@link printForms} leave to be said, once for all of them. */
+export function formFootnotes(results: readonly NetworkResult[]): string[] {
+  const hasCases = groupsOf(results).some((group) => group.length > 1);
+  return hasCases ? ['Medians in ms; images/s, speed-up and memory are those of the merged form.'] : [];
 }
 
 /** Cases of one network on our engine and another: a row for each. */
 export function printComparisons(results: readonly Comparison[]): void {
   const [{ network, input, precision, peer }] = results;
   const worst = worstOf(results.map(({ equality }) => equality));
-  const fewestRounds = Math.min(...results.map(({ rounds }) => rounds));
   print();
+  const shape = input.slice(1).join('×');
   print(
-    `${colors.bold(network)}  ${input.slice(1).join('×')}  ${precision}, branches merged, against ${peer.name} ${peer.version}`,
+    paragraph(`${colors.bold(network)}  ${shape}  ${precision}, branches merged, against ${peer.name} ${peer.version}`),
   );
   print(equalLine(`at most ${differenceText(worst.difference)}`, worst));
   print();
@@ -95,7 +105,14 @@ export function printComparisons(results: readonly Comparison[]): void {
       ]),
     ),
   );
-  print(colors.dim(`  medians in ms; ratio: median over ${counted(fewestRounds, 'round')} or more of its time ÷ ours`));
+}
+
+/** What the tables of {@link printComparisons} leave to be said, once for all of them. */
+export function comparisonFootnotes(results: readonly Comparison[]): string[] {
+  const fewestRounds = Math.min(...results.map(({ rounds }) => rounds));
+  return [
+    `Medians in ms. Ratio: the time of ${results[0].peer.name} divided by that of repconv, median over ${counted(fewestRounds, 'round')} or more; above 1, repconv is faster.`,
+  ];
 }
 
 function equalLine(differences: string, { kind, limit }: Equality): string {

@@ -1,6 +1,6 @@
 /**
  * The table of a network's blocks, one line for each: what became of it, or why it was left. Numbers are short, so that
- * the published networks fit into 80 columns; `--json` has them whole.
+ * the published networks fit into 80 columns without a break; `--json` has them whole.
  */
 import type { BlockReport, Report } from '../fusing/report.js';
 import { colors, differenceText, numberColumns, short, table } from './output.js';
@@ -35,8 +35,8 @@ function mergeText(branches: string, into: string): string {
 }
 
 function cells({ status, reason, branches, into, parameters, macs, certificate }: BlockReport): string[] {
-  if (status === 'already deployed') return [colors.dim('one convolution already'), '', '', ''];
-  if (status === 'left') return [colors.yellow(`left: ${reason}`), '', '', ''];
+  if (status === 'already deployed') return [colors.dim('one convolution already')];
+  if (status === 'left') return [colors.yellow(`left: ${reason}`)];
   return [
     mergeText(branches ?? '', into ?? ''),
     parameters === undefined ? '' : `${short(parameters.before)} → ${short(parameters.after)}`,

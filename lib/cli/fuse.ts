@@ -37,11 +37,11 @@ export async function fuse(
   // What cannot be written is refused before the work begins.
   checkSavePath(output, 'fuse');
   checkMayWrite(output, force);
-  const { tensors, metadata, description } = await readModelFile(path, options);
+  const { name: input, tensors, metadata, description } = await readModelFile(path, options);
   if (description === null) {
     const known = [...architectures.keys()].join(', ');
     throw new CommandFailure(
-      `${printable(path)} does not say which network it holds; say it with --model (${known})`,
+      `${input} does not say which network it holds; say it with --model (${known})`,
       exitCodes.usage,
     );
   }
@@ -68,7 +68,7 @@ export async function fuse(
       difference: outputs,
       written: blocked ? null : output,
     });
-  else printReport(report, { path, output, outputs, ...description });
+  else printReport(report, { input, output, outputs, ...description });
   if (blocked)
     throw new CommandFailure(`${report.left} of ${report.blocks.length} blocks cannot be fused; nothing was written`);
 }
@@ -80,17 +80,15 @@ function summaryOf({ blocks, fused, left }: Report): object {
 function printReport(
   report: Report,
   {
-    path,
+    input,
     output,
     outputs,
     name,
     form,
     from,
-  }: ModelDescription & { path: string; output: string; outputs: number; from: string },
+  }: ModelDescription & { input: string; output: string; outputs: number; from: string },
 ): void {
-  print(
-    `${colors.bold(printable(path))}: ${name}, ${form} form (${from === 'metadata' ? 'as its metadata says' : 'as you say'})`,
-  );
+  print(`${colors.bold(input)}: ${name}, ${form} form (as ${from === 'metadata' ? 'its metadata' : '--model'} says)`);
   print();
   print(blockTable(report));
   print();

@@ -1,5 +1,4 @@
 /** `repconv inspect`: what is in a `.safetensors` file, what of it can be fused, and why the rest cannot. */
-import { statSync } from 'node:fs';
 import { printable } from '../errors.js';
 import { checksumKey, checksumKindKey } from '../formats/checksum.js';
 import { repconv } from '../fusing/repconv.js';
@@ -19,12 +18,15 @@ export interface InspectOptions extends ModelOptions {
 /** So many tensors are listed, the largest, unless all are asked for. */
 const listedTensors = 12;
 
+/** Names as people count: `stage3.2` before `stage3.10`. */
+const { compare: inNaturalOrder } = new Intl.Collator('en', { numeric: true });
+
 /** @throws RepconvError for what cannot be read, or does not hold the network it names */
 export async function inspect(path: string, { all = false, json = false, ...options }: InspectOptions): Promise<void> {
   const file = await readModelFile(path, options);
   const report = fusionOf(file);
   if (json) return printJson(document(path, file, report));
-  printFile(path, file);
+  printFile(file);
   printTensors(file, all);
   printFusion(file, report);
 }
@@ -39,19 +41,16 @@ function fusionOf({ tensors, description }: ModelFile): Report | null {
   return repconv(modelFrom(tensors, description), { inputs: { images: input }, certificateBudget: 1e6 }).report;
 }
 
-function printFile(path: string, { tensors, metadata, hasChecksum, description }: ModelFile): void {
+function printFile({ name, sizeBytes, tensors, metadata, hasChecksum, description }: ModelFile): void {
   const rows: [string, string][] = [
-    [
-      'file',
-      `${sizeText(statSync(path).size)}, ${grouped(tensors.size)} tensors, ${grouped(numbersIn({ tensors }))} numbers`,
-    ],
+    ['file', `${sizeText(sizeBytes)}, ${grouped(tensors.size)} tensors, ${grouped(numbersIn({ tensors }))} numbers`],
     ['formats', formatCounts({ tensors })],
     ['checksum', hasChecksum ? 'sha256, verified' : 'none'],
     [
       'network',
       description === null
         ? 'not stated (--model names it)'
-        : `${description.name}, ${description.form} form${description.form === 'training' ? `, eps ${description.eps}` : ''} (${description.from === 'metadata' ? 'stated in the metadata' : 'as you say'})`,
+        : `${description.name}, ${description.form} form${description.form === 'training' ? `, eps ${description.eps}` : ''} (as ${description.from === 'metadata' ? 'its metadata' : '--model'} says)`,
     ],
     ...[...metadata]
       .filter(([key]) => !isShownAlready(key, description !== null))
@@ -60,19 +59,15 @@ function printFile(path: string, { tensors, metadata, hasChecksum, description }
         `${printable(key, 60)} = ${printable(value, 100)}`,
       ]),
   ];
-  print(colors.bold(printable(path)));
-  print(
-    table([{ title: '' }, { title: '' }], rows)
-      .split('\n')
-      .slice(1)
-      .join('\n'),
-  );
+  print(colors.bold(name));
+  print(table([{ title: '' }, { title: '' }], rows));
 }
 
 function printTensors({ tensors }: ModelFile, all: boolean): void {
+  const byName = [...tensors].sort(([a], [b]) => inNaturalOrder(a, b));
   const listed = all
-    ? [...tensors]
-    : [...tensors].sort(([, a], [, b]) => b.data.byteLength - a.data.byteLength).slice(0, listedTensors);
+    ? byName
+    : byName.toSorted(([, a], [, b]) => b.data.byteLength - a.data.byteLength).slice(0, listedTensors);
   const isCut = listed.length < tensors.size;
   print();
   print(
@@ -104,10 +99,10 @@ function printFusion({ description }: ModelFile, report: Report | null): void {
 }
 
 function document(path: string, file: ModelFile, report: Report | null): object {
-  const { tensors, metadata, hasChecksum, description } = file;
+  const { sizeBytes, tensors, metadata, hasChecksum, description } = file;
   return {
     path,
-    sizeBytes: statSync(path).size,
+    sizeBytes,
     checksum: hasChecksum ? 'verified' : 'none',
     metadata: Object.fromEntries(metadata),
     network: description,

@@ -6,7 +6,7 @@ import type { StepDescription } from '../engine/addon.js';
 import { measuredPeak, type WorkRates, workRates } from '../engine/peak.js';
 import type { Session } from '../session/session.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { colors, numberColumns, print, rounded, table } from './output.js';
+import { numberColumns, print, rounded, table } from './output.js';
 import { quantile } from './turns.js';
 
 export interface LayerTime extends StepDescription, WorkRates {
@@ -77,11 +77,18 @@ export function printLayers(of: string, report: LayerReport, most: number): void
     : layers.map(layerRow);
   print();
   print(`  ${isCut ? `the ${most} slowest layers` : 'layers'}, ${of}`);
-  print(`  kernels ${kernelNames(report)}; peak ${rounded(peakGigaflopsPerSecond)} GFLOP/s`);
+  print(
+    `  kernels ${kernelNames(report)}; peak ${rounded(peakGigaflopsPerSecond)} GFLOP/s; medians of ${profiles} runs`,
+  );
   print(table(layerColumns, rows));
-  if (isCut) print(colors.dim('  --json and --html have all layers, in order, as has a bench of one case'));
-  print(colors.dim(`  medians of ${profiles} runs; work counted as a direct convolution's, so Winograd, which`));
-  print(colors.dim('  multiplies less, can exceed the peak, that of float32 multiply-adds'));
+}
+
+/** What tables of layers leave to be said, once for all of them. @param isCut whether one has the slowest layers only */
+export function layerFootnotes(isCut: boolean): string[] {
+  return [
+    ...(isCut ? ['All layers, in order: --json, --html, or a bench of one case.'] : []),
+    'Work is counted as that of a direct convolution; Winograd algorithms multiply less and can exceed the peak, which is that of float32 multiply-adds.',
+  ];
 }
 
 /** The cells of one layer, as text. */

@@ -2,7 +2,7 @@
 /**
  * The `repconv` command. Each command's own file, and the libraries that only it needs, are loaded when it runs.
  *
- * Exit codes: 0 well, 1 failed or refused, 2 not understood, 130 interrupted.
+ * Exit codes: 0 success, 1 failed or refused, 2 not understood, 130 interrupted.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { debugSettings, isas, maxThreads } from '../debug.js';
@@ -14,7 +14,7 @@ import { endWithReader } from './reader.js';
 
 const exitCodesHelp = `
 Exit codes:
-  0 well   1 failed or refused   2 command line not understood   130 interrupted`;
+  0 success   1 failed or refused   2 not understood   130 interrupted`;
 
 function program(): Command {
   const repconv = new Command('repconv')
@@ -24,7 +24,6 @@ function program(): Command {
     .version(packageVersion(), '-V, --version', 'prints the version')
     .helpOption('-h, --help', 'prints this help')
     .helpCommand('help [command]', 'prints the help of a command')
-    .showHelpAfterError('(repconv --help tells more)')
     .addHelpText(
       'after',
       `
@@ -95,7 +94,7 @@ ${exitCodesHelp}`,
     .description(
       'puts one convolution in place of the branches of every block, certified, and writes the deployed state dict',
     )
-    .argument('<file>', 'state dict in training form (.safetensors)')
+    .argument('<file>', 'state dict in training form (.safetensors); - reads standard input')
     .requiredOption('-o, --output <file>', 'where to write the deployed form (.safetensors)')
     .option('-m, --model <name>', 'the network in the file, where its metadata does not say')
     .option('--eps <number>', 'eps of its batch norms, where it is not the published one', positiveNumber(1))
@@ -116,7 +115,7 @@ ${exitCodesHelp}`,
   repconv
     .command('inspect')
     .description('shows tensors, metadata and checksum of a file, and what of its network can be fused')
-    .argument('<file>', 'state dict (.safetensors)')
+    .argument('<file>', 'state dict (.safetensors); - reads standard input')
     .option('-m, --model <name>', 'the network in the file, where its metadata does not say')
     .option('--eps <number>', 'eps of its batch norms, where it is not the published one', positiveNumber(1))
     .option('-a, --all', 'lists every tensor')
@@ -127,14 +126,19 @@ ${exitCodesHelp}`,
 Examples:
   repconv inspect model.safetensors
   repconv inspect model.safetensors --model mobileone-s0 --all
+  curl -L https://example.com/model.safetensors | repconv inspect -
 ${exitCodesHelp}`,
     )
     .action(async (file: string, options) => {
       const { inspect } = await import('./inspect.js');
       await inspect(file, options);
     });
-  // Otherwise commander ends the process by itself, with 1 for a command line that it does not understand.
-  for (const command of [repconv, ...repconv.commands]) command.exitOverride();
+  for (const command of [repconv, ...repconv.commands]) {
+    const name = command === repconv ? 'repconv' : `repconv ${command.name()}`;
+    command.showHelpAfterError(`(${name} --help tells more)`);
+    // Otherwise commander ends the process by itself, with 1 for a command line that it does not understand.
+    command.exitOverride();
+  }
   return repconv;
 }
 

@@ -7,6 +7,7 @@
  */
 import Table from 'cli-table3';
 import picocolors from 'picocolors';
+import stringWidth from 'string-width';
 import { colorWish } from '../debug.js';
 
 /** Colours of stdout. */
@@ -44,20 +45,77 @@ export function numberColumns(...titles: readonly string[]): Column[] {
   return titles.map((title) => ({ title, align: 'right' }));
 }
 
-/** Rows under titles, without lines between them. */
+/** How many columns a line may take: as many as the terminal has, or 80 where none reads along or it does not say. */
+function lineWidth(): number {
+  return process.stdout.columns || 80;
+}
+
+/** A text in lines that fit, each behind `indent`. A word that is longer than a line ends with an ellipsis. */
+export function paragraph(text: string, indent = ''): string {
+  return laidOut([{ title: '' }], [[text]], [lineWidth() - indent.length], indent);
+}
+
+/**
+ * Rows under titles (none where all are empty), without lines between them, as wide as a line at most: where there is
+ * no room texts are wrapped, the widest first, and names are broken; numbers never are. In a row of fewer cells than
+ * there are columns, the last one takes the place of those that are not there.
+ */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[], indent = '  '): string {
-  const drawn = new Table({
-    head: columns.map(({ title }) => colors.dim(title)),
-    colAligns: columns.map(({ align = 'left' }) => align),
-    chars: borderless,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
+  return laidOut(columns, rows, columnWidths(columns, rows, lineWidth() - indent.length), indent);
+}
+
+/** Between two columns. */
+const gap = 2;
+/** No text is wrapped into less. */
+const narrowestText = 8;
+
+/** As wide as what stands in each column; where that is too much together, texts give way. */
+function columnWidths(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  available: number,
+): readonly number[] {
+  const widths = columns.map(({ title }, i) => {
+    const alone = rows.filter((row) => i < row.length - 1 || row.length === columns.length).map((row) => row[i]);
+    return [title, ...alone].reduce((widest, text) => Math.max(widest, stringWidth(text)), 0);
   });
-  drawn.push(...rows.map((row) => [...row]));
-  return drawn
-    .toString()
-    .split('\n')
+  const isText = columns.map(({ align }) => align !== 'right');
+  let excess = widths.reduce((sum, width) => sum + width + gap, -gap) - available;
+  for (; excess > 0; excess--) {
+    const widest = Math.max(...widths.filter((_, i) => isText[i]));
+    if (widest <= narrowestText) break;
+    widths[widths.findIndex((width, i) => isText[i] && width === widest)]--;
+  }
+  return widths;
+}
+
+function laidOut(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  widths: readonly number[],
+  indent: string,
+): string {
+  const titles = columns.map(({ title }) => title);
+  const hasTitles = titles.some((title) => title !== '');
+  // Each row is a table of its own: the library's time grows with the square of their number.
+  return [...(hasTitles ? [titles.map((title) => colors.dim(title))] : []), ...rows]
+    .flatMap((row) => lines(row, columns, widths))
     .map((line) => `${indent}${line.trimEnd()}`)
     .join('\n');
+}
+
+function lines(row: readonly string[], columns: readonly Column[], widths: readonly number[]): string[] {
+  const drawn = new Table({
+    colAligns: columns.map(({ align = 'left' }) => align),
+    // The library counts one character between two cells; the rest of the gap belongs to the one before it.
+    colWidths: widths.map((width) => width + gap - 1),
+    wordWrap: true,
+    chars: borderless,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': gap - 1, compact: true },
+  });
+  const colSpan = (i: number) => (i < row.length - 1 ? 1 : columns.length - i);
+  drawn.push(row.map((content, i) => ({ content, colSpan: colSpan(i), wrapOnWordBoundary: content.includes(' ') })));
+  return drawn.toString().split('\n');
 }
 
 const borderless = {
@@ -71,7 +129,7 @@ const borderless = {
     'bottom-left': '',
     'bottom-right': '',
   },
-  ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
+  ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: ' ' },
 };
 
 /** `9,309,112` */

@@ -3,6 +3,8 @@
  * anything is.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { casesOf, checkCases, measureCases } from '../../lib/cli/cases.js';
 import { CommandFailure } from '../../lib/cli/failure.js';
@@ -63,12 +65,27 @@ describe('repconv bench', () => {
   it('says where it measured, and prints three rows that fit into 80 columns', () => {
     const { code, stdout } = repconv(['bench', 'mobileone-s0', ...little], { REPCONV_ISA: 'avx2' });
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^repconv \d+\.\d+\.\d+ · Node \d+\.\d+\.\d+ · \S+ · .* · (avx2|scalar) · 1 thread\n/);
+    expect(stdout.replaceAll('\n', ' ')).toMatch(
+      /^repconv \d+\.\d+\.\d+ · Node \d+\.\d+\.\d+ · \S+ · .* · (avx2|scalar) · 1 thread /,
+    );
     expect(stdout).toMatch(
       /form +median +p95 +images\/s +speed-up +memory\n {2}as written .* 1\.00× .* MB\n {2}batch norms folded .*\n {2}branches merged /,
     );
     expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
     expect(stdout).not.toContain('\u001b');
+  }, 120_000);
+
+  it('prints no line of more than 80 columns, whatever the processor is called', () => {
+    const options = ['bench', 'mobileone-s0', ...little, '--layers', '--batch', '1,2'];
+    for (const name of ['Xeon(R) '.repeat(15), 'x'.repeat(120), '処理装置'.repeat(30)]) {
+      const { code, stdout } = repconv(options, {
+        NODE_OPTIONS: `--require ${JSON.stringify(join(import.meta.dirname, 'otherProcessor.cjs'))}`,
+        REPCONV_TEST_PROCESSOR: name,
+      });
+      expect(code).toBe(0);
+      expect(stdout).toContain(name.slice(0, 8));
+      expect(stdout.split('\n').filter((line) => stringWidth(line) > 80)).toEqual([]);
+    }
   }, 120_000);
 
   it('ends with 130 when it is interrupted', async () => {
@@ -99,6 +116,7 @@ describe('repconv bench', () => {
     expect(cases).toEqual(['1×1', '1×2', '3×1', '3×2']);
     expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
     expect(stdout).not.toContain('in 1 rounds');
+    expect(stdout.match(/Medians in ms/g)).toHaveLength(1);
   }, 120_000);
 
   it('counts rounds in the singular where there is one, and says in JSON what it used, not what stands for it', () => {
@@ -123,16 +141,15 @@ describe('repconv bench', () => {
     const layers = ['bench', 'mobileone-s0', ...little, '--layers'];
     const tableOf = (text: string): string[] => text.slice(text.indexOf('  layer ')).split('\n').slice(1);
     const all = tableOf(repconv(layers).stdout);
-    const rows = all.slice(
-      0,
-      all.findIndex((line) => line.startsWith('  medians')),
-    );
+    const rows = all.slice(0, all.indexOf(''));
     expect(rows.length).toBeGreaterThan(43);
     const { stdout } = repconv([...layers, '--batch', '1,2']);
     expect(stdout.match(/the 10 slowest layers, float32, batch [12], 1 thread\n/g)).toHaveLength(2);
     const some = tableOf(stdout);
     const times = some.slice(0, 10).map((line) => Number(/ (\d+\.\d{3}) /.exec(line)?.[1]));
     expect(times).toEqual(times.toSorted((a, b) => b - a));
+    expect(stdout.match(/Winograd/g)).toHaveLength(1);
+    expect(stdout.match(/All layers, in order: --json/g)).toHaveLength(1);
     expect(some[10]).toMatch(new RegExp(`^  \\(the other ${rows.length - 10}\\) +\\d+\\.\\d{3} +[\\d.]+ %$`));
     expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
   }, 120_000);

@@ -20,11 +20,17 @@ function environment(extra: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...rest, ...extra };
 }
 
-export function repconv(args: readonly string[], extra: NodeJS.ProcessEnv = {}, cwd = process.cwd()): Ended {
+export function repconv(
+  args: readonly string[],
+  extra: NodeJS.ProcessEnv = {},
+  { cwd = process.cwd(), input = '' as string | Uint8Array } = {},
+): Ended {
   const { status, stdout, stderr } = spawnSync(process.execPath, [mainFile, ...args], {
     encoding: 'utf8',
     env: environment(extra),
     cwd,
+    input,
+    maxBuffer: 2 ** 28,
   });
   return { code: status, stdout, stderr };
 }

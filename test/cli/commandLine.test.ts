@@ -1,6 +1,9 @@
 /** What every command has in common: help, version, what is not understood, how errors end. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { CommandFailure } from '../../lib/cli/failure.js';
+import { checkedArchitecture } from '../../lib/cli/modelFile.js';
+import { architectures } from '../../lib/nn/models/architecture.js';
 import { repconv } from './command.js';
 
 describe('the command line', () => {
@@ -47,6 +50,27 @@ describe('the command line', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(/^error: /);
     expect(stderr).toContain(message);
+  });
+
+  it.each([
+    ['repconv', ['--fast']],
+    ['repconv', ['melt']],
+    ['repconv bench', ['bench', '--fast']],
+    ['repconv bench', ['bench', '--threads', '2x']],
+    ['repconv fuse', ['fuse', 'a.safetensors']],
+    ['repconv fuse', ['fuse', 'a', 'b', 'c', '-o', 'd']],
+    ['repconv inspect', ['inspect']],
+  ])('points to the help of %s where that was not understood: %j', (command, args) => {
+    expect(repconv(args).stderr).toMatch(new RegExp(`^error: [\\s\\S]*\\(${command} --help tells more\\)\\n$`));
+  });
+
+  it('knows every network by its name without case, dashes and underscores', () => {
+    const names = [...architectures.keys()];
+    for (const name of names) {
+      const spellings = [name, name.toUpperCase(), name.replaceAll('-', '_'), name.replaceAll('-', ''), `_${name}-`];
+      expect(spellings.map(checkedArchitecture)).toEqual(spellings.map(() => name));
+    }
+    expect(() => checkedArchitecture('repvgg')).toThrow(CommandFailure);
   });
 
   it('an error is one line with its code, and has a stack only with REPCONV_DEBUG', () => {

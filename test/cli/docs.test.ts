@@ -68,7 +68,7 @@ describe('what docs/cli.md shows', () => {
     for (const [command, text] of shown) {
       const [, name, ...args] = command.split(' ');
       if (name === 'bench') continue;
-      const { code, stdout } = repconv([name, ...args], {}, folder);
+      const { code, stdout } = repconv([name, ...args], {}, { cwd: folder });
       expect(code).toBe(0);
       expectShape(stdout, text, (line) => line.replace(/\d\.\de-\d+/g, '#'));
     }

@@ -78,6 +78,16 @@ describe('repconv fuse', patient, () => {
     expect(readFileSync(copy)).toEqual(readFileSync(fused));
   });
 
+  it('reads standard input in place of a file, and knows the network by other spellings of its name', async () => {
+    const piped = path('piped.safetensors');
+    const args = ['fuse', '-', '-o', piped, '--model', 'MobileOne_S0', '--eps', String(eps)];
+    const { code, stdout } = repconv(args, {}, { input: readFileSync(trained) });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^standard input: mobileone-s0, training form \(as --model says\)\n/);
+    expect([...(await loadStateDict(piped))]).toEqual([...(await loadStateDict(fused))]);
+    expect(repconv(['fuse', described, '-o', piped, '--force', '--model', 'MOBILEONES0']).code).toBe(0);
+  });
+
   it('asks which network it is where nothing says so', () => {
     const { code, stderr } = repconv(['fuse', trained, '-o', path('nothing.safetensors')]);
     expect(code).toBe(2);
@@ -106,6 +116,14 @@ describe('repconv fuse', patient, () => {
     const { code, stdout, stderr } = repconv(['fuse', broken, '-o', output, '--model', 'mobileone-s0', '--json']);
     expect(code).toBe(1);
     expect(stderr).toBe('error: 1 of 43 blocks cannot be fused; nothing was written\n');
+    const text = repconv(['fuse', broken, '-o', output, '--model', 'mobileone-s0']).stdout;
+    expect(text).toMatch(/^stage2\.3 +left: /m);
+    expect(
+      text
+        .slice(text.indexOf('\n'))
+        .split('\n')
+        .filter((line) => line.length > 80),
+    ).toEqual([]);
     const report = JSON.parse(stdout) as {
       fused: number;
       left: number;
@@ -126,7 +144,7 @@ describe('repconv inspect', patient, () => {
     const { code, stdout, stderr } = repconv(['inspect', described]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain('sha256, verified');
-    expect(stdout).toContain('mobileone-s0, training form, eps 0.001 (stated in the metadata)');
+    expect(stdout).toContain('mobileone-s0, training form, eps 0.001 (as its metadata says)');
     expect(stdout).toContain('who trained it = nobody');
     expect(stdout).toContain('43 of 43 blocks can be fused:');
     expect(stdout).not.toContain('\u001b');
@@ -135,6 +153,31 @@ describe('repconv inspect', patient, () => {
   it('colours on request, and NO_COLOR wins', () => {
     expect(repconv(['inspect', fused], { FORCE_COLOR: '1' }).stdout).toContain('\u001b[1m');
     expect(repconv(['inspect', fused], { FORCE_COLOR: '1', NO_COLOR: '1' }).stdout).not.toContain('\u001b');
+  });
+
+  it('lists tensors in the order in which people count, 3.2 before 3.10', () => {
+    const numbersIn = (args: string[], shape: string): number[] =>
+      [
+        ...repconv(['inspect', fused, ...args]).stdout.matchAll(
+          /^ {2}stage3\.(\d+)\.reparam_conv\.weight +\S+ +(.*)$/gm,
+        ),
+      ]
+        .filter((row) => row[2].startsWith(shape))
+        .map((row) => Number(row[1]));
+    expect(numbersIn(['--all'], '[')).toEqual(Array.from({ length: 20 }, (_, i) => i));
+    // The largest first, and of equal ones the first.
+    expect(numbersIn([], '[256,256,1,1]')).toEqual([3, 5, 7, 9, 11, 13, 15, 17, 19]);
+  });
+
+  it('reads standard input in place of a file, to its end', () => {
+    const input = readFileSync(described);
+    const documents = ['-', described].map((file) =>
+      JSON.parse(repconv(['inspect', file, '--json'], {}, { input }).stdout),
+    );
+    expect(documents[0]).toEqual({ ...documents[1], path: '-' });
+    const cut = repconv(['inspect', '-'], {}, { input: input.subarray(0, 1000) });
+    expect(cut).toMatchObject({ code: 1, stdout: '' });
+    expect(cut.stderr).toMatch(/^error: ERR_TRUNCATED [^\n]*"standard input"[^\n]*\n$/);
   });
 
   it('prints one JSON document', () => {

@@ -28,7 +28,8 @@ function run(
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [...flags, '-e', source], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
+      // What they say on stderr is looked at.
+      env: { ...process.env, REPCONV_DEBUG: '', ...env },
       timeout: 30_000,
       killSignal: 'SIGKILL',
     });
