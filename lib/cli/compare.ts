@@ -30,7 +30,7 @@ export interface EngineResult extends Times {
 export interface Comparison extends CaseResult {
   readonly peer: { readonly name: string; readonly version: string };
   readonly equality: Equality;
-  /** Median over the rounds of (its time ÷ ours): above 1 we are faster. */
+  /** The other engine's time divided by ours, median over the rounds: above 1 we are faster. */
   readonly ratio: number;
   readonly ratioQuartiles: readonly [number, number];
   /** One for each round. */

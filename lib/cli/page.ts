@@ -33,7 +33,7 @@ export interface Section {
 
 interface ChartBase {
   readonly title: string;
-  /** What the values are, with their unit. */
+  /** What the values are, with their unit; below the title, where long texts find room. */
   readonly values: string;
 }
 /** Bars beside each other, for each category one of each series. */
@@ -131,18 +131,21 @@ function canvas(chart: Chart, index: number): string {
   const isLong = chart.kind === 'bars' && chart.isHorizontal === true;
   const height = isLong ? 90 + 18 * chart.categories.length : 300;
   return `<figure${isLong ? ' class="long"' : ''}>
-<figcaption>${escaped(chart.title)}</figcaption>
+<figcaption>${escaped(chart.title)} <span>${escaped(chart.values)}</span></figcaption>
 <div style="height: ${height}px"><canvas id="chart${index}" role="img" aria-label="${escaped(`${chart.title}: ${chart.values}`)}"></canvas></div>
 </figure>`;
 }
 
 function tableHtml({ columns, rows }: NonNullable<Section['table']>): string {
-  const row = (cells: readonly string[], tag: 'th' | 'td'): string =>
-    `<tr>${cells.map((cell, i) => `<${tag}${columns[i].align === 'right' ? ' class="number"' : ''}>${escaped(cell)}</${tag}>`).join('')}</tr>`;
-  const titles = columns.map((column) => column.title);
-  return `<div class="scroll"><table><thead>${row(titles, 'th')}</thead><tbody>
-${rows.map((cells) => row(cells, 'td')).join('\n')}
-</tbody></table></div>`;
+  const row = (cells: readonly string[]): string => `<tr>${cells.join('')}</tr>`;
+  const numeric = columns.map(({ align }) => (align === 'right' ? ' class="number"' : ''));
+  const titles = columns.map(({ title }) => escaped(title));
+  const head = titles.map((title, i) => `<th${numeric[i]}>${title}</th>`);
+  // Where the page is narrow, each cell shows the title of its column.
+  const cell = (text: string, i: number): string => `<td${numeric[i]} data-title="${titles[i]}">${escaped(text)}</td>`;
+  return `<table><thead>${row(head)}</thead><tbody>
+${rows.map((cells) => row(cells.map(cell))).join('\n')}
+</tbody></table>`;
 }
 
 /** Text as content or attribute of an element. */
@@ -179,12 +182,23 @@ p { margin: .2rem 0; max-width: 56rem; }
 figure { margin: 0; min-width: 0; }
 figure.long { grid-column: 1 / -1; }
 figcaption { font-weight: 600; margin-bottom: .3rem; }
+figcaption span { color: var(--muted); font-weight: 400; margin-left: .3rem; }
 figure > div { position: relative; }
-.scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { text-align: left; padding: .2rem 1.2rem .2rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { color: var(--muted); font-weight: 500; }
+th, td { text-align: left; padding: .2rem 0 .2rem clamp(.5rem, 1.5vw, 1.2rem); border-bottom: 1px solid var(--line); }
+:is(th, td):first-child { padding-left: 0; }
+td { white-space: nowrap; }
+th { color: var(--muted); font-weight: 500; vertical-align: bottom; }
 .number { text-align: right; }
+@media (max-width: 46rem) {
+  table, tbody { display: block; }
+  thead { display: none; }
+  tr { display: grid; grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr)); align-items: end; gap: .2rem .8rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+  td, td.number { border: 0; padding: 0; text-align: left; white-space: normal; overflow-wrap: anywhere; }
+  td:first-child { grid-column: 1 / -1; font-weight: 600; }
+  td.number:first-child::before { content: attr(data-title) ': '; font-weight: 400; }
+  td:not(:first-child)::before { content: attr(data-title); display: block; color: var(--muted); font-size: .8rem; }
+}
 `;
 
 /**
@@ -203,8 +217,8 @@ function draw() {
   Chart.defaults.font.family = 'system-ui, sans-serif';
   specs.forEach((spec, i) => drawn.push(new Chart('chart' + i, spec.kind === 'bars' ? bars(spec, series) : lines(spec, series))));
 }
-function bars({ categories, series, values, isHorizontal }, colors) {
-  const value = { beginAtZero: true, title: { display: true, text: values } };
+function bars({ categories, series, isHorizontal }, colors) {
+  const value = { beginAtZero: true };
   const category = { stacked: Boolean(isHorizontal), grid: { display: false }, ticks: { autoSkip: false } };
   return {
     type: 'bar',
@@ -219,12 +233,12 @@ function bars({ categories, series, values, isHorizontal }, colors) {
     },
   };
 }
-function lines({ x, values, series, logarithmic = [] }, colors) {
+function lines({ x, series, logarithmic = [] }, colors) {
   const places = [...new Set(series.flatMap(({ points }) => points.map(([at]) => at)))];
-  const axis = (name, text) => ({
+  const axis = (name) => ({
     type: logarithmic.includes(name) ? 'logarithmic' : 'linear',
     beginAtZero: name === 'y',
-    title: { display: true, text },
+    title: { display: name === 'x', text: x },
     // Ticks of x stand where something was measured, unless that is everywhere.
     ...(name === 'x' && places.length <= 12
       ? {
@@ -243,7 +257,7 @@ function lines({ x, values, series, logarithmic = [] }, colors) {
       })),
     },
     options: {
-      scales: { x: axis('x', x), y: axis('y', values) },
+      scales: { x: axis('x'), y: axis('y') },
       plugins: { legend: { display: series.length > 1, position: 'top', align: 'start', labels: { boxWidth: 12, boxHeight: 12 } } },
     },
   };

@@ -43,7 +43,7 @@ export function formsPage({ results, place, warnings, commandLine }: Measurement
 
 const comparisonMethod =
   'Both engines run the same network, branches merged, on the same number of threads; their outputs were found equal first. They took turns in ' +
-  'rounds; the ratio is the median over the rounds of its time divided by ours, so above 1 repconv is faster. Times are of the whole network.';
+  'rounds; the ratio is the time of the other engine divided by that of repconv, median over the rounds: above 1, repconv is faster. Times are of the whole network.';
 
 const formsMethod =
   'The three forms ran on one engine; their outputs were found equal first. They took turns in rounds; the speed-up is the median over the rounds of ' +
@@ -65,7 +65,7 @@ function comparisonSection(results: readonly Comparison[]): Section {
     charts: [
       {
         kind: 'bars',
-        title: 'Images per second',
+        title: 'Throughput',
         values: 'images/s',
         categories: cases,
         series: [
@@ -76,7 +76,7 @@ function comparisonSection(results: readonly Comparison[]): Section {
       {
         kind: 'lines',
         title: 'Ratio in each round',
-        values: 'its time ÷ ours (above 1: repconv is faster)',
+        values: `time of ${peer.name} divided by that of repconv: above 1, repconv is faster`,
         x: 'round',
         series: results.map(({ ratios }, i) => ({
           name: cases[i],
@@ -123,7 +123,7 @@ function formsSection(results: readonly NetworkResult[]): Section {
     charts: [
       {
         kind: 'bars',
-        title: 'Images per second',
+        title: 'Throughput',
         values: 'images/s',
         categories: cases,
         series: forms.map(({ form }, f) => ({

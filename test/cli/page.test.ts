@@ -62,6 +62,18 @@ describe('a page', () => {
     expect(charts.map(({ isDestroyed }) => isDestroyed)).toEqual([true, true, false, false]);
   });
 
+  it('says what the values are in text that wraps, not along an axis, and gives every cell the title of its column', async () => {
+    const html = await written(page);
+    const shown = hostile.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+    expect(html).toContain(`<figcaption>${shown} <span>ms</span></figcaption>`);
+    expect(html).toContain(`<td data-title="case">${shown}</td><td class="number" data-title="ms">1.5</td>`);
+    const { charts } = draw(html);
+    const titles = charts.flatMap(({ options }) =>
+      Object.values(options.scales).map(({ title }) => title?.display && title.text),
+    );
+    expect(titles.filter(Boolean)).toEqual(['batch']);
+  });
+
   it('is refused before anything is measured where it could not be written', () => {
     expect(() => pageFile('report.txt', false)).toThrow(expect.objectContaining({ code: 'ERR_PATH' }));
     const { code, stdout, stderr } = repconv(['bench', '--html', path('report.txt')]);
@@ -130,6 +142,7 @@ interface DrawnChart {
   readonly canvas: string;
   readonly type: string;
   readonly data: { readonly labels?: string[]; readonly datasets: { readonly data: unknown[] }[] };
+  readonly options: { readonly scales: Record<string, { readonly title?: { display: boolean; text: string } }> };
   isDestroyed: boolean;
 }
 
@@ -140,7 +153,7 @@ function draw(html: string): { charts: DrawnChart[]; changeScheme: () => void } 
   class Chart {
     static readonly defaults = { font: {} };
     private readonly drawn: DrawnChart;
-    constructor(canvas: string, configuration: Pick<DrawnChart, 'type' | 'data'>) {
+    constructor(canvas: string, configuration: Pick<DrawnChart, 'type' | 'data' | 'options'>) {
       expect(html).toContain(`<canvas id="${canvas}"`);
       this.drawn = { canvas, ...configuration, isDestroyed: false };
       charts.push(this.drawn);
