@@ -7,7 +7,8 @@ import { listed, RepconvError, shown } from './errors.js';
 /** A whole number from `least` to `most`. */
 export function wholeNumber(value: unknown, what: string, least: number, most = Number.MAX_SAFE_INTEGER): number {
   if (isWholeNumber(value, least, most)) return value;
-  throw refused(what, `a whole number from ${bound(least)} to ${bound(most)}`, value);
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${bound(most)}`;
+  throw refused(what, `a whole number ${range}`, value);
 }
 
 /** Whether it is a whole number from `least` to `most`. */
@@ -31,6 +32,11 @@ export function anyNumber(value: unknown, what: string): number {
 export function flag(value: unknown, what: string): boolean {
   if (typeof value === 'boolean') return value;
   throw refused(what, 'true or false', value);
+}
+
+export function text(value: unknown, what: string): string {
+  if (typeof value === 'string') return value;
+  throw refused(what, 'text', value);
 }
 
 /** One of some texts. */
@@ -68,15 +74,20 @@ export function isInstance<T>(value: unknown, of: abstract new (...args: never[]
 
 /** Whether `for … of` would take it. */
 export function isIterable(value: unknown): value is Iterable<unknown> {
+  return hasMethod(value, Symbol.iterator);
+}
+
+/** Whether it can be asked for something; what cannot even be looked at cannot. */
+export function hasMethod(value: unknown, name: PropertyKey): boolean {
   try {
-    return typeof (value as Partial<Iterable<unknown>> | null | undefined)?.[Symbol.iterator] === 'function';
+    return typeof (value as Record<PropertyKey, unknown> | null | undefined)?.[name] === 'function';
   } catch {
     return false;
   }
 }
 
 /** `Array.isArray`, which throws for a revoked proxy. */
-function isList(value: unknown): value is unknown[] {
+export function isList(value: unknown): value is unknown[] {
   try {
     return Array.isArray(value);
   } catch {
@@ -90,7 +101,6 @@ export function refused(what: string, expected: string, value: unknown): Repconv
 }
 
 function bound(value: number): string {
-  if (value === Number.MAX_SAFE_INTEGER) return '2^53 - 1';
   const exponent = Math.log2(value);
   return exponent >= 20 && Number.isInteger(exponent) ? `2^${exponent}` : String(value);
 }

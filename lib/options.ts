@@ -100,9 +100,14 @@ function nearest(name: string, known: readonly string[]): string | undefined {
   const given = plain(name);
   const isAnotherWord = Object.hasOwn(otherWords, given) && !known.some((candidate) => plain(candidate) === given);
   const word = isAnotherWord ? otherWords[given] : given;
-  const isNear = (candidate: string): boolean =>
-    editDistance(word, candidate) <= Math.min(word.length, candidate.length) / 3 ||
-    (Math.min(word.length, candidate.length) >= 3 && (word.includes(candidate) || candidate.includes(word)));
+  const isNear = (candidate: string): boolean => {
+    const [short, long] = word.length < candidate.length ? [word, candidate] : [candidate, word];
+    return (
+      editDistance(short, long) <= short.length / 3 ||
+      (short.length >= 3 && long.startsWith(short)) ||
+      (short.length >= 4 && long.endsWith(short))
+    );
+  };
   return known
     .filter((candidate) => isNear(plain(candidate)))
     .sort((a, b) => editDistance(word, plain(a)) - editDistance(word, plain(b)))[0];

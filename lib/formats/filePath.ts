@@ -1,6 +1,6 @@
 /** Paths as users give them: what cannot name a file of the expected kind is refused before anything is opened. */
 import { resolve } from 'node:path';
-import { inspect } from 'node:util';
+import { refused } from '../checks.js';
 import { printable, RepconvError } from '../errors.js';
 
 export interface CheckedPath {
@@ -16,11 +16,7 @@ export interface CheckedPath {
  * directory is gone
  */
 export function checkedPath(path: string, operation: string, kind: { files: string; extension: string }): CheckedPath {
-  if (typeof path !== 'string')
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${operation}: path expects a string, got ${printable(inspect(path, { depth: 0 }), 80)}`,
-    );
+  if (typeof path !== 'string') throw refused(`${operation}: path`, 'text', path);
   const source = `${operation}: "${path.length > 200 ? '…' : ''}${printable(path.slice(-200))}"`;
   if (path.includes('\0') || !path.isWellFormed())
     throw new RepconvError('ERR_PATH', `${source}: expects a path, got characters that no path can have`);

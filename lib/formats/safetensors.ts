@@ -9,12 +9,14 @@
  * This file reads them; serializeSafetensors.ts writes them.
  */
 import { endianness } from 'node:os';
-import { inspect, types } from 'node:util';
+import { types } from 'node:util';
+import { refused, text } from '../checks.js';
 import { printable, RepconvError } from '../errors.js';
+import { optionsOf } from '../options.js';
 import { type DType, dtypes } from '../tensor/dtype.js';
 import { type AnyTensor, isDetached, Tensor } from '../tensor/tensor.js';
 import { verifyChecksum } from './checksum.js';
-import { checkedOptions, resolvedLimits } from './limits.js';
+import { resolvedLimits } from './limits.js';
 import type { RegularFile } from './regularFile.js';
 import {
   defaultSafetensorsLimits,
@@ -48,19 +50,16 @@ export function parseSafetensors(
   bytes: Uint8Array,
   options: SafetensorsReadOptions & { name?: string } = {},
 ): SafetensorsContent {
-  const { name } = checkedOptions(options, 'parseSafetensors');
-  const source = name === undefined ? 'parseSafetensors' : `parseSafetensors: "${printable(String(name))}"`;
-  if (!types.isUint8Array(bytes))
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${source}: expects the bytes as a Uint8Array, got ${printable(inspect(bytes, { depth: 0 }), 80)}`,
-    );
+  const { name, limits } = optionsOf(options, { name: undefined, limits: undefined }, 'parseSafetensors');
+  const source =
+    name === undefined ? 'parseSafetensors' : `parseSafetensors: "${printable(text(name, 'parseSafetensors: name'))}"`;
+  if (!types.isUint8Array(bytes)) throw refused(`${source}:`, 'the bytes as a Uint8Array', bytes);
   if (isDetached(bytes))
     throw new RepconvError(
       'ERR_INPUT',
       `${source}: expects bytes in memory, but their buffer was transferred or resized`,
     );
-  const context = parsingContext(options, source);
+  const context = parsingContext(limits, source);
   const length = headerLength(bytes.subarray(0, prefixBytes), bytes.length, context);
   const headerEnd = prefixBytes + length;
   const header = parseHeader(bytes.subarray(prefixBytes, headerEnd), bytes.length - headerEnd, context);
@@ -83,9 +82,9 @@ export function* readSafetensors(file: RegularFile, context: ParsingContext): St
 /**
  * Limits, and how messages begin, for one run of the parser. @throws ERR_INPUT, ERR_UNSUPPORTED on a big-endian machine
  */
-export function parsingContext(options: SafetensorsReadOptions, source: string): ParsingContext {
+export function parsingContext(limits: SafetensorsReadOptions['limits'], source: string): ParsingContext {
   checkByteOrder(source);
-  return { limits: resolvedLimits(defaultSafetensorsLimits, checkedOptions(options, source).limits, source), source };
+  return { limits: resolvedLimits(defaultSafetensorsLimits, limits, source), source };
 }
 
 /** Elements are used as they lie in the file, whose order is little-endian. @throws ERR_UNSUPPORTED */

@@ -4,14 +4,14 @@
  * The bytes are, one by one, those that the reference implementation writes for the same tensors; with metadata its
  * order is not defined, ours is sorted. So equal content gives equal bytes, in whatever order it is handed over.
  */
-import { inspect } from 'node:util';
+import { entriesOf, flag, isInstance, isIterable, refused, text } from '../checks.js';
 import { printable, RepconvError } from '../errors.js';
+import { isPlainObject, optionsOf } from '../options.js';
 import { bytesOf } from '../tensor/compare.js';
 import { type DType, dtypes } from '../tensor/dtype.js';
 import { showShape } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact, Tensor } from '../tensor/tensor.js';
 import { checksumKey, checksumKind, checksumKindKey, checksumOf, compareUtf8 } from './checksum.js';
-import { checkedOptions } from './limits.js';
 import { allocateBytes } from './regularFile.js';
 import { checkByteOrder } from './safetensors.js';
 import { defaultSafetensorsLimits as limits, metadataKey, prefixBytes, type TensorEntry } from './safetensorsHeader.js';
@@ -46,9 +46,10 @@ export function* serialized(
   source: string,
 ): Steps<Uint8Array<ArrayBuffer>> {
   checkByteOrder(source);
-  const hasChecksum = checkedOptions(options, source).checksum !== false;
+  const { metadata: texts, checksum } = optionsOf(options, { metadata: undefined, checksum: true }, source);
+  const hasChecksum = flag(checksum, `${source}: checksum`);
   const placed = placeTensors(checkedTensors(tensors, source));
-  const metadata = sortedMetadata(options.metadata, hasChecksum, source);
+  const metadata = sortedMetadata(texts, hasChecksum, source);
 
   let header = encodeHeader(placed, metadata, source);
   const dataBytes = placed.at(-1)?.end ?? 0;
@@ -144,8 +145,9 @@ function allocateFile(fileBytes: number, source: string): Uint8Array<ArrayBuffer
 
 function checkedTensors(tensors: Iterable<readonly [string, AnyTensor]>, source: string): Map<string, AnyTensor> {
   const checked = new Map<string, AnyTensor>();
-  for (const [name, tensor] of pairsOf(tensors, 'tensors', source)) {
-    const item = `${source}: tensor "${checkedText(name, 'a name', source)}"`;
+  for (const [given, tensor] of pairsOf(tensors, 'tensors', source)) {
+    const name = wellFormed(given, 'a name', source);
+    const item = `${source}: tensor "${printable(name)}"`;
     if (name === metadataKey) throw new RepconvError('ERR_INPUT', `${item}: the name is reserved by the format`);
     if (checked.has(name)) throw new RepconvError('ERR_INPUT', `${item} is there twice`);
     if (checked.size === limits.tensors)
@@ -156,8 +158,7 @@ function checkedTensors(tensors: Iterable<readonly [string, AnyTensor]>, source:
 }
 
 function checkedTensor(tensor: unknown, item: string): AnyTensor {
-  if (!(tensor instanceof Tensor))
-    throw new RepconvError('ERR_INPUT', `${item} expects a Tensor, got ${shown(tensor)}`);
+  if (!isInstance(tensor, Tensor)) throw refused(item, 'a Tensor', tensor);
   const { dtype, shape, size } = tensor as AnyTensor;
   checkIntact(tensor as AnyTensor, () => `${item}: ${dtype} ${showShape(shape)}`);
   if ((size * dtypes[dtype].bits) % 8 !== 0)
@@ -174,15 +175,12 @@ function sortedMetadata(
   source: string,
 ): Map<string, string> {
   const metadata = new Map<string, string>();
-  const pairs =
-    given !== undefined && given !== null && !(Symbol.iterator in Object(given)) ? Object.entries(given) : given;
-  for (const [key, value] of pairs === undefined
-    ? []
-    : pairsOf(pairs as Iterable<readonly [string, string]>, 'metadata', source)) {
-    const item = `metadata "${checkedText(key, 'a metadata key', source)}"`;
+  const pairs = isPlainObject(given) && !isIterable(given) ? Object.entries(given) : given;
+  for (const [name, value] of pairs === undefined ? [] : pairsOf(pairs, 'metadata', source)) {
+    const key = wellFormed(name, 'a metadata key', source);
+    const item = `metadata "${printable(key)}"`;
     if (metadata.has(key)) throw new RepconvError('ERR_INPUT', `${source}: ${item} is there twice`);
-    checkedText(value, item, source);
-    metadata.set(key, value);
+    metadata.set(key, wellFormed(value, item, source));
   }
   metadata.delete(checksumKindKey);
   metadata.delete(checksumKey);
@@ -195,35 +193,22 @@ function sortedMetadata(
   return new Map([...metadata].sort(([a], [b]) => compareUtf8(a, b)));
 }
 
-function* pairsOf<T>(
-  pairs: Iterable<readonly [string, T]>,
-  role: string,
-  source: string,
-): Generator<readonly [string, T]> {
-  if (typeof pairs !== 'object' || pairs === null || !(Symbol.iterator in pairs))
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${source}: ${role} expects a Map or another iterable of pairs, got ${shown(pairs)}`,
-    );
+function* pairsOf(pairs: unknown, role: string, source: string): Generator<unknown[]> {
+  if (typeof pairs !== 'object' || !isIterable(pairs))
+    throw refused(`${source}: ${role}`, 'a Map or another iterable of pairs', pairs);
   for (const pair of pairs) {
-    if (!Array.isArray(pair))
-      throw new RepconvError('ERR_INPUT', `${source}: ${role} expects pairs [name, value], got ${shown(pair)}`);
-    yield pair as unknown as readonly [string, T];
+    const entries = entriesOf(pair, 2);
+    if (entries === null) throw refused(`${source}: ${role}`, 'pairs [name, value]', pair);
+    yield entries;
   }
 }
 
-/** The text as a message may show it, if it is one that UTF-8 can hold. */
-function checkedText(text: unknown, role: string, source: string): string {
-  if (typeof text !== 'string')
-    throw new RepconvError('ERR_INPUT', `${source}: ${role} expects a string, got ${shown(text)}`);
-  if (!text.isWellFormed())
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${source}: ${role} expects text, got a lone surrogate in "${printable(text)}"`,
-    );
-  return printable(text);
-}
-
-function shown(value: unknown): string {
-  return printable(inspect(value, { depth: 0 }), 80);
+/** A text that UTF-8 can hold. @throws ERR_INPUT */
+function wellFormed(given: unknown, role: string, source: string): string {
+  const checked = text(given, `${source}: ${role}`);
+  if (checked.isWellFormed()) return checked;
+  throw new RepconvError(
+    'ERR_INPUT',
+    `${source}: ${role} expects text, got a lone surrogate in "${printable(checked)}"`,
+  );
 }

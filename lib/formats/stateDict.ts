@@ -3,6 +3,7 @@
  *
  * Saving replaces the file or leaves it as it was (see atomicWrite.ts), and adds a checksum that loading verifies.
  */
+import { optionsOf } from '../options.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import { checkReplaceable, writeAtomically } from './atomicWrite.js';
 import { checkedPath } from './filePath.js';
@@ -67,7 +68,8 @@ export function checkSavePath(path: string, operation: string): void {
 
 function* load(path: string, options: SafetensorsReadOptions, operation: string): Steps<SafetensorsContent> {
   const { absolute, source } = checkedPath(path, operation, kind);
-  const context = parsingContext(options, source);
+  const { limits } = optionsOf(options, { limits: undefined }, source);
+  const context = parsingContext(limits, source);
   return yield* readRegularFile(absolute, source, (file) => readSafetensors(file, context));
 }
 

@@ -2,14 +2,15 @@
  * `repconv`: puts one convolution in place of the branches of every re-parameterizable block of a model, each with a
  * certificate.
  */
-import { inspect } from 'node:util';
-import { printable, RepconvError } from '../errors.js';
+import { flag, isInstance, refused } from '../checks.js';
+import { RepconvError } from '../errors.js';
 import { checkSavePath, save } from '../formats/stateDict.js';
 import { type Step as FileStep, performSync as performFileSync } from '../formats/steps.js';
 import { macsOf } from '../graph/graph.js';
 import { type InputSpec, trace } from '../graph/record.js';
 import { type Comparison, compareSync } from '../nn/blocks/reparamBlock.js';
 import { Module } from '../nn/module.js';
+import { optionsOf } from '../options.js';
 import { runSteps, type Steps } from '../steps.js';
 import { isConcrete } from '../tensor/shape.js';
 import { blocksOf, deployAs, fuseBlocks } from './blocks.js';
@@ -29,6 +30,8 @@ export interface RepconvOptions {
   /** Multiply-accumulates to spend on each certificate; default 1e8, about a third of a second. */
   readonly certificateBudget?: number;
 }
+
+const defaults = { copy: true, savePath: undefined, inputs: undefined, certificateBudget: undefined } as const;
 
 /**
  * Fuses every {@link ReparamBlock} of `model`. Blocks that cannot be fused are left as they are, with the reason in the
@@ -50,21 +53,21 @@ export type FusingStep = Comparison | FileStep;
 /** The whole work, as the steps of it. @param operation how messages begin */
 export function* fusing<M extends Module>(
   model: M,
-  { copy = true, savePath, inputs, certificateBudget }: RepconvOptions,
+  options: RepconvOptions,
   operation: string,
 ): Steps<FusingStep, { model: M; report: Report }> {
-  if (!(model instanceof Module))
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${operation}: expects a Module, got ${printable(inspect(model, { depth: 0 }), 80)}`,
-    );
+  if (!isInstance(model, Module)) throw refused(`${operation}:`, 'a Module', model);
+  const { copy, savePath, inputs, certificateBudget: budget } = optionsOf(options, defaults, operation);
+  flag(copy, `${operation}: copy`);
+  if (budget !== undefined && !(typeof budget === 'number' && budget >= 0))
+    throw refused(`${operation}: certificateBudget`, 'a number of at least 0', budget);
   if (savePath !== undefined) checkSavePath(savePath, operation);
   if (!copy) refuseTraining(model, operation);
   const switchedToEval = copy && [...model.namedModules()].some(([, module]) => module.training);
   const fused = copy ? model.copy().eval() : model.copyTree();
   const copies = blocksOf(fused).map(([, block]) => block);
   const macsBefore = inputs === undefined ? null : countMacs(fused, inputs);
-  const outcomes = yield* fuseBlocks(fused, certificateBudget);
+  const outcomes = yield* fuseBlocks(fused, budget);
   const macsAfter = inputs === undefined ? null : countMacs(fused, inputs);
   const blocks = outcomes.map((outcome): BlockReport => {
     if (outcome.status !== 'fused' || macsBefore === null || macsAfter === null) return outcome;

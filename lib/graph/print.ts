@@ -6,13 +6,15 @@
  *       %1 = relu(%0) : [N,16,8,8]
  *       return output = %1
  */
+import { isInstance, refused } from '../checks.js';
 import { showShape } from '../tensor/shape.js';
-import type { Graph, Value } from './graph.js';
+import { Graph, type Value } from './graph.js';
 
 /**
  * The graph as text, one line per node: name, operator, operands, attributes that say something, shape of the result.
  */
 export function printGraph(graph: Graph): string {
+  if (!isInstance(graph, Graph)) throw refused('printGraph:', 'a Graph, such as trace gives', graph);
   const names = new Map<Value, string>();
   for (const input of graph.inputs) names.set(input, input.name);
   const nameOf = (value: Value | null): string => {

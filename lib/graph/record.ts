@@ -1,11 +1,12 @@
 /** The recording reading: a sentence becomes a graph. */
+import { entriesOf, hasMethod, isWholeNumber, refused } from '../checks.js';
 import { listed, printable, RepconvError, shown } from '../errors.js';
 import { batchNormTraining } from '../ops/batchNormTraining.js';
 import type { TensorType } from '../ops/operator.js';
 import { type Traceable, withinStack } from '../ops/traceable.js';
 import { type OperatorName, vocabulary } from '../ops/vocabulary.js';
 import { isPlainObject } from '../options.js';
-import { type Extent, isConcrete, showShape, sizeOf } from '../tensor/shape.js';
+import { checkedSize, type Extent, isConcrete, maxRank, showShape } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact } from '../tensor/tensor.js';
 import { Graph, type Node, type Value } from './graph.js';
 
@@ -23,7 +24,7 @@ export type InputSpec = Readonly<Record<string, readonly Extent[]>>;
  *   result that is none and for an input that the sentence never takes, ERR_SHAPE where shapes do not go together
  */
 export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly string[], operation = 'trace'): Graph {
-  if (typeof (model as Traceable | null | undefined)?.compute !== 'function')
+  if (!hasMethod(model, 'compute'))
     throw new RepconvError(
       'ERR_INPUT',
       `${operation}: model expects a module, or an object with compute(f, …), got ${shown(model)}`,
@@ -114,8 +115,7 @@ class Recorder {
 }
 
 function checkedInputs(inputs: unknown, operation: string): (readonly [string, readonly Extent[]])[] {
-  const isRecord = typeof inputs === 'object' && inputs !== null && !Array.isArray(inputs);
-  const entries = isRecord ? Object.entries(inputs) : [];
+  const entries = isPlainObject(inputs) ? Object.entries(inputs) : [];
   if (entries.length === 0)
     throw new RepconvError(
       'ERR_INPUT',
@@ -124,21 +124,14 @@ function checkedInputs(inputs: unknown, operation: string): (readonly [string, r
   return entries.map(([name, shape]) => [name, checkedInput(name, shape, operation)] as const);
 }
 
-function checkedInput(name: string, shape: unknown, operation: string): readonly Extent[] {
-  const isExtent = (extent: unknown): boolean =>
-    (typeof extent === 'number' && Number.isInteger(extent) && extent >= 0) ||
-    (typeof extent === 'string' && /^[A-Za-z_]\w*$/.test(extent));
-  if (!Array.isArray(shape) || !shape.every(isExtent)) {
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${operation}: input ${printable(name, 60)} expects a list of whole numbers and names such as 'N', got ${shown(shape)}`,
-    );
-  }
-  if (isConcrete(shape) && !Number.isSafeInteger(sizeOf(shape)))
-    throw new RepconvError(
-      'ERR_LIMIT',
-      `${operation}: input ${printable(name, 60)} of shape ${showShape(shape)} is too large`,
-    );
+function checkedInput(name: string, given: unknown, operation: string): readonly Extent[] {
+  const isExtent = (extent: unknown): extent is Extent =>
+    isWholeNumber(extent, 0) || (typeof extent === 'string' && /^[A-Za-z_]\w{0,59}$/.test(extent));
+  const what = `${operation}: input ${printable(name, 60)}`;
+  const shape = entriesOf(given, maxRank);
+  if (shape === null || !shape.every(isExtent))
+    throw refused(what, "a list of whole numbers and names such as 'N'", given);
+  if (isConcrete(shape)) checkedSize(shape, what);
   return shape;
 }
 
@@ -156,12 +149,9 @@ function namedOutputs(
       `${operation}: compute expects to return a value or a record of values, got ${shown(result, { depth: 0 })}`,
     );
   if (names === undefined) return new Map(entries);
-  const isNames = Array.isArray(names) && names.every((name) => typeof name === 'string');
-  if (!isNames || names.length !== entries.length || new Set(names).size !== names.length) {
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${operation}: expects ${entries.length} different output name${entries.length === 1 ? '' : 's'}, got ${shown(names)}`,
-    );
-  }
-  return new Map(entries.map(([, value], i) => [names[i], value]));
+  const given = entriesOf(names, entries.length) ?? [];
+  const isNames = given.every((name) => typeof name === 'string');
+  if (!isNames || given.length !== entries.length || new Set(given).size !== given.length)
+    throw refused(`${operation}:`, `${entries.length} different output name${entries.length === 1 ? '' : 's'}`, names);
+  return new Map(entries.map(([, value], i) => [given[i], value]));
 }

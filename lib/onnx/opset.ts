@@ -2,8 +2,8 @@
  * Versions of ONNX's operator set that models are written in, each with the version of the file format it came with:
  * readers that know an operator set know that format, and perhaps no later one.
  */
-import { inspect } from 'node:util';
-import { printable, RepconvError } from '../errors.js';
+import { refused } from '../checks.js';
+import { RepconvError } from '../errors.js';
 
 /**
  * File format (`ir_version`) by operator set; ONNX's versioning.md. Below 11 paddings and bounds are
@@ -39,11 +39,7 @@ export const opsets: readonly number[] = [...formatVersions.keys()];
  * in the table
  */
 export function formatVersionOf(opset: number, operation: string): number {
-  if (!Number.isInteger(opset))
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${operation}: opset expects a whole number, got ${printable(inspect(opset, { depth: 0 }), 80)}`,
-    );
+  if (!Number.isInteger(opset)) throw refused(`${operation}: opset`, 'a whole number', opset);
   const version = formatVersions.get(opset);
   if (version === undefined)
     throw new RepconvError(

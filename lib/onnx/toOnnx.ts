@@ -5,13 +5,15 @@
  *
  * The model is written as it is, branches, batch norms and all. The same model and options give the same bytes.
  */
+import { entriesOf, hasMethod, isInstance, refused } from '../checks.js';
 import { printable, RepconvError, shown } from '../errors.js';
 import { Graph, type Value } from '../graph/graph.js';
 import { spellOutPadding } from '../graph/passes/spellOutPadding.js';
 import { type InputSpec, trace } from '../graph/record.js';
 import type { Traceable } from '../ops/traceable.js';
+import { isPlainObject, optionsOf } from '../options.js';
 import { type FloatDType, isFloatDType } from '../tensor/dtype.js';
-import { type Extent, sameShape, showShape } from '../tensor/shape.js';
+import { type Extent, maxRank, sameShape, showShape } from '../tensor/shape.js';
 import { elementTypes } from './elementTypes.js';
 import { ModelWriter, maxModelBytes } from './modelWriter.js';
 import { onnxOperators } from './ops.js';
@@ -36,6 +38,14 @@ export interface OnnxOptions {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
+const defaults = {
+  inputs: undefined,
+  outputs: undefined,
+  opset: defaultOpset,
+  dtype: undefined,
+  metadata: undefined,
+} as const;
+
 /**
  * The bytes of an ONNX file of `model`: a module, or anything that states its computation, or a graph. Initializers are
  * named by their state-dict keys.
@@ -49,12 +59,10 @@ export function toOnnx(model: Traceable | Graph, options: OnnxOptions = {}): Uin
 
 /** {@link toOnnx} for a caller whose name stands in messages. */
 export function modelBytes(model: Traceable | Graph, options: OnnxOptions, operation: string): Uint8Array<ArrayBuffer> {
-  if (typeof options !== 'object' || options === null)
-    throw new RepconvError('ERR_INPUT', `${operation}: expects an object of options, got ${shown(options)}`);
-  const { opset = defaultOpset } = options;
+  const { inputs, outputs, opset, dtype: wanted, metadata } = optionsOf(options, defaults, operation);
   const formatVersion = formatVersionOf(opset, operation);
-  const graph = spellOutPadding(recorded(model, options, operation));
-  const dtype = dtypeOf(graph, options.dtype, operation);
+  const graph = spellOutPadding(recorded(model, inputs, outputs, operation));
+  const dtype = dtypeOf(graph, wanted, operation);
   if (dtype === 'bfloat16' && opset < 22)
     throw new RepconvError('ERR_UNSUPPORTED', `${operation}: bfloat16 expects opset 22 or above, got ${opset}`);
   const message: OnnxMessage<'ModelProto'> = {
@@ -63,7 +71,7 @@ export function modelBytes(model: Traceable | Graph, options: OnnxOptions, opera
     producerName: 'repconv',
     producerVersion: (require('../../package.json') as { version: string }).version,
     graph: graphMessage(graph, opset, dtype, operation),
-    metadataProps: metadataMessages(options.metadata, operation),
+    metadataProps: metadataMessages(metadata, operation),
   };
   const bytes = encoded(message, operation);
   if (bytes.length > maxModelBytes)
@@ -83,33 +91,33 @@ function encoded(message: OnnxMessage<'ModelProto'>, operation: string): Uint8Ar
   }
 }
 
-function recorded(model: Traceable | Graph, { inputs, outputs }: OnnxOptions, operation: string): Graph {
-  if (!(model instanceof Graph)) {
-    if (typeof (model as Traceable | null)?.compute !== 'function')
-      throw new RepconvError(
-        'ERR_INPUT',
-        `${operation}: model expects a module or a graph, got ${shown(model, { depth: 0 })}`,
-      );
+function recorded(
+  model: Traceable | Graph,
+  inputs: OnnxOptions['inputs'],
+  outputs: OnnxOptions['outputs'],
+  operation: string,
+): Graph {
+  if (!isInstance(model, Graph)) {
+    if (!hasMethod(model, 'compute')) throw refused(`${operation}: model`, 'a module or a graph', model);
     return trace(model, inputs ?? {}, outputs, operation);
   }
   const own = model.inputs.map(({ name, type }) => `${name}: ${showShape(type.shape)}`).join(', ');
-  const isOwn = Object.entries(inputs ?? {}).every(([name, shape], i) => {
+  const given = isPlainObject(inputs) ? Object.entries(inputs) : [];
+  const isOwn = given.every(([name, shape], i) => {
     const input = model.inputs[i];
-    return input?.name === name && Array.isArray(shape) && sameShape(shape, input.type.shape);
+    return input?.name === name && sameShape((entriesOf(shape, maxRank) ?? []) as Extent[], input.type.shape);
   });
-  if (inputs !== undefined && (!isOwn || Object.keys(inputs).length !== model.inputs.length))
+  if (inputs !== undefined && (!isOwn || given.length !== model.inputs.length))
     throw new RepconvError(
       'ERR_INPUT',
       `${operation}: inputs expects those of the graph or none, { ${printable(own)} }, got ${shown(inputs)}`,
     );
   if (outputs === undefined) return model;
   const values = [...model.outputs.values()];
-  if (!Array.isArray(outputs) || outputs.length !== values.length || new Set(outputs).size !== outputs.length)
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${operation}: outputs expects ${values.length} different names, got ${shown(outputs)}`,
-    );
-  return new Graph(model.inputs, new Map(outputs.map((name, i) => [name, values[i]])), model.nodes);
+  const names = entriesOf(outputs, values.length) ?? [];
+  if (names.length !== values.length || new Set(names).size !== names.length)
+    throw refused(`${operation}: outputs`, `${values.length} different names`, outputs);
+  return new Graph(model.inputs, new Map(names.map((name, i) => [name as string, values[i]])), model.nodes);
 }
 
 /** The format of the model's numbers: one for all. */
@@ -206,6 +214,8 @@ function metadataMessages(
   metadata: Readonly<Record<string, string>> | undefined,
   operation: string,
 ): OnnxMessage<'StringStringEntryProto'>[] {
+  if (metadata !== undefined && !isPlainObject(metadata))
+    throw refused(`${operation}: metadata`, 'a plain object of texts', metadata);
   const entries = Object.entries(metadata ?? {});
   for (const [key, value] of entries) {
     if (typeof value !== 'string' || !value.isWellFormed() || !key.isWellFormed())

@@ -1,6 +1,8 @@
 /** What callers hand to a run: checked, and put in the order of the program. */
 import { types } from 'node:util';
+import { isInstance } from '../checks.js';
 import { listed, printable, RepconvError, shown } from '../errors.js';
+import { isPlainObject } from '../options.js';
 import { Random, randn } from '../tensor/random.js';
 import { type Shape, showShape, sizeOf } from '../tensor/shape.js';
 import { checkIntact, Tensor } from '../tensor/tensor.js';
@@ -38,10 +40,9 @@ export function checkedInputs(
   operation: string,
 ): GivenInput[] {
   const names = declared.map(({ name }) => name);
-  const isBare = (given instanceof Tensor || isBytes(given)) && names.length === 1;
-  const record = (isBare ? { [names[0]]: given } : given) as Readonly<Record<string, unknown>>;
-  const isRecord =
-    typeof record === 'object' && record !== null && !(record instanceof Tensor) && !ArrayBuffer.isView(record);
+  const isBare = (isInstance(given, Tensor) || isBytes(given)) && names.length === 1;
+  const record: unknown = isBare ? { [names[0]]: given } : given;
+  const isRecord = isPlainObject(record);
   const unknown = isRecord ? Object.keys(record).filter((name) => !names.includes(name)) : [];
   if (!isRecord || unknown.length > 0)
     throw new RepconvError(
@@ -56,7 +57,7 @@ export function checkedInputs(
       return { shape, data };
     }
     const what = (): string => `${operation}: input ${printable(input.name, 60)}`;
-    if (!(value instanceof Tensor)) {
+    if (!isInstance<Tensor>(value, Tensor)) {
       const expected = input.dtype === 'uint8' ? 'a Tensor or Uint8Array' : 'a Tensor';
       throw new RepconvError('ERR_INPUT', `${what()} expects ${expected}, got ${typeof value}`);
     }
@@ -116,14 +117,8 @@ export function checkedOutputs(
   operation: string,
 ): SessionOutputs {
   const names = outputs.map(([name]) => name);
-  const isRecord =
-    out === undefined ||
-    (typeof out === 'object' &&
-      out !== null &&
-      !(out instanceof Tensor) &&
-      !Array.isArray(out) &&
-      !ArrayBuffer.isView(out));
-  const record = out instanceof Tensor && names.length === 1 ? { [names[0]]: out } : isRecord ? (out ?? {}) : null;
+  const isBare = isInstance(out, Tensor) && names.length === 1;
+  const record = isBare ? { [names[0]]: out } : out === undefined ? {} : isPlainObject(out) ? out : null;
   const unknown = Object.keys(record ?? {}).filter((name) => !names.includes(name));
   if (record === null || unknown.length > 0)
     throw new RepconvError(
@@ -135,7 +130,7 @@ export function checkedOutputs(
       if (!Object.hasOwn(record, name)) return [name, new Tensor('float32', shape)];
       const value: unknown = record[name];
       const what = (): string => `${operation}: out.${printable(name, 60)}`;
-      if (!(value instanceof Tensor))
+      if (!isInstance<Tensor>(value, Tensor))
         throw new RepconvError('ERR_INPUT', `${what()} expects a Tensor, got ${typeof value}`);
       if (value.dtype !== 'float32')
         throw new RepconvError('ERR_INPUT', `${what()} expects float32, got ${value.dtype}`);

@@ -7,6 +7,7 @@
  * It compiles what it is given: constants and batch norms are folded and what follows a convolution is done as it
  * stores, but branches are never merged. That is `repconv`'s act, so that fused against unfused stays a fair question.
  */
+import { entriesOf, isInstance } from '../checks.js';
 import { debugLog } from '../debug.js';
 import { nativeAddon } from '../engine/addon.js';
 import { nativeOptions } from '../engine/eager.js';
@@ -18,11 +19,12 @@ import { foldConstants } from '../graph/passes/foldConstants.js';
 import { removeIdentity } from '../graph/passes/removeIdentity.js';
 import { spellOutPadding } from '../graph/passes/spellOutPadding.js';
 import { printGraph } from '../graph/print.js';
-import { trace } from '../graph/record.js';
+import { type InputSpec, trace } from '../graph/record.js';
 import type { Traceable } from '../ops/traceable.js';
-import { showShape } from '../tensor/shape.js';
+import { isPlainObject } from '../options.js';
+import { type Extent, maxRank, showShape } from '../tensor/shape.js';
 import { lower } from './lower.js';
-import { type CompileOptions, checkCompileOptions } from './options.js';
+import { type CompileOptions, checkedCompileOptions } from './options.js';
 import { checkedPreprocess } from './preprocess.js';
 import { Session, type SessionParts } from './session.js';
 
@@ -45,14 +47,14 @@ export function compileSync(model: Traceable | Graph, options: CompileOptions): 
 }
 
 /** All but the planning: a program in native hands. */
-function translate(model: Traceable | Graph, options: CompileOptions): SessionParts {
-  checkCompileOptions(options);
-  const { precision = 'float32', maxBatch = 8, maxQueue = 1024 } = options;
-  const recorded =
-    model instanceof Graph ? checkedGraph(model, options) : trace(model, options.inputs, options.outputs, 'compile');
+function translate(model: Traceable | Graph, given: CompileOptions): SessionParts {
+  const { inputs, outputs, precision, maxBatch, maxQueue, ...options } = checkedCompileOptions(given);
+  const recorded = isInstance(model, Graph)
+    ? checkedGraph(model, inputs, outputs)
+    : trace(model, inputs as InputSpec, outputs, 'compile');
   checkNoneIsEmpty(recorded);
   debugLog(2, () => `recorded\n${printGraph(recorded)}`);
-  const graph = passes(options).reduce((current, pass) => {
+  const graph = passes(options.foldBatchNorm).reduce((current, pass) => {
     const start = performance.now();
     const next = pass(current);
     debugLog(1, () => `${pass.name} in ${(performance.now() - start).toFixed(1)} ms`);
@@ -74,18 +76,19 @@ function translate(model: Traceable | Graph, options: CompileOptions): SessionPa
 }
 
 /** A graph has its inputs and outputs already; a caller who states others means another graph. */
-function checkedGraph(graph: Graph, { inputs, outputs }: CompileOptions): Graph {
+function checkedGraph(graph: Graph, inputs: unknown, outputs: unknown): Graph {
   const own = graph.inputs.map(({ name, type }) => `${name} ${showShape(type.shape)}`);
-  const declared = Object.entries(inputs ?? {}).map(
-    ([name, shape]) => `${name} ${Array.isArray(shape) ? showShape(shape) : shown(shape)}`,
-  );
+  const declared = (isPlainObject(inputs) ? Object.entries(inputs) : []).map(([name, shape]) => {
+    const extents = entriesOf(shape, maxRank);
+    return `${name} ${extents === null ? shown(shape) : showShape(extents as Extent[])}`;
+  });
   if (!isSame(own, declared))
     throw new RepconvError(
       'ERR_INPUT',
       `compile: inputs expects those of the graph, ${listed(own)}, got ${listed(declared) || shown(inputs)}`,
     );
   const names = [...graph.outputs.keys()];
-  if (outputs !== undefined && !(Array.isArray(outputs) && isSame(outputs, names)))
+  if (outputs !== undefined && !isSame(entriesOf(outputs, names.length) ?? [], names))
     throw new RepconvError(
       'ERR_INPUT',
       `compile: outputs expects those of the graph, ${listed(names)}, got ${shown(outputs)}`,
@@ -111,6 +114,6 @@ function checkNoneIsEmpty({ inputs }: Graph): void {
  * In this order: what is computed from parameters may turn out to be a 1 or a weight, and what does nothing may stand
  * between a convolution and its batch norm.
  */
-function passes(options: CompileOptions): ((graph: Graph) => Graph)[] {
-  return [foldConstants, removeIdentity, ...(options.foldBatchNorm === false ? [] : [foldBatchNorm]), spellOutPadding];
+function passes(folds: boolean): ((graph: Graph) => Graph)[] {
+  return [foldConstants, removeIdentity, ...(folds ? [foldBatchNorm] : []), spellOutPadding];
 }

@@ -1,7 +1,8 @@
 /** What `compile` and `run` may be told, and the check that they were told nothing else. */
+import { flag, hasMethod, oneOf, refused, text, wholeNumber } from '../checks.js';
 import { maxThreads } from '../debug.js';
-import { listed, RepconvError, shown } from '../errors.js';
 import type { InputSpec } from '../graph/record.js';
+import { optionsOf } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** What {@link CompileOptions.precision} may be. */
@@ -101,65 +102,53 @@ export interface RunOptions extends RunSyncOptions {
   readonly signal?: AbortSignal;
 }
 
-/** All but inputs and outputs, which {@link trace} checks, and preprocess. @throws ERR_INPUT */
-export function checkCompileOptions(options: CompileOptions): void {
-  checkNames(options, Object.keys(compileOptions), 'compile: options');
-  for (const [name, { expects, fits }] of Object.entries(compileOptions)) {
-    const value: unknown = options[name as keyof CompileOptions];
-    if (value !== undefined && !fits(value))
-      throw new RepconvError('ERR_INPUT', `compile: ${name} expects ${expects}, got ${shown(value)}`);
-  }
+const compileDefaults = {
+  inputs: undefined,
+  outputs: undefined,
+  precision: 'float32',
+  threads: undefined,
+  maxBatch: 8,
+  preprocess: undefined,
+  maxQueue: 1024,
+  foldBatchNorm: true,
+  isa: undefined,
+  conv: undefined,
+} as const;
+
+/** What was given, completed; inputs, outputs and preprocess are looked at where they are read. @throws ERR_INPUT */
+export function checkedCompileOptions(given: CompileOptions): ReturnType<typeof completedCompileOptions> {
+  const options = completedCompileOptions(given);
+  oneOf(options.precision, precisions, 'compile: precision');
+  if (options.threads !== undefined) wholeNumber(options.threads, 'compile: threads', 1, maxThreads);
+  wholeNumber(options.maxBatch, 'compile: maxBatch', 1, 65536);
+  wholeNumber(options.maxQueue, 'compile: maxQueue', 1, 65536);
+  flag(options.foldBatchNorm, 'compile: foldBatchNorm');
+  if (options.isa !== undefined) text(options.isa, 'compile: isa');
+  if (options.conv !== undefined) text(options.conv, 'compile: conv');
+  return options;
+}
+
+function completedCompileOptions(given: CompileOptions) {
+  return optionsOf(given, compileDefaults, 'compile');
 }
 
 /** @throws ERR_INPUT */
-export function checkRunOptions(options: RunOptions, operation: 'run' | 'runSync'): void {
-  checkNames(options, operation === 'run' ? ['signal', 'out'] : ['out'], `${operation}: options`);
-  const signal: Partial<AbortSignal> | null | undefined = options.signal;
-  if (
-    signal !== undefined &&
-    (typeof signal?.throwIfAborted !== 'function' || typeof signal.addEventListener !== 'function')
-  )
-    throw new RepconvError('ERR_INPUT', `${operation}: signal expects an AbortSignal, got ${shown(signal)}`);
+export function checkedRunOptions(given: RunOptions): {
+  readonly signal: AbortSignal | undefined;
+  readonly out: RunOptions['out'];
+} {
+  const options = optionsOf(given, { signal: undefined, out: undefined }, 'run');
+  if (options.signal !== undefined && !isSignal(options.signal))
+    throw refused('run: signal', 'an AbortSignal', options.signal);
+  return options;
 }
 
-/**
- * Whether it is an object with these names only: one that is misspelt would change nothing, and nobody would know.
- * @throws ERR_INPUT
- */
-export function checkNames(given: unknown, names: readonly string[], what: string): void {
-  const isRecord = typeof given === 'object' && given !== null && !Array.isArray(given) && !ArrayBuffer.isView(given);
-  const unknown = isRecord ? Object.keys(given).filter((name) => !names.includes(name)) : [];
-  if (isRecord && unknown.length === 0) return;
-  throw new RepconvError(
-    'ERR_INPUT',
-    `${what} expects an object of ${names.join(', ')}, got ${isRecord ? listed(unknown) : shown(given)}`,
-  );
+/** @throws ERR_INPUT */
+export function checkedRunSyncOptions(given: RunSyncOptions): { readonly out: RunSyncOptions['out'] } {
+  return optionsOf(given, { out: undefined }, 'runSync');
 }
 
-interface Rule {
-  readonly expects: string;
-  fits(value: unknown): boolean;
+/** Whether it can be asked and waited for: those of other libraries and realms can too. */
+function isSignal(value: unknown): boolean {
+  return hasMethod(value, 'throwIfAborted') && hasMethod(value, 'addEventListener');
 }
-
-const wholeNumber = (most: number): Rule => ({
-  expects: `a whole number from 1 to ${most}`,
-  fits: (value) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most,
-});
-const text: Rule = { expects: 'text', fits: (value) => typeof value === 'string' };
-const checkedElsewhere: Rule = { expects: '', fits: () => true };
-
-const compileOptions: { readonly [N in keyof Required<CompileOptions>]: Rule } = {
-  inputs: checkedElsewhere,
-  outputs: checkedElsewhere,
-  precision: {
-    expects: `one of ${precisions.join(', ')}`,
-    fits: (value) => (precisions as readonly unknown[]).includes(value),
-  },
-  threads: wholeNumber(maxThreads),
-  maxBatch: wholeNumber(65536),
-  preprocess: checkedElsewhere,
-  maxQueue: wholeNumber(65536),
-  foldBatchNorm: { expects: 'true or false', fits: (value) => typeof value === 'boolean' },
-  isa: text,
-  conv: text,
-};

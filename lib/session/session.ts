@@ -29,7 +29,7 @@ import {
   type SessionOutputs,
 } from './arguments.js';
 import { InputShapes } from './inputShapes.js';
-import { checkRunOptions, type RunOptions, type RunSyncOptions } from './options.js';
+import { checkedRunOptions, checkedRunSyncOptions, type RunOptions, type RunSyncOptions } from './options.js';
 import { type Plan, Plans } from './plans.js';
 
 /**
@@ -170,8 +170,7 @@ export class Session {
    * (an AbortError unless told otherwise)
    */
   async run(inputs: SessionInputs, options: RunOptions = {}): Promise<SessionOutputs> {
-    checkRunOptions(options, 'run');
-    const { signal, out } = options;
+    const { signal, out } = checkedRunOptions(options);
     signal?.throwIfAborted();
     const native = this.#alive('run');
     if (this.#queueDepth >= this.#maxQueue)
@@ -202,8 +201,8 @@ export class Session {
    * @throws as {@link run}, but for aborts and ERR_BUSY
    */
   runSync(inputs: SessionInputs, options: RunSyncOptions = {}): SessionOutputs {
-    checkRunOptions(options, 'runSync');
-    return this.#runHere(inputs, options.out, 'runSync').outputs;
+    const { out } = checkedRunSyncOptions(options);
+    return this.#runHere(inputs, out, 'runSync').outputs;
   }
 
   /**

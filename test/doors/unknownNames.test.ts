@@ -149,6 +149,43 @@ const calls: readonly (readonly [string, (options: object) => unknown, object, s
   ],
   ['flatten', (o) => said((f, x) => f.flatten(x, o)), { start_dim: 1 }, 'start_dim; did you mean startAxis?'],
   ['reshape', (o) => said((f, x) => f.reshape(x, o)), { shap: [1] }, 'shap; did you mean shape?'],
+  ['repconv', (o) => repconv.repconv(new repconv.ReLU(), o), { savepath: 'x' }, 'savepath; did you mean savePath?'],
+  [
+    'compile',
+    (o) => repconv.compileSync(new repconv.ReLU(), o as repconv.CompileOptions),
+    { inputs: { x: [1] }, maxbatch: 4 },
+    'maxbatch; did you mean maxBatch?',
+  ],
+  [
+    'toOnnx',
+    (o) => repconv.toOnnx(new repconv.ReLU(), o),
+    { inputs: { x: [1] }, opsett: 11 },
+    'opsett; did you mean opset?',
+  ],
+  [
+    'toOnnx',
+    (o) => repconv.toOnnx(new repconv.ReLU(), o),
+    { inputs: { x: [1] }, dynamic_axes: 11 },
+    'dynamic_axes; did you mean inputs?',
+  ],
+  [
+    'saveStateDictSync: "x.safetensors"',
+    (o) => repconv.saveStateDictSync('x.safetensors', [], o),
+    { meta: {} },
+    'meta; did you mean metadata?',
+  ],
+  [
+    'exportOnnxSync: "x.onnx"',
+    (o) => repconv.exportOnnxSync(new repconv.ReLU(), 'x.onnx', o),
+    { output_names: ['y'] },
+    'output_names; did you mean outputs?',
+  ],
+  [
+    'runSync',
+    (o) => repconv.compileSync(new repconv.ReLU(), { inputs: { x: [1] } }).runSync(new Tensor('float32', [1]), o),
+    { signal: AbortSignal.abort() },
+    'signal; it has out',
+  ],
 ];
 
 describe('an unknown option is refused with the nearest known one by', () => {
@@ -156,7 +193,7 @@ describe('an unknown option is refused with the nearest known one by', () => {
     '$who: $name',
     ({ who, call, options, told }) => {
       const { code, message } = refusalOf(() => call(options));
-      expect(message).toMatch(new RegExp(`^${who}: (options|parameters) has no `));
+      expect(message.startsWith(`${who}: `)).toBe(true);
       expect(message.replace(/^.* has no /, '')).toBe(told);
       expect(code).toBe('ERR_INPUT');
     },

@@ -141,10 +141,10 @@ describe('parseSafetensors', () => {
   );
 
   it.each([
-    [null, 'expects an object of options, got null'],
-    [7, 'expects an object of options, got number'],
-    [{ limits: null }, 'limits: expects an object of options, got null'],
-    [{ limits: { headerbytes: 1 } }, 'limits expects fileBytes, headerBytes'],
+    [null, 'options expects a plain object of name, limits, got null'],
+    [7, 'options expects a plain object of name, limits, got 7'],
+    [{ limits: null }, 'limits expects a plain object of fileBytes, headerBytes'],
+    [{ limits: { headerbytes: 1 } }, 'limits has no headerbytes; did you mean headerBytes?'],
     [{ limits: { tensors: -1 } }, 'limits.tensors expects a whole number of at least 0, got -1'],
     [{ limits: { tensors: 1.5 } }, 'got 1.5'],
     [{ limits: { tensors: '1' } }, 'limits.tensors expects'],

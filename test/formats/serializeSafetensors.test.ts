@@ -124,7 +124,7 @@ describe('serializeSafetensors', () => {
     ['a record of tensors', { a }, 'tensors expects a Map or another iterable of pairs'],
     ['a string', 'text', 'tensors expects a Map or another iterable of pairs'],
     ['a list of tensors', [a], 'tensors expects pairs [name, value], got Tensor'],
-    ['a number for a name', [[1, a]], 'a name expects a string, got 1'],
+    ['a number for a name', [[1, a]], 'a name expects text, got 1'],
     ['a lone surrogate in a name', [['x\ud800', a]], 'a name expects text, got a lone surrogate'],
     ['the name of the metadata', [['__metadata__', a]], 'tensor "__metadata__": the name is reserved'],
     [
@@ -148,10 +148,10 @@ describe('serializeSafetensors', () => {
   });
 
   it.each<[unknown, string]>([
-    [null, 'expects an object of options, got null'],
+    [null, 'options expects a plain object of metadata, checksum, got null'],
     [{ metadata: null }, 'metadata expects a Map'],
     [{ metadata: 'text' }, 'metadata expects a Map'],
-    [{ metadata: { epoch: 3 } }, 'metadata "epoch" expects a string, got 3'],
+    [{ metadata: { epoch: 3 } }, 'metadata "epoch" expects text, got 3'],
     [{ metadata: { key: '\udc00' } }, 'metadata "key" expects text, got a lone surrogate'],
     [
       {

@@ -103,9 +103,9 @@ describe('a path', () => {
       ['a lone surrogate', '/tmp/\ud800.safetensors', 'ERR_PATH', 'expects a path'],
       ['control characters', '/tmp/\x1b[2J\n.bin', 'ERR_PATH', '\\u001b[2J\\u000a'],
       ['nothing', '', 'ERR_PATH', 'state dicts are .safetensors files'],
-      ['a number', 7, 'ERR_INPUT', 'path expects a string, got 7'],
-      ['undefined', undefined, 'ERR_INPUT', 'path expects a string, got undefined'],
-      ['a URL', new URL('file:///tmp/model.safetensors'), 'ERR_INPUT', 'path expects a string, got URL'],
+      ['a number', 7, 'ERR_INPUT', 'path expects text, got 7'],
+      ['undefined', undefined, 'ERR_INPUT', 'path expects text, got undefined'],
+      ['a URL', new URL('file:///tmp/model.safetensors'), 'ERR_INPUT', 'path expects text, got URL'],
     ])('is refused when it has %s', async (_, name, code, says) => {
       expectRefusal(await refusalOfAsync(() => run(name as string)), code, `${operation}: `, says);
     });
@@ -235,7 +235,7 @@ describe('a file on disk', () => {
     expectRefusal(
       await refusalOfAsync(() => loadStateDict(file, null as never)),
       'ERR_INPUT',
-      'expects an object of options, got null',
+      'options expects a plain object of limits, got null',
     );
   });
 

@@ -435,7 +435,7 @@ describe('savePath', () => {
     ['a file that is a folder', 'a folder.safetensors', 'ERR_PATH', 'got a directory'],
     ['a link to nothing', 'dangling.safetensors', 'ERR_IO', 'ENOENT'],
     ['a path that none can be', 'model\0.safetensors', 'ERR_PATH', 'characters that no path can have'],
-    ['something that is no text', 3, 'ERR_INPUT', 'path expects a string'],
+    ['something that is no text', 3, 'ERR_INPUT', 'path expects text'],
   ] as const)('refuses %s before anything is fused', (_, name, code, words) => {
     const model = trained(new Tree());
     const fold = vi.spyOn(ReparamBlock.prototype, 'fold');

@@ -281,7 +281,7 @@ describe('refused', () => {
     for (const model of [null, 5, {}, 'model.onnx'])
       expectRefusal(refused({}, model as never), 'ERR_INPUT', /model expects a module or a graph/);
     for (const options of [null, 5])
-      expectRefusal(() => toOnnx(conv, options as never), 'ERR_INPUT', /expects an object of options/);
+      expectRefusal(() => toOnnx(conv, options as never), 'ERR_INPUT', /options expects a plain object/);
     expectRefusal(
       refused({ dtype: 'int8' }),
       'ERR_INPUT',
@@ -369,8 +369,8 @@ describe('a file', () => {
     ['model.pb', 'ERR_PATH', /ONNX models are \.onnx files/],
     ['', 'ERR_PATH', /ONNX models are \.onnx files/],
     ['a\0.onnx', 'ERR_PATH', /characters that no path can have/],
-    [7, 'ERR_INPUT', /path expects a string, got 7/],
-    [undefined, 'ERR_INPUT', /path expects a string/],
+    [7, 'ERR_INPUT', /path expects text, got 7/],
+    [undefined, 'ERR_INPUT', /path expects text/],
     [join(folder, 'missing', 'model.onnx'), 'ERR_IO', /ENOENT/],
     [join(folder, 'folder.onnx'), 'ERR_PATH', /expects a regular file, got a directory/],
   ] as const)('cannot be at %j', async (path, code, message) => {

@@ -24,14 +24,14 @@ describe('compile refuses', () => {
   };
 
   it.each<[string, unknown, string]>([
-    ['no options', undefined, `compile: options expects an object of ${known}, got undefined`],
-    ['null for options', null, `compile: options expects an object of ${known}, got null`],
-    ['a list for options', [1, 3, 8, 8], `compile: options expects an object of ${known}, got [ 1, 3, 8, 8 ]`],
     [
-      'an option it does not know',
-      { inputs, maxbatch: 4 },
-      `compile: options expects an object of ${known}, got maxbatch`,
+      'no options',
+      undefined,
+      "compile: inputs expects at least one input, such as { images: ['N', 3, 224, 224] }, got undefined",
     ],
+    ['null for options', null, `compile: options expects a plain object of ${known}, got null`],
+    ['a list for options', [1, 3, 8, 8], `compile: options expects a plain object of ${known}, got [ 1, 3, 8, 8 ]`],
+    ['an option it does not know', { inputs, maxbatch: 4 }, `compile: options has no maxbatch; did you mean maxBatch?`],
     [
       'no inputs',
       {},
@@ -137,9 +137,9 @@ describe('run refuses', () => {
   const session = compileSync(layer, { inputs });
   const x = randn([1, 3, 8, 8]);
   it.each<[string, unknown, string]>([
-    ['null for options', null, 'run: options expects an object of signal, out, got null'],
-    ['a number for options', 5, 'run: options expects an object of signal, out, got 5'],
-    ['an option it does not know', { timeout: 5 }, 'run: options expects an object of signal, out, got timeout'],
+    ['null for options', null, 'run: options expects a plain object of signal, out, got null'],
+    ['a number for options', 5, 'run: options expects a plain object of signal, out, got 5'],
+    ['an option it does not know', { timeout: 5 }, 'run: options has no timeout; it has signal, out'],
     ['a number for the signal', { signal: 5 }, 'run: signal expects an AbortSignal, got 5'],
     ['null for the signal', { signal: null }, 'run: signal expects an AbortSignal, got null'],
     ['a controller for the signal', { signal: {} }, 'run: signal expects an AbortSignal, got {}'],
@@ -156,13 +156,13 @@ describe('run refuses', () => {
     expectRefusal(
       () => session.runSync(x, null as never),
       'ERR_INPUT',
-      'runSync: options expects an object of out, got null',
+      'runSync: options expects a plain object of out, got null',
     );
     const { signal } = new AbortController();
     expectRefusal(
       () => session.runSync(x, { signal } as never),
       'ERR_INPUT',
-      'runSync: options expects an object of out, got signal',
+      'runSync: options has no signal; it has out',
     );
   });
 });

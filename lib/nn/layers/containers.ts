@@ -26,7 +26,7 @@ export class Sequential extends Module {
 export class ModuleList extends Module {
   constructor(modules: Iterable<Module>) {
     super();
-    if (!isIterable(modules)) throw refused('ModuleList', 'a list of modules', modules);
+    if (!isIterable(modules)) throw refused('ModuleList:', 'a list of modules', modules);
     let count = 0;
     for (const module of modules) this.child(String(count++), module);
   }
