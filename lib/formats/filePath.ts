@@ -12,19 +12,27 @@ export interface CheckedPath {
 
 /**
  * @param kind what the files are, and how their names end: `{ files: 'state dicts', extension: '.safetensors' }`
+ * @param adviceOn what to say of other names, if there is something
  * @throws ERR_INPUT for what is no text, ERR_PATH for what cannot be the path of such a file, ERR_IO where the working
  * directory is gone
  */
-export function checkedPath(path: string, operation: string, kind: { files: string; extension: string }): CheckedPath {
+export function checkedPath(
+  path: string,
+  operation: string,
+  kind: { files: string; extension: string },
+  adviceOn: (path: string) => string | null = () => null,
+): CheckedPath {
   if (typeof path !== 'string') throw refused(`${operation}: path`, 'text', path);
   const source = `${operation}: "${path.length > 200 ? '…' : ''}${printable(path.slice(-200))}"`;
   if (path.includes('\0') || !path.isWellFormed())
     throw new RepconvError('ERR_PATH', `${source}: expects a path, got characters that no path can have`);
-  if (!path.endsWith(kind.extension))
+  if (!path.endsWith(kind.extension)) {
+    const advice = adviceOn(path);
     throw new RepconvError(
       'ERR_PATH',
-      `${source}: ${kind.files} are ${kind.extension} files: expects a name that ends so`,
+      `${source}: ${kind.files} are ${kind.extension} files: expects a name that ends so${advice === null ? '' : `; ${advice}`}`,
     );
+  }
   try {
     return { absolute: resolve(path), source };
   } catch (cause) {

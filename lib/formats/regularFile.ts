@@ -13,6 +13,8 @@ export interface RegularFile {
   readonly sizeBytes: number;
   /** The next `length` bytes, in memory of their own. @throws ERR_TRUNCATED, ERR_OOM */
   next(length: number): Steps<Uint8Array<ArrayBuffer>>;
+  /** The first `length` bytes, or all there are; {@link next} goes on where it was. @throws ERR_TRUNCATED, ERR_OOM */
+  first(length: number): Steps<Uint8Array<ArrayBuffer>>;
 }
 
 /** Most that one call reads or writes; the system's own limit is near 2^31. */
@@ -33,7 +35,11 @@ function* readOpened<T>(path: string, source: string, read: (file: RegularFile) 
   try {
     const before = yield* call('fstat', descriptor);
     if (!before.isFile()) throw notRegular(before, source);
-    const result = yield* read({ sizeBytes: before.size, next: (length) => readExactly(descriptor, length, source) });
+    const result = yield* read({
+      sizeBytes: before.size,
+      next: (length) => readExactly(descriptor, length, null, source),
+      first: (length) => readExactly(descriptor, Math.min(length, before.size), 0, source),
+    });
     const after = yield* call('fstat', descriptor);
     if (after.size !== before.size || after.mtimeMs !== before.mtimeMs)
       throw new RepconvError(
@@ -82,11 +88,17 @@ function* openWithoutWaiting(path: string, source: string): Steps<number> {
   }
 }
 
-function* readExactly(descriptor: number, length: number, source: string): Steps<Uint8Array<ArrayBuffer>> {
+/** @param from where in the file; null: where the last such reading ended */
+function* readExactly(
+  descriptor: number,
+  length: number,
+  from: number | null,
+  source: string,
+): Steps<Uint8Array<ArrayBuffer>> {
   const bytes = allocateBytes(length, source);
   for (let filled = 0; filled < length; ) {
     const wanted = Math.min(length - filled, maxCallBytes);
-    const got = yield* call('read', descriptor, bytes, filled, wanted, null);
+    const got = yield* call('read', descriptor, bytes, filled, wanted, from === null ? null : from + filled);
     if (got === 0)
       throw new RepconvError(
         'ERR_TRUNCATED',

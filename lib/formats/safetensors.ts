@@ -28,6 +28,7 @@ import {
   type SafetensorsLimits,
   type TensorEntry,
 } from './safetensorsHeader.js';
+import { refuseOtherFormats, signatureBytes } from './signature.js';
 import { runSync, type Steps } from './steps.js';
 
 /** What a safetensors file holds. */
@@ -60,6 +61,7 @@ export function parseSafetensors(
       `${source}: expects bytes in memory, but their buffer was transferred or resized`,
     );
   const context = parsingContext(limits, source);
+  refuseOtherFormats(bytes.subarray(0, signatureBytes), 'safetensors', source);
   const length = headerLength(bytes.subarray(0, prefixBytes), bytes.length, context);
   const headerEnd = prefixBytes + length;
   const header = parseHeader(bytes.subarray(prefixBytes, headerEnd), bytes.length - headerEnd, context);
@@ -72,6 +74,7 @@ export function parseSafetensors(
  * size of the file.
  */
 export function* readSafetensors(file: RegularFile, context: ParsingContext): Steps<SafetensorsContent> {
+  refuseOtherFormats(yield* file.first(signatureBytes), 'safetensors', context.source);
   const prefix = yield* file.next(Math.min(prefixBytes, file.sizeBytes));
   const length = headerLength(prefix, file.sizeBytes, context);
   const dataBytes = file.sizeBytes - prefixBytes - length;

@@ -15,6 +15,7 @@ import {
   type SafetensorsReadOptions,
 } from './safetensors.js';
 import { type SafetensorsWriteOptions, serialized } from './serializeSafetensors.js';
+import { adviceForName } from './signature.js';
 import { runAsync, runSync, type Steps } from './steps.js';
 
 /** Parameters and buffers by PyTorch's keys. */
@@ -67,7 +68,7 @@ export function checkSavePath(path: string, operation: string): void {
 }
 
 function* load(path: string, options: SafetensorsReadOptions, operation: string): Steps<SafetensorsContent> {
-  const { absolute, source } = checkedPath(path, operation, kind);
+  const { absolute, source } = checkedPath(path, operation, kind, (other) => adviceForName(other, 'safetensors'));
   const { limits } = optionsOf(options, { limits: undefined }, source);
   const context = parsingContext(limits, source);
   return yield* readRegularFile(absolute, source, (file) => readSafetensors(file, context));

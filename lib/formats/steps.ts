@@ -13,7 +13,7 @@ import { runSteps, runStepsAsync, type Steps as StepsOf } from '../steps.js';
 export interface FileCalls {
   open(path: string, flags: number, mode: number): number;
   close(descriptor: number): void;
-  read(descriptor: number, bytes: Uint8Array, offset: number, length: number, position: null): number;
+  read(descriptor: number, bytes: Uint8Array, offset: number, length: number, position: number | null): number;
   write(descriptor: number, bytes: Uint8Array, offset: number, length: number, position: null): number;
   fstat(descriptor: number): fs.Stats;
   fchmod(descriptor: number, mode: number): void;
