@@ -114,7 +114,15 @@ function lines(row: readonly string[], columns: readonly Column[], widths: reado
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': gap - 1, compact: true },
   });
   const colSpan = (i: number) => (i < row.length - 1 ? 1 : columns.length - i);
-  drawn.push(row.map((content, i) => ({ content, colSpan: colSpan(i), wrapOnWordBoundary: content.includes(' ') })));
+  // Broken anywhere but between words, escape sequences would count: they are in short texts only, which fit.
+  const fits = (content: string, i: number): boolean => stringWidth(content) <= widths[i];
+  drawn.push(
+    row.map((content, i) => ({
+      content,
+      colSpan: colSpan(i),
+      wrapOnWordBoundary: content.includes(' ') || fits(content, i),
+    })),
+  );
   return drawn.toString().split('\n');
 }
 

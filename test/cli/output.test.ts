@@ -1,4 +1,5 @@
 /** Texts and tables as wide as a line at most, whatever stands in them. */
+import { stripVTControlCharacters } from 'node:util';
 import stringWidth from 'string-width';
 import { afterEach, describe, expect, it } from 'vitest';
 import { environmentLine } from '../../lib/cli/environment.js';
@@ -33,6 +34,15 @@ describe('a table', () => {
         'stage1.2  3×3                                  1       0',
       ].join('\n'),
     );
+  });
+
+  it('gives colours no room', () => {
+    terminal(undefined);
+    const green = (text: string): string => `\u001b[32m${text}\u001b[39m`;
+    const rows = (paint: (text: string) => string): string[][] => [[...fused.slice(0, -1), paint('3.5e-8')]];
+    const coloured = table(columns, rows(green));
+    expect(coloured).toContain(green('3.5e-8'));
+    expect(stripVTControlCharacters(coloured)).toBe(table(columns, rows(String)));
   });
 
   it.each([
