@@ -149,7 +149,7 @@ function checkedTensors(tensors: Iterable<readonly [string, AnyTensor]>, source:
     const name = wellFormed(given, 'a name', source);
     const item = `${source}: tensor "${printable(name)}"`;
     if (name === metadataKey) throw new RepconvError('ERR_INPUT', `${item}: the name is reserved by the format`);
-    if (checked.has(name)) throw new RepconvError('ERR_INPUT', `${item} is there twice`);
+    if (checked.has(name)) throw new RepconvError('ERR_INPUT', `${item} appears twice`);
     if (checked.size === limits.tensors)
       throw new RepconvError('ERR_LIMIT', `${source}: expects at most ${limits.tensors} tensors, got more`);
     checked.set(name, checkedTensor(tensor, item));
@@ -179,7 +179,7 @@ function sortedMetadata(
   for (const [name, value] of pairs === undefined ? [] : pairsOf(pairs, 'metadata', source)) {
     const key = wellFormed(name, 'a metadata key', source);
     const item = `metadata "${printable(key)}"`;
-    if (metadata.has(key)) throw new RepconvError('ERR_INPUT', `${source}: ${item} is there twice`);
+    if (metadata.has(key)) throw new RepconvError('ERR_INPUT', `${source}: ${item} appears twice`);
     metadata.set(key, wellFormed(value, item, source));
   }
   metadata.delete(checksumKindKey);

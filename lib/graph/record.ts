@@ -50,7 +50,7 @@ function checkInputsAreTaken(model: Traceable, graph: Graph, operation: string):
   const surplus = graph.inputs.slice(Math.max(0, model.compute.length - 1)).filter((input) => !uses.has(input));
   if (surplus.length === 0) return;
   const names = listed(surplus.map(({ name }) => name));
-  throw new RepconvError('ERR_INPUT', `${operation}: inputs expects what compute takes, got also ${names}`);
+  throw new RepconvError('ERR_INPUT', `${operation}: inputs expects only what compute takes, got ${names}`);
 }
 
 class Recorder {
@@ -93,7 +93,7 @@ class Recorder {
         throw new RepconvError('ERR_TRAIN_MODE', 'trace: the model is in training mode; call eval() first');
       throw new RepconvError(
         'ERR_UNSUPPORTED',
-        'trace: a batch norm without running statistics uses those of the batch, which a graph cannot',
+        'trace: a batch norm without running statistics uses those of the batch, which a graph cannot express',
       );
     }
     const checked = operator as Node['operator'] & { name: OperatorName };

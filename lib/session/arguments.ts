@@ -47,7 +47,7 @@ export function checkedInputs(
   if (!isRecord || unknown.length > 0)
     throw new RepconvError(
       'ERR_INPUT',
-      `${operation}: expects the inputs ${listed(names)}, got ${unknown.length > 0 ? `also ${listed(unknown)}` : shown(given, { depth: 0 })}`,
+      `${operation}: expects the inputs ${listed(names)}${unknown.length > 0 ? ` and no others, got ${listed(unknown)}` : `, got ${shown(given, { depth: 0 })}`}`,
     );
   return declared.map((input) => {
     const value = Object.hasOwn(record, input.name) ? record[input.name] : undefined;
@@ -123,7 +123,7 @@ export function checkedOutputs(
   if (record === null || unknown.length > 0)
     throw new RepconvError(
       'ERR_INPUT',
-      `${operation}: out expects tensors for the outputs ${listed(names)}, got ${record === null ? shown(out, { depth: 0 }) : `also ${listed(unknown)}`}`,
+      `${operation}: out expects tensors for the outputs ${listed(names)}${record === null ? `, got ${shown(out, { depth: 0 })}` : ` and no others, got ${listed(unknown)}`}`,
     );
   return Object.fromEntries(
     outputs.map(([name, shape]) => {

@@ -133,7 +133,7 @@ describe('serializeSafetensors', () => {
         ['a', a],
         ['a', a],
       ],
-      'tensor "a" is there twice',
+      'tensor "a" appears twice',
     ],
     ['a plain array', [['a', new Float32Array(2)]], 'tensor "a" expects a Tensor, got Float32Array'],
     ['no tensor', [['a', undefined]], 'tensor "a" expects a Tensor, got undefined'],
@@ -160,7 +160,7 @@ describe('serializeSafetensors', () => {
           ['a', ''],
         ],
       },
-      'metadata "a" is there twice',
+      'metadata "a" appears twice',
     ],
   ])('refuses the options %o', (options, says) => {
     expectRefusal(

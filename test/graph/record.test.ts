@@ -84,7 +84,7 @@ describe('a recorded module', () => {
     expectRefusal(
       () => trace(new BatchNorm2d(2, { trackRunningStats: false }).eval(), { x: [1, 2, 4, 4] }),
       'ERR_UNSUPPORTED',
-      'trace: a batch norm without running statistics uses those of the batch, which a graph cannot',
+      'trace: a batch norm without running statistics uses those of the batch, which a graph cannot express',
     );
   });
 });

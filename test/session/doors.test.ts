@@ -55,7 +55,7 @@ describe('compile refuses', () => {
     [
       'an input that compute never takes',
       { inputs: { ...inputs, y: [1], z: [2] } },
-      'compile: inputs expects what compute takes, got also y, z',
+      'compile: inputs expects only what compute takes, got y, z',
     ],
     ['text for outputs', { inputs, outputs: 'y' }, "compile: expects 1 different output name, got 'y'"],
     ['no text for an output', { inputs, outputs: [5] }, 'compile: expects 1 different output name, got [ 5 ]'],

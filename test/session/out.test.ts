@@ -79,7 +79,7 @@ describe('out', () => {
       'for an output there is not',
       { other: fresh() },
       'ERR_INPUT',
-      'out expects tensors for the outputs activated, doubled, got also other',
+      'out expects tensors for the outputs activated, doubled and no others, got other',
     ],
     [
       'bare where there are two',

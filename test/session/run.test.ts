@@ -29,7 +29,7 @@ function long({ layers = 40, threads = 1 } = {}): { session: Session; x: Tensor 
 describe('an input', () => {
   const session = small();
   it.each<[string, unknown, string, string | RegExp]>([
-    ['under another name', { y: image() }, 'ERR_INPUT', 'expects the inputs x, got also y'],
+    ['under another name', { y: image() }, 'ERR_INPUT', 'expects the inputs x and no others, got y'],
     ['missing', {}, 'ERR_INPUT', 'input x expects a Tensor, got undefined'],
     ['null', null, 'ERR_INPUT', 'expects the inputs x, got null'],
     ['undefined', undefined, 'ERR_INPUT', 'expects the inputs x, got undefined'],
@@ -46,13 +46,13 @@ describe('an input', () => {
       'ERR_INPUT',
       'input x expects a Tensor, got undefined',
     ],
-    ['beside another', { x: image(), z: image() }, 'ERR_INPUT', 'expects the inputs x, got also z'],
+    ['beside another', { x: image(), z: image() }, 'ERR_INPUT', 'expects the inputs x and no others, got z'],
     ['a bare array of numbers', { x: new Float32Array(60) }, 'ERR_INPUT', 'input x expects a Tensor, got object'],
     [
       'a name of every object',
       { x: image(), constructor: image() },
       'ERR_INPUT',
-      'expects the inputs x, got also constructor',
+      'expects the inputs x and no others, got constructor',
     ],
     ['in float64', randn([1, 2, 5, 6], { dtype: 'float64' }), 'ERR_INPUT', 'input x expects float32, got float64'],
     ['of other channels', randn([1, 3, 5, 6]), 'ERR_SHAPE', 'input x expects [N,2,5,6], got [1,3,5,6]'],
