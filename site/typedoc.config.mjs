@@ -23,6 +23,7 @@ export default {
   visibilityFilters: { protected: true, inherited: false },
   excludeInternal: true,
   excludePrivate: true,
+  highlightLanguages: ['js', 'ts', 'sh', 'python'],
   disableSources: true,
   hideGenerator: true,
 };

@@ -12,7 +12,9 @@ const limit = 2e-5;
 
 /** @param {string} [weights] another state dict of the same network */
 export async function runDigits(weights) {
-  console.log('1  Load a network that PyTorch trained on handwritten digits, and classify 500 images it has not seen');
+  console.log(
+    '1  Load a network that PyTorch trained on handwritten digits, and classify 500 images set aside before training',
+  );
   const model = await loadDigits(weights);
   const { images, labels, logits } = await loadTestSet();
   const before = model.forward(images);
@@ -56,15 +58,19 @@ function printBlocks(blocks) {
       (_, rest, groups) => `${rest.replaceAll(` in ${groups} groups`, '')}, ${groups} groups`,
     ),
     `${parameters.before} → ${parameters.after}`,
-    `${Math.round(macs.before / 1000)} → ${Math.round(macs.after / 1000)}`,
+    `${thousands(macs.before)} → ${thousands(macs.after)}`,
     certificate.relative.toExponential(1),
   ]);
-  const titles = ['block', 'branches → one convolution', 'parameters', 'kMAC', 'max |Δ|'];
+  const titles = ['block', 'branches → one convolution', 'parameters', 'multiply-adds', 'difference'];
   const widths = titles.map((_, column) => Math.max(...[titles, ...lines].map((line) => line[column].length)));
   for (const line of [titles, ...lines])
     console.log(
       `   ${line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  ')}`,
     );
+}
+
+function thousands(count) {
+  return `${Math.round(count / 1000)}k`;
 }
 
 function check(isRight, message) {

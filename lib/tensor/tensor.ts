@@ -64,7 +64,7 @@ export class Tensor<out D extends DType = 'float32'> {
   }
 
   /**
-   * Wraps `data` (no copy), or allocates zeros. (Layers hand over a {@link WhenRead}: a network that is about to be
+   * Wraps `data` (no copy), or allocates zeros. (Layers hand over a `WhenRead`: a network that is about to be
    * loaded draws no weights, nor takes memory for them.)
    * @throws ERR_INPUT for an unknown dtype, an array of another kind or one whose buffer was transferred away, ERR_SHAPE
    * when the length is not the product of the shape

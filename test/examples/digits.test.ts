@@ -33,17 +33,17 @@ describe('the digits example', () => {
   });
 
   it('prints one line for each block: branches, parameters, multiply-accumulates, certificate', () => {
-    const blocks = [...run().stdout.matchAll(/^ {3}(\d) +(\S.*?\S) +(\d+ → \d+) +(\d+ → \d+) +(\S+)$/gm)];
+    const blocks = [...run().stdout.matchAll(/^ {3}(\d) +(\S.*?\S) +(\d+ → \d+) +(\d+k → \d+k) +(\S+)$/gm)];
     expect(
       blocks.map(([, index, branches, parameters, macs]) => `${index}: ${branches}; ${parameters}; ${macs}`),
     ).toEqual([
-      '0: 3×3 + 1×1 → 3×3; 256 → 160; 10 → 9',
-      '1: 3×3 + 1×1 + identity → 3×3; 2688 → 2320; 164 → 147',
-      '2: 3×3 + 1×1 → 3×3; 5312 → 4640; 82 → 74',
-      '3: 3×3 + 1×1 + identity → 3×3, 2 groups; 5376 → 4640; 82 → 74',
-      '4: 3×3 + 1×1 + identity → 3×3; 10496 → 9248; 164 → 147',
-      '5: 3×3 + 1×1 → 3×3; 20864 → 18496; 82 → 74',
-      '6: 3×3 + 1×1 + identity → 3×3; 41472 → 36928; 164 → 147',
+      '0: 3×3 + 1×1 → 3×3; 256 → 160; 10k → 9k',
+      '1: 3×3 + 1×1 + identity → 3×3; 2688 → 2320; 164k → 147k',
+      '2: 3×3 + 1×1 → 3×3; 5312 → 4640; 82k → 74k',
+      '3: 3×3 + 1×1 + identity → 3×3, 2 groups; 5376 → 4640; 82k → 74k',
+      '4: 3×3 + 1×1 + identity → 3×3; 10496 → 9248; 164k → 147k',
+      '5: 3×3 + 1×1 → 3×3; 20864 → 18496; 82k → 74k',
+      '6: 3×3 + 1×1 + identity → 3×3; 41472 → 36928; 164k → 147k',
     ]);
     for (const [, , , , , certificate] of blocks) expect(Number(certificate)).toBeLessThan(1e-7);
   });

@@ -1,0 +1,148 @@
+/**
+ * The code of README, guides and docstrings, run as users run it: each program in a folder of its own, with the package
+ * installed beside it and the files it reads; and compiled under TypeScript's `strict`.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { transformSync } from 'esbuild';
+import sharp from 'sharp';
+import { afterAll, describe, expect, it } from 'vitest';
+import { saveStateDict } from '../../lib/formats/stateDict.js';
+import { createMobileOne } from '../../lib/nn/models/mobileone.js';
+import { createRepVGG } from '../../lib/nn/models/repvgg.js';
+import type { Module } from '../../lib/nn/module.js';
+import type { AnyTensor } from '../../lib/tensor/tensor.js';
+import { languagesOf, type Program, programsOfPage, programsOfSource } from './snippets.js';
+
+const root = join(import.meta.dirname, '../..');
+const home = mkdtempSync(join(tmpdir(), 'repconv-snippets-'));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+mkdirSync(join(home, 'node_modules'));
+symlinkSync(root, join(home, 'node_modules/repconv'), 'junction');
+for (const name of ['esbuild', 'sharp'])
+  symlinkSync(join(root, 'node_modules', name), join(home, 'node_modules', name), 'junction');
+
+const text = (file: string): string => readFileSync(join(root, file), 'utf8');
+const filesIn = (folder: string, ending: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith(ending))
+    .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+    .sort();
+const pages = ['README.md', ...filesIn('docs', '.md')];
+const sources = filesIn('lib', '.ts');
+const programs = [
+  ...pages.flatMap((page) => programsOfPage(page, text(page))),
+  ...sources.flatMap((file) => programsOfSource(file, text(file))),
+];
+
+/** What programs read: made when the first of them needs it. */
+const fixtures: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
+  'repvgg-a0.safetensors': (path) => saveStateDict(path, createRepVGG('repvgg-a0').stateDict()),
+  'fast.safetensors': (path) => saveStateDict(path, createRepVGG('repvgg-a0', { deploy: true }).stateDict()),
+  'timm-repvgg.safetensors': (path) => saveStateDict(path, namedByTimm(createRepVGG('repvgg-a0'))),
+  'timm-mobileone.safetensors': (path) => saveStateDict(path, namedByTimm(createMobileOne('mobileone-s0'))),
+  'photo.jpg': (path) =>
+    sharp({ create: { width: 640, height: 480, channels: 3, background: 'teal' } })
+      .jpeg()
+      .toFile(path),
+};
+
+describe('README, guides and docstrings', () => {
+  it('have code in the languages that are looked at here, or shells and other systems run', () => {
+    const languages = new Set(pages.flatMap((page) => languagesOf(text(page))));
+    expect([...languages].sort()).toEqual(['', 'js', 'python', 'sh', 'ts']);
+    expect(programs.length).toBeGreaterThan(2);
+  });
+
+  it('compile under strict', () => {
+    const folder = join(home, 'types');
+    mkdirSync(folder);
+    for (const [i, { place, code, files }] of programs.entries()) {
+      writeFileSync(join(folder, `${i}.mts`), `// ${place}\n${code}\nexport {};\n`);
+      for (const [name, content] of files)
+        if (!name.endsWith('.cjs')) writeFileSync(join(folder, `${i}.${name.replace('.mjs', '.mts')}`), content);
+    }
+    const compilerOptions = {
+      ...{ target: 'es2023', lib: ['es2023', 'esnext.disposable'], module: 'nodenext', strict: true, noEmit: true },
+      ...{ types: ['node'], typeRoots: [join(root, 'node_modules/@types')] },
+    };
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+    expect(runNode([join(root, 'node_modules/typescript/bin/tsc'), '-p', folder], folder)).toBe('');
+  });
+
+  describe('run, and print what they say', () => {
+    it.each(programs.map((program) => [program.place, program] as const))('%s', async (_, program) => {
+      const printed = await run(program);
+      if (program.prints.length > 0)
+        expect(printed.trimEnd().split('\n').map(rounded)).toEqual(program.prints.map(rounded));
+    });
+  });
+});
+
+/** A network's tensors under the names that timm has for them (timm/models/byobnet.py). */
+function namedByTimm(network: Module): Iterable<[string, AnyTensor]> {
+  const names: readonly (readonly [RegExp, string | ((...found: string[]) => string)])[] = [
+    [/^stage0\./, 'stem.'],
+    [/^stage(\d)\./, (_, stage) => `stages.${Number(stage) - 1}.`],
+    [/\.(rbr_dense|rbr_conv)\./, '.conv_kxk.'],
+    [/\.rbr_1x1\./, '.conv_1x1.'],
+    [/\.rbr_scale\./, '.conv_scale.'],
+    [/\.(rbr_identity|rbr_skip)\./, '.identity.'],
+    [/^linear\./, 'head.fc.'],
+  ];
+  const renamed = (key: string): string => names.reduce((name, [from, to]) => name.replace(from, to as string), key);
+  return [...network.stateDict()].map(([key, tensor]) => [renamed(key), tensor]);
+}
+
+let folders = 0;
+
+async function run({ code, isTyped, files }: Program): Promise<string> {
+  const folder = join(home, `program${folders++}`);
+  mkdirSync(folder);
+  for (const [, name] of code.matchAll(/(?:loadStateDict|readFile)\('([^']+)'\)/g)) {
+    const path = join(home, name);
+    if (!existsSync(path)) await fixtures[name](path);
+    linkSync(path, join(folder, name));
+  }
+  for (const [name, content] of files) writeFileSync(join(folder, name), content);
+  const script = isTyped ? transformSync(code, { loader: 'ts', target: 'node20' }).code : code;
+  writeFileSync(join(folder, 'program.mjs'), script.replaceAll(/\b8080\b/g, String(await freePort())));
+  return runNode(['program.mjs'], folder);
+}
+
+function runNode(args: readonly string[], cwd: string): string {
+  try {
+    return execFileSync(process.execPath, args, { cwd, encoding: 'utf8', stdio: 'pipe', timeout: 120_000 });
+  } catch (error) {
+    const { stdout, stderr, message } = error as { stdout?: string; stderr?: string; message: string };
+    throw new Error(`${stdout ?? ''}${stderr ?? ''}` || message);
+  }
+}
+
+/** Of what is a matter of rounding, that it is there. */
+function rounded(line: string): string {
+  return line.replaceAll(/\d(\.\d+)?e-\d+/g, '#');
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
