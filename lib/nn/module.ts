@@ -4,13 +4,15 @@
  * A module registers its parts with `child`, `parameter` and `buffer`, and says what it computes once, in `compute`.
  * Forward passes, graphs, ONNX files and folding are readings of that sentence.
  */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
+import { flag, isInstance, oneOf, refused, text } from '../checks.js';
 import { nativeOps } from '../engine/eager.js';
 import { printable, RepconvError } from '../errors.js';
 import type { StateDict } from '../formats/stateDict.js';
 import { referenceOps } from '../ops/reference.js';
 import { type Traceable, withinStack } from '../ops/traceable.js';
 import type { Ops } from '../ops/vocabulary.js';
+import { isPlainObject, optionsOf } from '../options.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
 import { sameShape, showShape } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact, setNumbers, Tensor } from '../tensor/tensor.js';
@@ -54,12 +56,9 @@ export abstract class Module implements Traceable {
    * @throws ERR_INPUT
    */
   protected child<M extends Module>(name: string, module: M): M {
-    if (!(module instanceof Module))
-      throw new RepconvError(
-        'ERR_INPUT',
-        `${this.typeName}: child ${name} expects a Module, got ${inspect(module, { depth: 0 })}`,
-      );
     const checked = checkedName(name, this.typeName);
+    if (!isInstance(module, Module))
+      throw refused(`${this.typeName}: child ${printable(name, 60)}`, 'a Module', module);
     if (
       module === (this as Module) ||
       (this.isChild_ && [...module.namedModules()].some(([, below]) => below === this))
@@ -80,12 +79,12 @@ export abstract class Module implements Traceable {
 
   /** Registers a parameter. Read it back with {@link Module.tensor}: loading and `to` may put another in its place. */
   protected parameter(name: string, tensor: AnyTensor): void {
-    this.parameters_.set(checkedName(name, this.typeName), tensor);
+    this.parameters_.set(checkedName(name, this.typeName), checkedTensor(tensor, `${this.typeName}: parameter`));
   }
 
   /** Registers a tensor that belongs to the state but is not trained. */
   protected buffer(name: string, tensor: AnyTensor): void {
-    this.buffers_.set(checkedName(name, this.typeName), tensor);
+    this.buffers_.set(checkedName(name, this.typeName), checkedTensor(tensor, `${this.typeName}: buffer`));
   }
 
   /** A parameter or buffer of this module by name, or null. */
@@ -105,6 +104,7 @@ export abstract class Module implements Traceable {
 
   /** Sets training mode for the module and all below it. */
   train(mode = true): this {
+    flag(mode, `${this.typeName}.train: mode`);
     for (const [, module] of this.namedModules()) module.training = mode;
     return this;
   }
@@ -180,16 +180,12 @@ export abstract class Module implements Traceable {
    */
   loadStateDict(
     dict: ReadonlyMap<string, AnyTensor> | Readonly<Record<string, AnyTensor>>,
-    { strict = true }: { strict?: boolean } = {},
+    options: { strict?: boolean } = {},
   ): LoadResult {
-    if (typeof dict !== 'object' || dict === null) {
-      const got = printable(inspect(dict, { depth: 0 }), 80);
-      throw new RepconvError(
-        'ERR_INPUT',
-        `${this.typeName}.loadStateDict: expects a Map or a record of tensors by key, got ${got}`,
-      );
-    }
-    const given = new Map<string, AnyTensor>(dict instanceof Map ? dict : Object.entries(dict));
+    const operation = `${this.typeName}.loadStateDict`;
+    const { strict } = optionsOf(options, { strict: true }, operation);
+    flag(strict, `${operation}: strict`);
+    const given = tensorsByKey(dict, operation);
     const own = this.stateDict();
     const missing = [...own.keys()].filter((key) => !given.has(key) && !key.endsWith('num_batches_tracked'));
     const unexpected = [...given.keys()].filter((key) => !own.has(key));
@@ -197,7 +193,7 @@ export abstract class Module implements Traceable {
       given.has(key) ? [{ key, tensor, from: given.get(key) as AnyTensor }] : [],
     );
     const misshapen = shared.filter(
-      ({ tensor, from }) => !(from instanceof Tensor) || !sameShape(tensor.shape, from.shape),
+      ({ tensor, from }) => !isInstance(from, Tensor) || !sameShape(tensor.shape, from.shape),
     );
     if (misshapen.length > 0 || (strict && missing.length + unexpected.length > 0)) {
       throw new RepconvError(
@@ -206,7 +202,7 @@ export abstract class Module implements Traceable {
       );
     }
     for (const { key, tensor, from } of shared) {
-      const what = `${this.typeName}.loadStateDict: ${printable(key)}`;
+      const what = `${operation}: ${printable(key)}`;
       checkIntact(from, () => what);
       checkIntact(tensor, () => `${what} of the module`);
     }
@@ -221,6 +217,7 @@ export abstract class Module implements Traceable {
    * cannot be, none.
    */
   to(dtype: FloatDType): this {
+    oneOf(dtype, ['float64', 'float32', 'float16', 'bfloat16'], `${this.typeName}.to: dtype`);
     const converted = new Map<AnyTensor, AnyTensor>();
     for (const [key, tensor] of this.namedTensors()) {
       if (!isFloat(tensor.dtype) || converted.has(tensor)) continue;
@@ -276,7 +273,8 @@ export abstract class Module implements Traceable {
  * float64 models. Statistics of training batch norms are not updated.
  */
 export function referenceForward(module: Module, ...inputs: AnyTensor[]): Tensor<'float64'> {
-  const exact = inputs.map((input) => input.to('float64'));
+  if (!isInstance(module, Module)) throw refused('referenceForward: the model', 'a Module', module);
+  const exact = inputs.map((input) => checkedTensor(input, 'referenceForward: an input').to('float64'));
   return withinStack(module, 'referenceForward', () => module.compute(referenceOps, ...exact));
 }
 
@@ -285,9 +283,24 @@ function joined(prefix: string, name: string): string {
 }
 
 function checkedName(name: string, type: string): string {
-  if (name === '' || name.includes('.'))
-    throw new RepconvError('ERR_INPUT', `${type}: a name expects text without a dot, got ${inspect(name)}`);
+  if (typeof name !== 'string' || name === '' || name.includes('.'))
+    throw refused(`${type}: a name`, 'text without a dot', name);
   return name;
+}
+
+/** @throws ERR_INPUT */
+function checkedTensor(tensor: AnyTensor, what: string): AnyTensor {
+  if (!isInstance(tensor, Tensor)) throw refused(what, 'a Tensor', tensor);
+  return tensor;
+}
+
+/** What a map or a record holds, whatever that is. @throws ERR_INPUT */
+function tensorsByKey(dict: unknown, operation: string): Map<string, AnyTensor> {
+  const isRecord = isPlainObject(dict);
+  if (!isRecord && !types.isMap(dict)) throw refused(`${operation}:`, 'a Map or a record of tensors by key', dict);
+  const given = new Map<unknown, unknown>(isRecord ? Object.entries(dict) : dict);
+  for (const key of given.keys()) text(key, `${operation}: a key`);
+  return given as Map<string, AnyTensor>;
 }
 
 function isFloat(dtype: DType): boolean {
@@ -309,7 +322,7 @@ function mismatchMessage(
   };
   const shapes = misshapen.map(
     ({ key, tensor, from }) =>
-      `${key} expects ${showShape(tensor.shape)}, got ${from instanceof Tensor ? showShape(from.shape) : typeof from}`,
+      `${key} expects ${showShape(tensor.shape)}, got ${isInstance(from, Tensor) ? showShape(from.shape) : typeof from}`,
   );
   return [
     `${type}: the state dict does not match`,
@@ -340,16 +353,12 @@ function deepCopy(value: unknown, seen: Map<unknown, unknown>): unknown {
     return copy;
   }
   if (Array.isArray(value) || value instanceof Module || isPlainObject(value)) {
-    const copy: Record<string, unknown> = Array.isArray(value) ? [] : Object.create(Object.getPrototypeOf(value));
+    const copy: Record<string, unknown> = Array.isArray(value)
+      ? []
+      : Object.create(Object.getPrototypeOf(value) as object | null);
     seen.set(value, copy);
     for (const [key, entry] of Object.entries(value)) copy[key] = deepCopy(entry, seen);
     return Object.isFrozen(value) ? Object.freeze(copy) : copy;
   }
   return value;
-}
-
-function isPlainObject(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || prototype === Object.prototype;
 }

@@ -2,10 +2,11 @@
  * How far two tensors are apart, in the project's one definition of relative error: max|a − b| / max|b| over the
  * tensor.
  */
+import { isInstance, refused } from '../checks.js';
 import { RepconvError } from '../errors.js';
 import { isFloatDType } from './dtype.js';
 import { sameShape, showShape } from './shape.js';
-import type { AnyTensor } from './tensor.js';
+import { type AnyTensor, Tensor } from './tensor.js';
 
 /** What {@link difference} found. */
 export interface Difference {
@@ -21,6 +22,7 @@ export interface Difference {
  * @throws ERR_SHAPE
  */
 export function difference(a: AnyTensor, b: AnyTensor): Difference {
+  checkTensors(a, b, 'difference');
   if (!sameShape(a.shape, b.shape))
     throw new RepconvError('ERR_SHAPE', `difference: shapes ${showShape(a.shape)} and ${showShape(b.shape)} differ`);
   const [x, y] = [
@@ -44,12 +46,20 @@ export function difference(a: AnyTensor, b: AnyTensor): Difference {
 
 /** Whether two tensors have the same format, shape and bits (NaN equals NaN; 0 and −0 differ). */
 export function isIdentical(a: AnyTensor, b: AnyTensor): boolean {
+  checkTensors(a, b, 'isIdentical');
   if (a.dtype !== b.dtype || !sameShape(a.shape, b.shape)) return false;
   if (Buffer.compare(bytesOf(a), bytesOf(b)) === 0) return true;
   // NaN has many bit patterns, and which one a computation gives is nobody's promise.
   if (!isFloatDType(a.dtype)) return false;
   const [x, y] = [a.to('float64').data, b.to('float64').data];
   return x.every((value, i) => Object.is(value, y[i]));
+}
+
+/** @throws ERR_INPUT */
+function checkTensors(a: unknown, b: unknown, operation: string): void {
+  for (const [i, tensor] of [a, b].entries())
+    if (!isInstance(tensor, Tensor))
+      throw refused(`${operation}: the ${i === 0 ? 'first' : 'second'}`, 'a Tensor', tensor);
 }
 
 /** The bytes of a tensor's elements, without a copy. */

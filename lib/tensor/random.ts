@@ -4,6 +4,8 @@
  * Generator: sfc32 (Chris Doty-Humphrey, PractRand), 128 bits of state. Normal deviates by Marsaglia's polar method,
  * not by Box and Muller's, because newer V8 has another sine, which differs in the last bit.
  */
+import { anyNumber, finiteNumber, isInstance, refused, wholeNumber } from '../checks.js';
+import { optionsOf } from '../options.js';
 import type { DType } from './dtype.js';
 import { Tensor } from './tensor.js';
 
@@ -18,7 +20,7 @@ export class Random {
   /** @param seed any number; its 64 bits as a double are the seed */
   constructor(seed = 0) {
     const bits = new DataView(new ArrayBuffer(8));
-    bits.setFloat64(0, seed);
+    bits.setFloat64(0, anyNumber(seed, 'Random: seed'));
     this.#a = bits.getInt32(0);
     this.#b = bits.getInt32(4);
     this.#c = 0x9e3779b9 | 0;
@@ -32,6 +34,8 @@ export class Random {
 
   /** A whole number from `low` to `high`, both included. */
   integer(low: number, high: number): number {
+    wholeNumber(low, 'integer: low', Number.MIN_SAFE_INTEGER);
+    wholeNumber(high, 'integer: high', low);
     return low + Math.floor(this.uniform() * (high - low + 1));
   }
 
@@ -83,8 +87,9 @@ export function randn<D extends DType = 'float32'>(
   shape: readonly number[],
   options: { generator?: Random; dtype?: D } = {},
 ): Tensor<D> {
-  const generator = options.generator ?? processGenerator;
-  return filled(shape, options.dtype, () => generator.normal());
+  const { generator, dtype } = optionsOf(options, { generator: processGenerator, dtype: undefined }, 'randn');
+  checkGenerator(generator, 'randn');
+  return filled(shape, dtype, () => generator.normal());
 }
 
 /**
@@ -95,8 +100,16 @@ export function rand<D extends DType = 'float32'>(
   shape: readonly number[],
   options: { low?: number; high?: number; generator?: Random; dtype?: D } = {},
 ): Tensor<D> {
-  const { low = 0, high = 1, generator = processGenerator } = options;
-  return filled(shape, options.dtype, () => low + (high - low) * generator.uniform());
+  const defaults = { low: 0, high: 1, generator: processGenerator, dtype: undefined };
+  const { low, high, generator, dtype } = optionsOf(options, defaults, 'rand');
+  checkGenerator(generator, 'rand');
+  const range = finiteNumber(high, 'rand: high') - finiteNumber(low, 'rand: low');
+  return filled(shape, dtype, () => low + range * generator.uniform());
+}
+
+/** @throws ERR_INPUT */
+function checkGenerator(generator: unknown, operation: string): void {
+  if (!isInstance(generator, Random)) throw refused(`${operation}: generator`, 'a Random', generator);
 }
 
 function filled<D extends DType>(shape: readonly number[], dtype: D | undefined, draw: () => number): Tensor<D> {

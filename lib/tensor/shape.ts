@@ -6,8 +6,8 @@
  * on the symbol H keeps one normal form, `H`, `H+2`, `(H+1)//2` (floor division, as Python writes it), and two branches
  * agree exactly when their strings do.
  */
-import { inspect } from 'node:util';
-import { RepconvError } from '../errors.js';
+import { entriesOf, isWholeNumber } from '../checks.js';
+import { printable, RepconvError, shown } from '../errors.js';
 
 /** Number of elements along one axis; a string where it is symbolic (`'N'`, `'(H+1)//2'`). */
 export type Extent = number | string;
@@ -37,7 +37,7 @@ export function stridesOf(shape: readonly number[]): number[] {
 
 /** `[1,64,56,56]`, as messages show it. */
 export function showShape(shape: Shape | null | undefined): string {
-  return shape == null ? 'none' : `[${shape.join(',')}]`;
+  return shape == null ? 'none' : printable(`[${shape.slice(0, 2 * maxRank).join(',')}]`);
 }
 
 /** Whether two shapes are equal, symbols by their name. */
@@ -52,17 +52,14 @@ export function isConcrete(shape: Shape): shape is readonly number[] {
 
 /** Guard for a shape that comes from outside: a list of non-negative whole numbers whose product is exact. */
 export function checkedShape(shape: unknown, operation: string): number[] {
-  const isShape =
-    Array.isArray(shape) &&
-    shape.length <= maxRank &&
-    shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
-  if (!isShape)
+  const extents = entriesOf(shape, maxRank);
+  if (extents === null || !extents.every((extent) => isWholeNumber(extent, 0)))
     throw new RepconvError(
       'ERR_SHAPE',
-      `${operation}: shape expects up to ${maxRank} non-negative whole numbers, got ${describe(shape)}`,
+      `${operation}: shape expects up to ${maxRank} non-negative whole numbers, got ${shown(shape)}`,
     );
-  checkedSize(shape, operation);
-  return [...shape];
+  checkedSize(extents, operation);
+  return extents;
 }
 
 /** Product of the extents, refused beyond 2^53 (no intermediate product may round). */
@@ -126,9 +123,4 @@ function showExtent(symbol: string, add: number, divide: number): string {
 
 function signed(n: number): string {
   return n < 0 ? `${n}` : `+${n}`;
-}
-
-function describe(value: unknown): string {
-  const text = inspect(value, { depth: 1, compact: true, breakLength: Infinity });
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -4,8 +4,9 @@
  * The array belongs to whoever holds it: `tensor.data` may be read and written, and every operation that returns a
  * tensor returns fresh memory (`reshape` is the exception, and says so).
  */
-import { inspect } from 'node:util';
-import { RepconvError } from '../errors.js';
+import { inspect, types } from 'node:util';
+import { anyNumber, entriesOf, isInstance, isList, refused } from '../checks.js';
+import { RepconvError, shown } from '../errors.js';
 import { type DataOf, type DType, dtypes, isArrayFor, isDType, storageLength } from './dtype.js';
 import { checkedShape, checkedSize, maxRank, showShape, sizeOf } from './shape.js';
 
@@ -70,25 +71,21 @@ export class Tensor<out D extends DType = 'float32'> {
    * when the length is not the product of the shape
    */
   constructor(dtype: D, shape: readonly number[], data?: DataOf<D> | WhenRead<D>) {
-    if (!isDType(dtype))
-      throw new RepconvError(
-        'ERR_INPUT',
-        `tensor: unknown dtype ${inspect(dtype)}; known are ${Object.keys(dtypes).join(', ')}`,
-      );
-    this.dtype = dtype;
+    this.dtype = checkedDType(dtype, 'tensor: dtype');
     this.shape = Object.freeze(checkedShape(shape, 'tensor'));
-    this.#length = storageLength(dtype, checkedSize(this.shape, 'tensor'));
+    const size = checkedSize(this.shape, 'tensor');
+    this.#length = storageLength(dtype, size);
     Object.defineProperty(this, 'data', Tensor.#dataProperty);
-    if (data instanceof WhenRead) {
+    const isWhenRead = isInstance<WhenRead<D>>(data, WhenRead);
+    if ((data === undefined || isWhenRead) && size > maxElements)
+      throw new RepconvError('ERR_LIMIT', `tensor: shape ${showShape(this.shape)} has more than 2^31 - 1 elements`);
+    if (isWhenRead) {
       this.#elements = data;
       return;
     }
-    const elements = data ?? allocate(dtype, this.#length, this.shape);
+    const elements = data === undefined ? allocate(dtype, this.#length, this.shape) : data;
     if (!isArrayFor(dtype, elements)) {
-      throw new RepconvError(
-        'ERR_INPUT',
-        `tensor: ${dtype} expects a ${dtypes[dtype].array.name}, got ${inspect((data as object | undefined)?.constructor?.name ?? data)}`,
-      );
+      throw new RepconvError('ERR_INPUT', `tensor: ${dtype} expects a ${dtypes[dtype].array.name}, got ${shown(data)}`);
     }
     if (elements.length !== this.#length) {
       throw new RepconvError(
@@ -117,18 +114,20 @@ export class Tensor<out D extends DType = 'float32'> {
 
   /** The same elements under another shape; shares the memory. One extent may be -1. @throws ERR_SHAPE */
   reshape(shape: readonly number[]): Tensor<D> {
-    const known = checkedShape(Array.isArray(shape) ? shape.filter((extent) => extent !== -1) : shape, 'reshape');
+    const wanted = (entriesOf(shape, maxRank) ?? []) as number[];
+    const isWanted = isList(shape) && wanted.length === shape.length;
+    const known = checkedShape(isWanted ? wanted.filter((extent) => extent !== -1) : shape, 'reshape');
     const rest = this.size / sizeOf(known);
     const fits =
-      known.length === shape.length
+      known.length === wanted.length
         ? this.size === sizeOf(known)
-        : known.length === shape.length - 1 && Number.isInteger(rest);
+        : known.length === wanted.length - 1 && Number.isInteger(rest);
     if (!fits) {
-      throw new RepconvError('ERR_SHAPE', `reshape: ${showShape(this.shape)} cannot become ${showShape(shape)}`);
+      throw new RepconvError('ERR_SHAPE', `reshape: ${showShape(this.shape)} cannot become ${showShape(wanted)}`);
     }
     return new Tensor(
       this.dtype,
-      shape.map((extent) => (extent === -1 ? rest : extent)),
+      wanted.map((extent) => (extent === -1 ? rest : extent)),
       this.data,
     );
   }
@@ -144,7 +143,7 @@ export class Tensor<out D extends DType = 'float32'> {
    * ERR_UNSUPPORTED for formats that are only carried
    */
   to<T extends DType>(dtype: T): Tensor<T> {
-    if ((dtype as DType) === this.dtype) return this.clone() as unknown as Tensor<T>;
+    if (checkedDType<DType>(dtype, 'to: dtype') === this.dtype) return this.clone() as unknown as Tensor<T>;
     const convert = conversion(this.dtype, dtype);
     if (this.#elements instanceof WhenRead)
       return new Tensor(dtype, this.shape, convertedWhenRead(this.#elements, this.dtype, convert));
@@ -206,21 +205,20 @@ export function tensor<D extends DType = 'float32'>(
   shape?: readonly number[],
   dtype: D = 'float32' as D,
 ): Tensor<D> {
-  if (ArrayBuffer.isView(values) && isDetached(values as DataOf<DType>))
+  const isTyped = ArrayBuffer.isView(values) && !types.isDataView(values);
+  if (isTyped && isDetached(values as DataOf<DType>))
     throw new RepconvError(
       'ERR_INPUT',
       'tensor: expects numbers in memory, but their buffer was transferred or resized',
     );
-  const nested = ArrayBuffer.isView(values)
-    ? Array.from(values as unknown as ArrayLike<number>)
-    : (values as NestedNumbers);
+  const nested = isTyped ? Array.from(values as unknown as ArrayLike<number>) : (values as NestedNumbers);
   const found = checkedShape(nestedShape(nested), 'tensor');
   if (!isNestedAs(nested, found))
     throw new RepconvError(
       'ERR_SHAPE',
       `tensor: expects numbers in lists of equal length and depth, as the first branch ${showShape(found)}`,
     );
-  const flat = (Array.isArray(nested) ? nested.flat(Infinity) : [nested]) as number[];
+  const flat = (isList(nested) ? nested.flat(Infinity) : [nested]) as number[];
   return new Tensor('float64', shape ?? found, new Float64Array(flat)).to(dtype);
 }
 
@@ -238,6 +236,7 @@ export function full<D extends DType = 'float32'>(
   value: number,
   dtype: D = 'float32' as D,
 ): Tensor<D> {
+  anyNumber(value, 'full: value');
   const result = new Tensor(dtype, shape);
   (result.data as { fill(value: number | bigint): unknown }).fill(numberAccess(dtype).write(value));
   return result;
@@ -282,12 +281,23 @@ function convertedWhenRead<From extends DType, Into extends DType>(
   });
 }
 
+function checkedDType<D extends DType>(dtype: D, what: string): D {
+  if (isDType(dtype)) return dtype;
+  throw refused(what, `one of ${Object.keys(dtypes).join(', ')}`, dtype);
+}
+
 function numberAccess(dtype: DType): { read(element: never): number; write(value: number): number | bigint } {
   const access = dtypes[dtype].number;
   if (access === undefined)
     throw new RepconvError('ERR_UNSUPPORTED', `tensor: ${dtype} is stored and carried, but not converted`);
   return access;
 }
+
+/**
+ * The most elements that memory is asked for. Nobody means more, and drawing or filling them would keep a machine busy
+ * for minutes before it fails.
+ */
+const maxElements = 2 ** 31 - 1;
 
 function allocate<D extends DType>(dtype: D, length: number, shape: readonly number[]): DataOf<D> {
   try {
@@ -319,7 +329,7 @@ export function isDetached(elements: DataOf<DType> | Uint8ClampedArray): boolean
 
 function nestedShape(values: NestedNumbers): number[] {
   const shape: number[] = [];
-  for (let level = values; Array.isArray(level); level = level[0] as NestedNumbers) {
+  for (let level = values; isList(level); level = level[0] as NestedNumbers) {
     shape.push(level.length);
     if (level.length === 0 || shape.length > maxRank) break;
   }
@@ -328,9 +338,8 @@ function nestedShape(values: NestedNumbers): number[] {
 
 function isNestedAs(values: NestedNumbers, shape: readonly number[], axis = 0): boolean {
   if (axis === shape.length) return typeof values === 'number';
-  return (
-    Array.isArray(values) &&
-    values.length === shape[axis] &&
-    values.every((value) => isNestedAs(value, shape, axis + 1))
-  );
+  if (!isList(values) || values.length !== shape[axis]) return false;
+  // Not by `every`, which passes over holes, one by one.
+  for (let i = 0; i < values.length; i++) if (!isNestedAs(values[i] as NestedNumbers, shape, axis + 1)) return false;
+  return true;
 }

@@ -1,6 +1,8 @@
 import { inspect } from 'node:util';
-import { describe, expect, it, test } from 'vitest';
+import { describe, expect, it, test, vi } from 'vitest';
+import { Linear } from '../../lib/nn/layers/linear.js';
 import { type DType, dtypes, isDType, isFloatDType, storageLength } from '../../lib/tensor/dtype.js';
+import { rand, randn } from '../../lib/tensor/random.js';
 import { full, ones, Tensor, tensor, zeros } from '../../lib/tensor/tensor.js';
 import { expectRefusal } from '../cases/refusal.js';
 
@@ -34,10 +36,11 @@ describe('a new tensor', () => {
     expectRefusal(
       () => new Tensor('float31' as 'float32', [1]),
       'ERR_INPUT',
-      /^tensor: unknown dtype 'float31'; known are float64, float32, /,
+      /^tensor: dtype expects one of float64, float32, .*, got 'float31'$/,
     );
-    expectRefusal(() => new Tensor('toString' as 'float32', [1]), 'ERR_INPUT', /^tensor: unknown dtype 'toString'/);
-    expectRefusal(() => new Tensor(undefined as never, [1]), 'ERR_INPUT', /^tensor: unknown dtype undefined/);
+    expectRefusal(() => new Tensor('toString' as 'float32', [1]), 'ERR_INPUT', /^tensor: dtype .*, got 'toString'$/);
+    expectRefusal(() => new Tensor(undefined as never, [1]), 'ERR_INPUT', /^tensor: dtype .*, got undefined$/);
+    expectRefusal(() => ones([1]).to('float31' as never), 'ERR_INPUT', /^to: dtype .*, got 'float31'$/);
   });
 
   it('is refused for an array of another kind', () => {
@@ -47,9 +50,10 @@ describe('a new tensor', () => {
         'ERR_INPUT',
         `tensor: float32 expects a Float32Array, got ${shown}`,
       );
-    refused(new Float64Array(2), "'Float64Array'");
-    refused([1, 2], "'Array'");
-    refused(5, "'Number'");
+    refused(new Float64Array(2), 'Float64Array(2) [ 0, 0 ]');
+    refused([1, 2], '[ 1, 2 ]');
+    refused(5, '5');
+    refused(null, 'null');
   });
 
   it('is refused for an array of another length', () => {
@@ -66,11 +70,23 @@ describe('a new tensor', () => {
   });
 
   it('is refused with a code when memory cannot be had', () => {
-    expectRefusal(
-      () => new Tensor('float64', [2 ** 50]),
-      'ERR_OOM',
-      'tensor: no memory for float64 [1125899906842624]',
-    );
+    vi.spyOn(dtypes.float64, 'array').mockImplementation(() => {
+      throw new RangeError('Array buffer allocation failed');
+    });
+    try {
+      expectRefusal(() => new Tensor('float64', [2, 3]), 'ERR_OOM', 'tensor: no memory for float64 [2,3]');
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
+  it('is refused before memory is asked for where nobody can mean its size', () => {
+    const message = (shape: string): string => `tensor: shape ${shape} has more than 2^31 - 1 elements`;
+    expectRefusal(() => new Tensor('float64', [2 ** 50]), 'ERR_LIMIT', message('[1125899906842624]'));
+    for (const make of [zeros, ones, randn, rand])
+      expectRefusal(() => make([2 ** 16, 2 ** 15]), 'ERR_LIMIT', message('[65536,32768]'));
+    expectRefusal(() => new Linear(2 ** 24, 2 ** 24), 'ERR_LIMIT', message('[16777216,16777216]'));
+    expect(new Tensor('uint8', [0, 2 ** 40]).size).toBe(0);
   });
 });
 
