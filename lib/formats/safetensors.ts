@@ -71,7 +71,7 @@ export function parseSafetensors(
 
 /**
  * The same from an open file. Memory for the data is asked for only when the header has been found to agree with the
- * size of the file.
+ * size of the file. @internal
  */
 export function* readSafetensors(file: RegularFile, context: ParsingContext): Steps<SafetensorsContent> {
   refuseOtherFormats(yield* file.first(signatureBytes), 'safetensors', context.source);

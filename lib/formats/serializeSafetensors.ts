@@ -28,6 +28,7 @@ export interface SafetensorsWriteOptions {
  * The bytes of a file that holds these tensors.
  * @throws ERR_INPUT for a name, tensor or text that cannot be written, ERR_UNSUPPORTED for elements that do not fill
  * whole bytes, ERR_LIMIT, ERR_OOM
+ * @internal
  */
 export function serializeSafetensors(
   tensors: Iterable<readonly [string, AnyTensor]>,
@@ -38,7 +39,7 @@ export function serializeSafetensors(
 
 /**
  * The same in steps. Everything is copied before the first of them: what is written is what the tensors held at the
- * time of the call.
+ * time of the call. @internal
  */
 export function* serialized(
   tensors: Iterable<readonly [string, AnyTensor]>,

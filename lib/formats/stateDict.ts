@@ -74,7 +74,7 @@ function* load(path: string, options: SafetensorsReadOptions, operation: string)
   return yield* readRegularFile(absolute, source, (file) => readSafetensors(file, context));
 }
 
-/** Saving, as the steps of it. @param operation how messages begin */
+/** Saving, as the steps of it. @param operation how messages begin @internal */
 export function* save(
   path: string,
   dict: Iterable<readonly [string, AnyTensor]>,

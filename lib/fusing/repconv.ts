@@ -47,10 +47,10 @@ export function repconv<M extends Module>(model: M, options: RepconvOptions = {}
   return runSteps(fusing(model, options, 'repconv'), performSync);
 }
 
-/** What fusing waits for: comparisons of blocks, and calls of the operating system. */
+/** What fusing waits for: comparisons of blocks, and calls of the operating system. @internal */
 export type FusingStep = Comparison | FileStep;
 
-/** The whole work, as the steps of it. @param operation how messages begin */
+/** The whole work, as the steps of it. @param operation how messages begin @internal */
 export function* fusing<M extends Module>(
   model: M,
   options: RepconvOptions,

@@ -262,7 +262,7 @@ export abstract class Module implements Traceable {
     }));
   }
 
-  /** What `console.log` shows. */
+  /** What `console.log` shows. @internal */
   [inspect.custom](): string {
     return this.toString();
   }

@@ -53,11 +53,11 @@ const defaults = {
  * ERR_UNSUPPORTED for an opset or
  *   format that cannot be had; ERR_LIMIT for 2 GiB of weights or more
  */
-export function toOnnx(model: Traceable | Graph, options: OnnxOptions = {}): Uint8Array<ArrayBuffer> {
+export function toOnnx(model: Traceable | Graph, options: OnnxOptions = {}): ReturnType<Uint8ArrayConstructor['of']> {
   return modelBytes(model, options, 'toOnnx');
 }
 
-/** {@link toOnnx} for a caller whose name stands in messages. */
+/** {@link toOnnx} for a caller whose name stands in messages. @internal */
 export function modelBytes(model: Traceable | Graph, options: OnnxOptions, operation: string): Uint8Array<ArrayBuffer> {
   const { inputs, outputs, opset, dtype: wanted, metadata } = optionsOf(options, defaults, operation);
   const formatVersion = formatVersionOf(opset, operation);

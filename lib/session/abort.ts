@@ -3,15 +3,27 @@
  * the eleventh on.
  */
 
+/**
+ * An `AbortSignal`, as far as it is looked at. Named by what it can, so that a project in TypeScript needs neither the
+ * types of Node nor those of browsers to be told what a run takes.
+ */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  throwIfAborted(): void;
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 interface Watch {
   readonly acts: Set<() => void>;
   readonly listener: () => void;
 }
 
-const watches = new WeakMap<AbortSignal, Watch>();
+const watches = new WeakMap<AbortSignalLike, Watch>();
 
 /** Calls `act` when the signal aborts, until the returned function is called. */
-export function onAbort(signal: AbortSignal, act: () => void): () => void {
+export function onAbort(signal: AbortSignalLike, act: () => void): () => void {
   const { acts, listener } = watches.get(signal) ?? watch(signal);
   acts.add(act);
   return () => {
@@ -22,7 +34,7 @@ export function onAbort(signal: AbortSignal, act: () => void): () => void {
   };
 }
 
-function watch(signal: AbortSignal): Watch {
+function watch(signal: AbortSignalLike): Watch {
   const acts = new Set<() => void>();
   const listener = (): void => {
     for (const act of acts) act();

@@ -4,6 +4,7 @@ import { maxThreads } from '../debug.js';
 import type { InputSpec } from '../graph/record.js';
 import { optionsOf } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
+import type { AbortSignalLike } from './abort.js';
 
 /** What {@link CompileOptions.precision} may be. */
 export const precisions = ['float32', 'bfloat16x3', 'bfloat16', 'fastest'] as const;
@@ -99,7 +100,7 @@ export interface RunOptions extends RunSyncOptions {
    * Ends the run: at once if it waits, after the layer it is in if it computes. The promise rejects with what the
    * signal gives as reason, an AbortError.
    */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
 }
 
 const compileDefaults = {
@@ -134,7 +135,7 @@ function completedCompileOptions(given: CompileOptions) {
 
 /** @throws ERR_INPUT */
 export function checkedRunOptions(given: RunOptions): {
-  readonly signal: AbortSignal | undefined;
+  readonly signal: AbortSignalLike | undefined;
   readonly out: RunOptions['out'];
 } {
   const options = optionsOf(given, { signal: undefined, out: undefined }, 'run');

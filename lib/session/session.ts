@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * A session: a compiled model with its packed weights, its plans and its memory.
  *
@@ -18,7 +19,7 @@ import { RepconvError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import { type Shape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { onAbort } from './abort.js';
+import { type AbortSignalLike, onAbort } from './abort.js';
 import {
   checkedInputs,
   checkedOutputs,
@@ -324,7 +325,7 @@ export class Session {
     plan: Plan,
     data: readonly GivenInput['data'][],
     outputs: SessionOutputs,
-    signal: AbortSignal | undefined,
+    signal: AbortSignalLike | undefined,
   ): Promise<ReturnType<NativeSession['run']>> {
     const copies = data.map((numbers) => numbers.slice());
     this.#planning++;
@@ -379,7 +380,7 @@ function dataOf(outputs: SessionOutputs): Float32Array[] {
 /** Waits for a run; the signal ends it, also where it came while the run was begun. */
 async function settled(
   { id, promise }: ReturnType<NativeSession['run']>,
-  signal: AbortSignal | undefined,
+  signal: AbortSignalLike | undefined,
 ): Promise<void> {
   const cancel = (): void => nativeAddon().cancel(id);
   const stop = signal === undefined ? undefined : onAbort(signal, cancel);
@@ -395,7 +396,7 @@ async function settled(
 }
 
 /** Waits for what others may wait for too: the signal ends the waiting alone. */
-async function unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+async function unlessAborted(promise: Promise<void>, signal: AbortSignalLike | undefined): Promise<void> {
   if (signal === undefined) return promise;
   let stop: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {

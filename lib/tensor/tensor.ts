@@ -173,6 +173,7 @@ export class Tensor<out D extends DType = 'float32'> {
     return `Tensor(${this.dtype}, ${showShape(this.shape)})`;
   }
 
+  /** What `console.log` shows. @internal */
   [inspect.custom](_depth: number, options: object): string {
     if (!this.isIntact) return `${this} whose buffer was transferred or resized`;
     const values = inspect(this.size <= 1000 ? this.data : this.data.slice(0, 8), options);

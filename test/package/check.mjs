@@ -21,6 +21,7 @@ import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { smokeOnNodes } from './nodes.mjs';
 import { node, npm } from './npm.mjs';
+import { typeCheck } from './typeScript.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const home = mkdtempSync(join(tmpdir(), 'repconv-package-'));
@@ -60,7 +61,9 @@ try {
   step('npm install in an empty project', () => install(tarball));
   step('dependencies: no install script anywhere, free licences', listDependencies);
   step('require, import, Worker; no connection, no child process', smoke);
-  step('TypeScript: nodenext and bundler, with and without @types/node', typeCheck);
+  step('TypeScript: from 5.2 on, every resolution, with and without @types/node', () =>
+    typeCheck(project, home, join(root, 'node_modules/@types')),
+  );
   step('npx repconv --help', commandLine);
   step('bundles by esbuild and webpack, run in another folder', bundle);
   if (wanted.has('--nodes')) step('newer versions of Node', () => smokeOnNodes(project).join('\n'));
@@ -183,37 +186,6 @@ function listDependencies() {
 function smoke() {
   const offline = ['--require', './offline.cjs'];
   return ['smoke.cjs', 'smoke.mjs'].map((script) => node([...offline, script], project).trim()).join('\n');
-}
-
-/** Every resolution that TypeScript has for packages with `exports`; `.cts` and `.mts` take the two doors. */
-function typeCheck() {
-  const source = readFileSync(join(project, 'types.ts'));
-  for (const name of ['types.cts', 'types.mts']) writeFileSync(join(project, name), source);
-  const nodeTypes = { types: ['node'], typeRoots: [join(root, 'node_modules/@types')] };
-  const variants = [
-    { module: 'nodenext', moduleResolution: 'nodenext', files: ['types.cts', 'types.mts'], ...nodeTypes },
-    { module: 'esnext', moduleResolution: 'bundler', files: ['types.ts'], ...nodeTypes },
-    // Declarations name node:util; a project without @types/node skips their check.
-    {
-      module: 'nodenext',
-      moduleResolution: 'nodenext',
-      files: ['types.cts', 'types.mts'],
-      types: [],
-      skipLibCheck: true,
-    },
-  ];
-  for (const { files, ...variant } of variants) {
-    const compilerOptions = {
-      target: 'es2023',
-      lib: ['es2023', 'dom'],
-      strict: true,
-      noUncheckedIndexedAccess: true,
-      noEmit: true,
-      ...variant,
-    };
-    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
-    node([join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json'], project);
-  }
 }
 
 function commandLine() {
