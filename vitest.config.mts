@@ -6,6 +6,9 @@ export default defineConfig({
     exclude: ['test/long/**'],
     // Native code and worker threads: every test file in a process of its own.
     pool: 'forks',
-    testTimeout: 60_000,
+    setupFiles: ['test/environment.ts'],
+    // Long enough for a machine that has other work, too: what hangs is still found.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
   },
 });

@@ -12,7 +12,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const isCheck = process.argv.includes('--check');
 
 // Folders whose files are as clang-format makes them.
-const formatted = ['native', 'test/native'];
+const formatted = ['native', 'test/native', 'test/anywhere'];
 
 const found = findFormatter();
 if (found === undefined) {

@@ -27,7 +27,7 @@ export function environment(threads = chosenThreads().threads): Environment {
     version: packageVersion(),
     node: process.versions.node,
     platform: `${process.platform}-${process.arch}`,
-    processor: processor.model,
+    processor: processor.model || 'unknown processor',
     isa: isCapped ? settings.isa : processor.isa,
     threads,
     load: Number(loadavg()[0].toFixed(2)),

@@ -14,12 +14,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Nothing of the environment of the tests changes what is printed. */
-function environment(extra: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const { NO_COLOR, FORCE_COLOR, CI, REPCONV_DEBUG, ...rest } = process.env;
-  return { ...rest, ...extra };
-}
-
+/** @param extra variables of the environment beside those of the tests */
 export function repconv(
   args: readonly string[],
   extra: NodeJS.ProcessEnv = {},
@@ -27,7 +22,7 @@ export function repconv(
 ): Ended {
   const { status, stdout, stderr } = spawnSync(process.execPath, [mainFile, ...args], {
     encoding: 'utf8',
-    env: environment(extra),
+    env: { ...process.env, ...extra },
     cwd,
     input,
     maxBuffer: 2 ** 28,
@@ -41,7 +36,6 @@ export function repconvUntilOutput(
   act: (child: ReturnType<typeof spawn>) => void,
 ): Promise<Ended> {
   const child = spawn(process.execPath, [mainFile, ...args], {
-    env: environment({}),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];

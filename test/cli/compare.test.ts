@@ -57,7 +57,7 @@ describe.skipIf(!hasOnnxRuntime)('repconv bench --compare onnxruntime', () => {
       expect(layers?.layers.reduce((sum, { shareOfTime }) => sum + shareOfTime, 0)).toBeCloseTo(1, 9);
       expect(layers?.layers.filter(({ operation }) => operation === 'conv2d')).toHaveLength(43);
     }
-  }, 120_000);
+  });
 
   it('prints tables that fit into 80 columns', () => {
     const { code, stdout } = repconv(['bench', ...little, '--batch', '1,2', '--compare', 'onnxruntime', '--layers']);
@@ -67,7 +67,7 @@ describe.skipIf(!hasOnnxRuntime)('repconv bench --compare onnxruntime', () => {
     );
     expect(stdout.match(/\n {2}layer +algorithm +ms +of time +GFLOP\/s +of peak\n/g)).toHaveLength(2);
     expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
-  }, 120_000);
+  });
 });
 
 describe('repconv bench --precision', () => {
@@ -91,7 +91,7 @@ describe('repconv bench --precision', () => {
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
       expect(stderr).toMatch(/^error: ERR_UNSUPPORTED session: precision bfloat16/);
     }
-  }, 120_000);
+  });
 });
 
 describe('the check of equality', () => {

@@ -54,7 +54,7 @@ describe('commands in docs', () => {
 describe('what docs/cli.md shows', () => {
   beforeAll(async () => {
     await saveStateDict(join(folder, 'repvgg-a0.safetensors'), seededNetwork('repvgg-a0', 64, 1).stateDict());
-  }, 120_000);
+  });
 
   it('has no block that is not looked at here', () => {
     expect([...shown.keys()].map((command) => command.split(' ').slice(0, 2).join(' '))).toEqual([
@@ -77,28 +77,24 @@ describe('what docs/cli.md shows', () => {
     symlinkSync(root, join(folder, 'node_modules/repconv'), 'junction');
     writeFileSync(join(folder, 'block.mjs'), code);
     execFileSync(process.execPath, ['block.mjs'], { cwd: folder });
-  }, 180_000);
+  });
 
-  it.skipIf(!hasOnnxRuntime)(
-    'of bench has its lines and columns',
-    () => {
-      for (const [command, text] of shown) {
-        const [, name, ...args] = command.split(' ');
-        if (name !== 'bench') continue;
-        const { code, stdout } = repconv([name, ...args, ...tiny]);
-        expect(code).toBe(0);
-        const [warnings, lines] = [true, false].map((is) =>
-          text.split('\n').filter((line) => line.startsWith('warning: ') === is),
+  it.skipIf(!hasOnnxRuntime)('of bench has its lines and columns', () => {
+    for (const [command, text] of shown) {
+      const [, name, ...args] = command.split(' ');
+      if (name !== 'bench') continue;
+      const { code, stdout } = repconv([name, ...args, ...tiny]);
+      expect(code).toBe(0);
+      const [warnings, lines] = [true, false].map((is) =>
+        text.split('\n').filter((line) => line.startsWith('warning: ') === is),
+      );
+      for (const warning of warnings)
+        expect(warning).toMatch(
+          /^warning: repvgg-a0, batch \d, \d threads?: quartiles \d+ % of the median apart, p95 \d\.\d times it: not a quiet machine$/,
         );
-        for (const warning of warnings)
-          expect(warning).toMatch(
-            /^warning: repvgg-a0, batch \d, \d threads?: quartiles \d+ % of the median apart, p95 \d\.\d times it: not a quiet machine$/,
-          );
-        expectShape(stdout, lines.join('\n'), withoutNumbers);
-      }
-    },
-    120_000,
-  );
+      expectShape(stdout, lines.join('\n'), withoutNumbers);
+    }
+  });
 
   it('of layers has its columns and layers', () => {
     const { stdout } = repconv(['bench', 'repvgg-a0', '--threads', '1', '--layers', ...tiny]);
@@ -109,7 +105,7 @@ describe('what docs/cli.md shows', () => {
     expectShape(stdout, layers.split('\n').slice(0, 3).join('\n'), (line) =>
       withoutNumbers(line).replace(/kernels [^;]*/, 'kernels #'),
     );
-  }, 120_000);
+  });
 });
 
 /** Lines of `shown` stand in `printed` in this order; a line `…` stands for any number of them. */

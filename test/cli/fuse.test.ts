@@ -24,16 +24,13 @@ beforeAll(async () => {
   await saveStateDict(described, model.stateDict(), {
     metadata: { ...metadataOf({ name: 'mobileone-s0', eps, form: 'training' }), 'who trained it': 'nobody' },
   });
-}, 180_000);
+});
 
-// Other work on the machine may make processes and flushing files slow.
-const patient = { timeout: 180_000 };
-
-describe('repconv fuse', patient, () => {
+describe('repconv fuse', () => {
   let ended: Ended;
   beforeAll(() => {
     ended = repconv(['fuse', described, '-o', fused]);
-  }, 180_000);
+  });
 
   it('prints a line for each block, and what was written', () => {
     expect(ended).toMatchObject({ code: 0, stderr: '' });
@@ -139,7 +136,7 @@ describe('repconv fuse', patient, () => {
   });
 });
 
-describe('repconv inspect', patient, () => {
+describe('repconv inspect', () => {
   it('shows format, checksum, network and what can be fused', () => {
     const { code, stdout, stderr } = repconv(['inspect', described]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

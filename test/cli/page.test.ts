@@ -121,7 +121,7 @@ describe('repconv bench --html', () => {
       [0, 1, 2].map((form) => networks.map(({ forms }) => forms[form].imagesPerSecond)),
     );
     expect(charts[1].data.labels).toHaveLength(networks[0].layers?.layers.length as number);
-  }, 120_000);
+  });
 });
 
 async function written(shown: Page): Promise<string> {

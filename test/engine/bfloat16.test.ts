@@ -4,7 +4,6 @@
  * those of whole networks are what `compile` promises.
  */
 import { describe, expect, it } from 'vitest';
-import { nativeAddon } from '../../lib/engine/addon.js';
 import { nativeReading } from '../../lib/engine/eager.js';
 import { compile, compileSync, createRepVGG, isIdentical, Random, referenceForward, Tensor } from '../../lib/index.js';
 import { ReLU6, SiLU } from '../../lib/nn/layers/activations.js';
@@ -18,8 +17,9 @@ import { convCases, operatorCaseOf } from '../cases/convCases.js';
 import { operatorCases } from '../cases/operatorCases.js';
 import { expectRefusal } from '../cases/refusal.js';
 import { bfloat16Bound, relativeRms } from './bounds.js';
+import { bfloat16Kernel } from './isas.js';
 
-const { bfloat16: kernel } = nativeAddon().info();
+const kernel = bfloat16Kernel();
 if (kernel === '')
   console.warn(
     'SKIPPED: this processor has neither AMX nor a fast AVX512_BF16; precisions bfloat16 and bfloat16x3 are not tested here',

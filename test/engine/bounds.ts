@@ -22,8 +22,10 @@ export function boundsOf(
   const factor = factors[c.operator]?.(inputs) ?? 0;
   if (sumsOfProducts.has(c.operator))
     return referenceOf(c, inputs.map(magnitude)).map((mag) => mag.data.map((m) => factor * unit * m));
-  if (c.operator === 'batchNorm' || c.operator === 'batchNormTraining')
-    return expected.map((e) => e.data.map((y) => factor * unit * (Math.abs(y) + normMagnitude(inputs))));
+  if (c.operator === 'batchNorm' || c.operator === 'batchNormTraining') {
+    const most = normMagnitude(inputs);
+    return expected.map((e) => e.data.map((y) => factor * unit * (Math.abs(y) + most)));
+  }
   return expected.map((e) => e.data.map((y) => factor * unit * Math.max(1, Math.abs(y))));
 }
 

@@ -1,14 +1,12 @@
 /** What a convolution is computed by follows from costs, which are numbers above 0 whatever the shape. */
 import { describe, expect, it } from 'vitest';
-import { nativeAddon } from '../../lib/engine/addon.js';
 import { compileSync } from '../../lib/index.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
 import type { CompileOptions } from '../../lib/session/options.js';
 import { convCases } from '../cases/convCases.js';
-import { usableIsas } from './isas.js';
+import { bfloat16Kernel, usableIsas } from './isas.js';
 
-const precisions =
-  nativeAddon().info().bfloat16 === '' ? (['float32'] as const) : (['float32', 'bfloat16x3', 'bfloat16'] as const);
+const precisions = bfloat16Kernel() === '' ? (['float32'] as const) : (['float32', 'bfloat16x3', 'bfloat16'] as const);
 const ways = [...usableIsas().map((isa) => ({ isa })), ...precisions.map((precision) => ({ precision }))];
 const sides = [1, 2, 3, 4, 5, 7, 14];
 

@@ -11,10 +11,10 @@ import { expectRefusal, refusalOf } from './refusal.js';
 
 describe('a malformed file', () => {
   it.each(malformedFiles)('is refused: $name ($code)', ({ bytes, code, says, limits }) => {
-    const started = performance.now();
+    const started = process.cpuUsage();
     const error = refusalOf(() => parseSafetensors(bytes, { name: 'model.safetensors', ...(limits && { limits }) }));
     expectRefusal(error, code, 'parseSafetensors: "model.safetensors"', says);
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(secondsSince(started)).toBeLessThan(2);
   });
 
   it('is refused at whatever byte a good file is cut', () => {
@@ -66,12 +66,12 @@ describe('a malformed file', () => {
     ['texts', `{"__metadata__":{${Array.from({ length: 2 ** 18 }, (_, i) => `"${i}":""`).join()}}}`, 'ERR_LIMIT'],
   ] as const)('is refused within two seconds when it is made of %s', (_, header, code) => {
     const bytes = fileOf(header, 0);
-    const started = performance.now();
+    const started = process.cpuUsage();
     expectRefusal(
       refusalOf(() => parseSafetensors(bytes)),
       code,
     );
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(secondsSince(started)).toBeLessThan(2);
   });
 });
 
@@ -172,19 +172,25 @@ describe('a damaged file with a checksum', () => {
       metadata: { architecture: '{"kind":"ConvBlock","eps":1e-05}', note: 'größer' },
     });
     const outcomes = new Map<string, number>();
-    let slowestMs = 0;
+    let slowest = 0;
     for (let i = 0; i < mutants; i++) {
       const mutant = mutated(original, random);
-      const started = performance.now();
+      const started = process.cpuUsage();
       const outcome = outcomeOf(mutant, original, `mutant ${i} of seed ${seed}`);
-      slowestMs = Math.max(slowestMs, performance.now() - started);
+      slowest = Math.max(slowest, secondsSince(started));
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     }
-    expect(slowestMs).toBeLessThan(2000);
+    expect(slowest).toBeLessThan(2);
     for (const code of ['ERR_TRUNCATED', 'ERR_HEADER', 'ERR_CORRUPT', 'ERR_LIMIT', 'same content'])
       expect([...outcomes.keys()]).toContain(code);
   });
 });
+
+/** Time of the processor: other work on the machine does not count. */
+function secondsSince(started: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(started);
+  return (user + system) / 1e6;
+}
 
 /**
  * The code it was refused with, or that it was accepted with the content of the original, whose bytes it is then

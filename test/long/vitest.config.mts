@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     root: new URL('../..', import.meta.url).pathname,
     include: ['test/long/**/*.test.ts'],
+    setupFiles: ['test/environment.ts'],
     pool: 'forks',
     fileParallelism: false,
     reporters: ['verbose'],

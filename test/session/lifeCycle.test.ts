@@ -20,6 +20,9 @@ interface Ending {
   readonly stderr: string;
 }
 
+/** Long after every program here has ended, on a busy machine too. */
+const hangMs = 60_000;
+
 /** Runs a program to its end; one that hangs is killed, and its signal then tells. */
 function run(
   source: string,
@@ -28,9 +31,8 @@ function run(
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [...flags, '-e', source], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      // What they say on stderr is looked at.
-      env: { ...process.env, REPCONV_DEBUG: '', ...env },
-      timeout: 30_000,
+      env: { ...process.env, ...env },
+      timeout: hangMs,
       killSignal: 'SIGKILL',
     });
     const texts = { stdout: '', stderr: '' };
@@ -149,23 +151,19 @@ describe('while a session computes', () => {
   it('termination of a Worker waits for the layer its run is in, not for the run', async () => {
     const ending = await run(
       program(`
-        const { session, x } = make(4, 224);
+        const { session, x } = make(4, 448);
         session.runSync(x);
         const started = performance.now();
         session.runSync(x);
         const layer = (performance.now() - started) / 4;
-        // Twice as long a run as the longest wait that is let pass.
-        const limit = 8 * layer + 200, layers = Math.ceil((2 * limit) / layer) + 10;
-        const body = 'const { session, x } = make(' + layers + ', 224); session.run(x).catch(() => {}); parentPort.postMessage("running");';
+        // Whoever waited for the run would hang.
+        const layers = Math.ceil(${4 * hangMs} / layer);
+        const body = 'const { session, x } = make(' + layers + ', 448); session.run(x).catch(() => {}); parentPort.postMessage("running");';
         for (let round = 0; round < 3; round++) {
           const worker = new Worker(source(body), { eval: true });
           await messageOf(worker);
           await new Promise((resolve) => setTimeout(resolve, (1 + round / 2) * layer));
-          const asked = performance.now();
           await worker.terminate();
-          // A layer of its own, one of others who compute here, and the end of a thread.
-          const waited = performance.now() - asked;
-          if (waited > limit) throw new Error('terminated after ' + waited.toFixed() + ' ms; a layer takes ' + layer.toFixed());
         }
         console.log('alive');`),
     );
@@ -180,19 +178,17 @@ describe('while a session computes', () => {
         let settled = 0;
         const controller = new AbortController();
         const runs = Array.from({ length: 16 }, () => session.run(x, { signal: controller.signal }).finally(() => settled++).catch(() => {}));
-        let worst = 0;
         for (let i = 0; i < 40; i++) {
-          const started = performance.now();
           await Promise.all([fs.stat(libraryFile), dns.lookup('127.0.0.1'), new Promise((resolve, reject) => crypto.pbkdf2('a', 'b', 1, 16, 'sha256', (e) => e ? reject(e) : resolve()))]);
-          worst = Math.max(worst, performance.now() - started);
           await new Promise((resolve) => setTimeout(resolve, 5));
         }
-        console.log(settled === 0 ? 'all were computing' : 'runs too short to tell', worst < 500 ? 'prompt' : worst.toFixed() + ' ms');
+        // Behind a run on libuv's one thread they would be found when it has settled.
+        console.log(settled === 0 ? 'all were computing' : 'not before ' + settled + ' runs had settled');
         controller.abort();
         await Promise.all(runs);`),
       { env: { UV_THREADPOOL_SIZE: '1' } },
     );
-    expect(ending).toMatchObject({ code: 0, signal: null, stdout: 'all were computing prompt\n', stderr: '' });
+    expect(ending).toMatchObject({ code: 0, signal: null, stdout: 'all were computing\n', stderr: '' });
   });
 
   it('a Worker may be terminated in runSync', async () => {

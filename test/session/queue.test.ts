@@ -153,7 +153,8 @@ describe('a signal', () => {
           },
         );
       });
-      await new Promise((resolve) => setTimeout(resolve, generator.uniform() * 6));
+      // Every fourth at once, so that some are aborted however late the timers of a busy machine are.
+      if (round % 4 > 0) await new Promise((resolve) => setTimeout(resolve, generator.uniform() * 6));
       controller.abort();
       await Promise.all(runs);
     }

@@ -1,7 +1,7 @@
 /** What sessions say about themselves is true: steps, algorithms, times, memory. */
 import { describe, expect, it } from 'vitest';
-import { nativeAddon } from '../../lib/engine/addon.js';
 import { knownPeak } from '../../lib/engine/peak.js';
+import { chosenThreads } from '../../lib/engine/threads.js';
 import { macsOf } from '../../lib/graph/graph.js';
 import { trace } from '../../lib/graph/record.js';
 import { ConvBlock } from '../../lib/nn/blocks/convBlock.js';
@@ -135,13 +135,8 @@ describe('settings', () => {
 
   it('say who decided the number of threads', () => {
     expect(decidedBy({ threads: 2 })).toBe('the option threads');
-    const { affinity, quota, threads } = nativeAddon().info();
-    const of = `${affinity} processor${affinity === 1 ? '' : 's'}`;
-    expect(decidedBy()).toBe(
-      quota > 0 && quota < affinity
-        ? `the cgroup quota, rounded up to ${threads} of ${of}`
-        : `the affinity of this process: ${of}`,
-    );
+    // Its words for each case: test/engine/threads.test.ts.
+    expect(decidedBy()).toBe(chosenThreads().because);
   });
 });
 
