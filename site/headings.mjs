@@ -25,11 +25,12 @@ export const order = ['Guides', ...new Set(headings.values()), 'The project'];
 export function load(app) {
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, (context) => {
     const { readme, children = [], documents = [] } = context.project;
-    takeTitle(readme);
+    // The site's own title stands above it.
+    readme[0].text = readme[0].text.replace(titleLine, '');
     for (const child of children) setCategory(child, headings.get(child.name));
     for (const page of documents) {
       setCategory(page, page.name.startsWith('docs/') ? 'Guides' : 'The project');
-      page.name = takeTitle(page.content);
+      page.name = titleLine.exec(page.content[0].text)[1].replaceAll('`', '');
     }
   });
 }
@@ -39,9 +40,4 @@ function setCategory(reflection, text) {
   reflection.comment.blockTags.push(new CommentTag('@category', [{ kind: 'text', text }]));
 }
 
-/** The first line of a page, which becomes its name, and no longer stands in it. */
-function takeTitle([first]) {
-  const [line, title] = /^\s*# (.*)\n/.exec(first.text);
-  first.text = first.text.slice(line.length);
-  return title.replaceAll('`', '');
-}
+const titleLine = /^\s*# (.*)\n/;
