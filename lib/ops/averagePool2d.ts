@@ -19,11 +19,17 @@ import {
   windowSpans,
 } from './pooling.js';
 
+/** How a window of means slides, complete. */
 export interface AveragePool2dAttributes extends PoolingAttributes {
+  /** Whether padding counts among the pixels that the sum is divided by. */
   readonly countIncludePad: boolean;
 }
 
-export type AveragePool2dOptions = PoolingOptions & { countIncludePad?: boolean };
+/** How a window of means slides over an image. */
+export interface AveragePool2dOptions extends PoolingOptions {
+  /** Whether padding counts among the pixels that the sum is divided by; default true. */
+  countIncludePad?: boolean;
+}
 
 export function averagePool2dAttributes(options: AveragePool2dOptions): AveragePool2dAttributes {
   const { countIncludePad, ...window } = optionsOf(

@@ -31,19 +31,31 @@ import {
   windowExtent,
 } from './window.js';
 
+/** How a convolution slides, complete: {@link Conv2dOptions} with what was left out. */
 export interface Conv2dAttributes {
+  /** Pixels from one window to the next: height, width. */
   readonly stride: Pair;
+  /** Pixels added around the image: top, left, bottom, right. */
   readonly padding: Padding;
+  /** Pixels from one element of the kernel to the next: height, width. */
   readonly dilation: Pair;
+  /** Parts into which the channels are divided, each convolved by itself. */
   readonly groups: number;
+  /** What the padding holds. */
   readonly paddingMode: PaddingMode;
 }
 
+/** How a convolution slides over an image. */
 export interface Conv2dOptions {
+  /** Pixels from one window to the next; default 1. */
   stride?: PairLike;
+  /** Pixels added around the image; default 0. */
   padding?: PaddingLike;
+  /** Pixels from one element of the kernel to the next; default 1. */
   dilation?: PairLike;
+  /** Parts into which the channels are divided, each convolved by itself; default 1. */
   groups?: number;
+  /** What the padding holds; default zeros. */
   paddingMode?: PaddingMode;
 }
 

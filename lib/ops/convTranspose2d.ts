@@ -23,19 +23,31 @@ import {
   positiveInteger,
 } from './window.js';
 
+/** How a transposed convolution scatters, complete: {@link ConvTranspose2dOptions} with what was left out. */
 export interface ConvTranspose2dAttributes {
+  /** Pixels of the output from one window to the next: height, width. */
   readonly stride: Pair;
+  /** Pixels cut off around the output: top, left, bottom, right. */
   readonly padding: Padding;
+  /** Pixels added to the output below and to the right: height, width. */
   readonly outputPadding: Pair;
+  /** Pixels from one element of the kernel to the next: height, width. */
   readonly dilation: Pair;
+  /** Parts into which the channels are divided, each by itself. */
   readonly groups: number;
 }
 
+/** How a transposed convolution scatters its input over the output. */
 export interface ConvTranspose2dOptions {
+  /** Pixels of the output from one window to the next; default 1. */
   stride?: PairLike;
+  /** Pixels cut off around the output; default 0. */
   padding?: PaddingLike;
+  /** Pixels added to the output below and to the right, fewer than stride or dilation; default 0. */
   outputPadding?: PairLike;
+  /** Pixels from one element of the kernel to the next; default 1. */
   dilation?: PairLike;
+  /** Parts into which the channels are divided, each by itself; default 1. */
   groups?: number;
 }
 

@@ -13,8 +13,17 @@ import {
 } from './pooling.js';
 import { type Pair, type PairLike, pair } from './window.js';
 
-export type MaxPool2dAttributes = PoolingAttributes & { readonly dilation: Pair };
-export type MaxPool2dOptions = PoolingOptions & { dilation?: PairLike };
+/** How a window of maxima slides, complete. */
+export interface MaxPool2dAttributes extends PoolingAttributes {
+  /** Pixels from one element of the window to the next: height, width. */
+  readonly dilation: Pair;
+}
+
+/** How a window of maxima slides over an image. */
+export interface MaxPool2dOptions extends PoolingOptions {
+  /** Pixels from one element of the window to the next; default 1. */
+  dilation?: PairLike;
+}
 
 export function maxPool2dAttributes(options: MaxPool2dOptions): MaxPool2dAttributes {
   const { dilation, ...window } = optionsOf(options, { ...poolingDefaults, dilation: 1 }, 'maxPool2d');

@@ -21,9 +21,13 @@ export interface PadAttributes {
   readonly value: number;
 }
 
+/** A border around height and width. */
 export interface PadOptions {
+  /** Pixels on each side. */
   padding: PaddingLike;
+  /** What the border holds; default zeros. */
   mode?: PaddingMode;
+  /** The constant of mode `zeros`; default 0. */
   value?: number;
 }
 

@@ -6,9 +6,13 @@ import { Tensor } from '../tensor/tensor.js';
 import { checkHasPixels, concreteExtent, type InputTypes, requiredRank, type TensorType } from './operator.js';
 import { type Padding, type PaddingLike, type Pair, type PairLike, paddingOf, pair, windowExtent } from './window.js';
 
+/** How a pooling window slides, complete: {@link PoolingOptions} with what was left out. */
 export interface PoolingAttributes {
+  /** Height and width of the window. */
   readonly kernelSize: Pair;
+  /** Pixels from one window to the next: height, width. */
   readonly stride: Pair;
+  /** Pixels added around the image: top, left, bottom, right. */
   readonly padding: Padding;
   /** Whether a last, incomplete window counts (PyTorch's `ceil_mode`). */
   readonly ceilMode: boolean;
@@ -17,11 +21,15 @@ export interface PoolingAttributes {
 /** With elements of a window that lie apart, where the operator has such. */
 export type DilatedPooling = PoolingAttributes & { readonly dilation?: Pair };
 
+/** How a pooling window slides over an image. */
 export interface PoolingOptions {
+  /** Height and width of the window. */
   kernelSize: PairLike;
-  /** Default: the kernel size. */
+  /** Pixels from one window to the next; default: the kernel size. */
   stride?: PairLike;
+  /** Pixels added around the image, at most half the kernel; default 0. They count as −∞ for maxima. */
   padding?: PaddingLike;
+  /** Whether a last, incomplete window counts (PyTorch's `ceil_mode`); default false. */
   ceilMode?: boolean;
 }
 

@@ -18,17 +18,17 @@ import { Conv2d } from '../layers/conv2d.js';
 import { convBn } from './convBn.js';
 import { ReparamBlock } from './reparamBlock.js';
 
-/** Of {@link ConvBlock}. */
+/** Options of {@link ConvBlock}. */
 export interface ConvBlockOptions {
-  /** Default 1. */
+  /** Pixels from one window to the next; default 1. */
   stride?: PairLike;
-  /** Of both convolutions; default 1. */
+  /** Groups of both convolutions; default 1. */
   groups?: number;
   /** How the 3×3 convolution continues the image beyond its border; default `zeros`. */
   paddingMode?: PaddingMode;
-  /** Of the batch norms; default 1e-5. */
+  /** What the batch norms add to the variance; default 1e-5. */
   eps?: number;
-  /** Makes the deployed form: `rbr_reparam` only. */
+  /** Makes the deployed form: `rbr_reparam` in place of the branches; default false. */
   deploy?: boolean;
 }
 
@@ -38,6 +38,21 @@ const defaults = { stride: 1, groups: 1, paddingMode: 'zeros', eps: 1e-5, deploy
  * relu(3×3 + 1×1 + identity), each branch with a batch norm, [N, C, H, W] → [N, O, ⌈H/s⌉, ⌈W/s⌉]; the identity is there
  * where C = O and the stride is 1. Keys: `conv3_3`, `conv1_1` (each `conv` and `bn`), `rbr_identity`; deployed:
  * `rbr_reparam`.
+ *
+ * The block of "Implementing re-parameterized convolution by hand", without its eight faults (docs/article.md); after
+ * RepVGG, Ding et al. 2021 (arXiv:2101.03697).
+ *
+ * @example
+ * ```ts
+ * import { ConvBlock, difference, randn } from 'repconv';
+ *
+ * const block = new ConvBlock(8, 8).eval();
+ * const x = randn([1, 8, 12, 12]);
+ * const before = block.forward(x);
+ * block.switchToDeploy();
+ * console.log([...block.stateDict().keys()].join()); // rbr_reparam.weight,rbr_reparam.bias
+ * console.log(difference(block.forward(x), before).relative < 1e-5); // true
+ * ```
  */
 export class ConvBlock extends ReparamBlock {
   private readonly identity: Identity;

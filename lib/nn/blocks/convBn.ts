@@ -1,14 +1,12 @@
-import type { PaddingLike, PairLike } from '../../ops/window.js';
+import type { PairLike } from '../../ops/window.js';
 import { optionsOf } from '../../options.js';
 import { BatchNorm2d } from '../layers/batchNorm2d.js';
 import { Sequential } from '../layers/containers.js';
 import { Conv2d, type Conv2dLayerOptions, conv2dLayerDefaults } from '../layers/conv2d.js';
 
-/** Of {@link convBn}: those of the convolution, and `eps`. */
+/** Options of {@link convBn}: those of the convolution, and `eps`. */
 export interface ConvBnOptions extends Conv2dLayerOptions {
-  stride?: PairLike;
-  padding?: PaddingLike;
-  /** Of the batch norm; default 1e-5. */
+  /** What the batch norm adds to the variance; default 1e-5. */
   eps?: number;
 }
 
@@ -16,6 +14,13 @@ export interface ConvBnOptions extends Conv2dLayerOptions {
  * A convolution and its batch norm, under the keys `conv` and `bn`. The convolution has a bias unless told otherwise,
  * as the article's `conv_bn`; folding keeps it. [N, C, H, W] → [N, O, H', W'].
  * @throws ERR_INPUT for sizes that are no convolution
+ * @example
+ * ```ts
+ * import { convBn, randn } from 'repconv';
+ *
+ * const layers = convBn(3, 8, 3, { stride: 2, padding: 1, bias: false }).eval();
+ * console.log(layers.forward(randn([1, 3, 16, 16])).shape); // [ 1, 8, 8, 8 ]
+ * ```
  */
 export function convBn(
   inChannels: number,

@@ -17,21 +17,21 @@ import { convBn } from './convBn.js';
 import { ReparamBlock } from './reparamBlock.js';
 import { SqueezeExcite } from './squeezeExcite.js';
 
-/** Of {@link MobileOneBlock}. */
+/** Options of {@link MobileOneBlock}. */
 export interface MobileOneBlockOptions {
-  /** Default 1. */
+  /** Pixels from one window to the next; default 1. */
   stride?: PairLike;
-  /** Of the k×k convolutions, in pixels; default 0. */
+  /** Pixels around the image, for the k×k convolutions; default 0. */
   padding?: number;
-  /** Of all convolutions; default 1. */
+  /** Groups of all convolutions; default 1. */
   groups?: number;
-  /** Squeeze-and-excite with a sixteenth of the channels, before the activation. */
+  /** Squeeze-and-excite with a sixteenth of the channels, before the activation; default false. */
   useSe?: boolean;
   /** Number of k×k branches; default 1. */
   branches?: number;
-  /** Of the batch norms; default 1e-5. */
+  /** What the batch norms add to the variance; default 1e-5. */
   eps?: number;
-  /** Makes the deployed form: `reparam_conv` in place of the branches. */
+  /** Makes the deployed form: `reparam_conv` in place of the branches; default false. */
   deploy?: boolean;
 }
 
@@ -42,7 +42,17 @@ const maxBranches = 64;
 /**
  * relu(se(Σ k×k + 1×1 + identity)), each branch with a batch norm, [N, C, H, W] → [N, O, H', W']. The 1×1 is there
  * where k > 1, the identity where C = O and the stride is 1. Keys: `rbr_conv.0` …, `rbr_scale`, `rbr_skip`, `se`;
- * deployed: `reparam_conv`.
+ * deployed: `reparam_conv`. Vasu et al. 2023 (arXiv:2206.04040), section 3.2.
+ *
+ * @example
+ * ```ts
+ * import { MobileOneBlock, randn, repconv } from 'repconv';
+ *
+ * const block = new MobileOneBlock(8, 8, 3, { padding: 1, groups: 8, branches: 4 }).eval();
+ * const { model, report } = repconv(block);
+ * console.log(report.blocks[0].into); // 3×3 in 8 groups
+ * console.log(model.forward(randn([1, 8, 6, 6])).shape); // [ 1, 8, 6, 6 ]
+ * ```
  */
 export class MobileOneBlock extends ReparamBlock {
   private readonly se: Module;
@@ -51,6 +61,7 @@ export class MobileOneBlock extends ReparamBlock {
   private convs: ModuleList | null;
   private scale: Sequential | null;
 
+  /** @throws ERR_INPUT for channels that the groups do not divide, stride 0, … */
   constructor(inChannels: number, outChannels: number, kernelSize: number, options: MobileOneBlockOptions = {}) {
     super(inChannels, 'reparam_conv');
     const { stride, padding, groups, useSe, branches, eps, deploy } = optionsOf(options, defaults, 'MobileOneBlock');

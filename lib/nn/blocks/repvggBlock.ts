@@ -16,17 +16,17 @@ import { convBn } from './convBn.js';
 import { ReparamBlock } from './reparamBlock.js';
 import { SqueezeExcite } from './squeezeExcite.js';
 
-/** Of {@link RepVGGBlock}. */
+/** Options of {@link RepVGGBlock}. */
 export interface RepVGGBlockOptions {
-  /** Default 1. */
+  /** Pixels from one window to the next; default 1. */
   stride?: PairLike;
-  /** Of both convolutions; default 1. */
+  /** Groups of both convolutions; default 1. */
   groups?: number;
-  /** Squeeze-and-excite with a sixteenth of the channels, before the activation. */
+  /** Squeeze-and-excite with a sixteenth of the channels, before the activation; default false. */
   useSe?: boolean;
-  /** Of the batch norms; default 1e-5. */
+  /** What the batch norms add to the variance; default 1e-5. */
   eps?: number;
-  /** Makes the deployed form: `rbr_reparam` in place of the branches. */
+  /** Makes the deployed form: `rbr_reparam` in place of the branches; default false. */
   deploy?: boolean;
 }
 
@@ -35,7 +35,16 @@ const defaults = { stride: 1, groups: 1, useSe: false, eps: 1e-5, deploy: false 
 /**
  * relu(se(3×3 + 1×1 + identity)), each branch with a batch norm, [N, C, H, W] → [N, O, ⌈H/s⌉, ⌈W/s⌉]; the identity is
  * there where C = O and the stride is 1. Keys: `rbr_dense`, `rbr_1x1` (each `conv` and `bn`), `rbr_identity`, `se`;
- * deployed: `rbr_reparam`.
+ * deployed: `rbr_reparam`. Ding et al. 2021 (arXiv:2101.03697), section 3.2.
+ *
+ * @example
+ * ```ts
+ * import { RepVGGBlock } from 'repconv';
+ *
+ * const block = new RepVGGBlock(16, 16, { groups: 2 }).eval();
+ * const { kernel, bias } = block.getEquivalentKernelBias();
+ * console.log(kernel.shape, bias.shape); // [ 16, 8, 3, 3 ] [ 16 ]
+ * ```
  */
 export class RepVGGBlock extends ReparamBlock {
   private readonly nonlinearity: ReLU;
@@ -44,6 +53,7 @@ export class RepVGGBlock extends ReparamBlock {
   private dense: Sequential | null;
   private pointwise: Sequential | null;
 
+  /** @throws ERR_INPUT for channels that the groups do not divide, stride 0, … */
   constructor(inChannels: number, outChannels: number, options: RepVGGBlockOptions = {}) {
     super(inChannels, 'rbr_reparam');
     const { stride, groups, useSe, eps, deploy } = optionsOf(options, defaults, 'RepVGGBlock');

@@ -5,9 +5,9 @@ import { optionsOf } from '../../options.js';
 import { Conv2d } from '../layers/conv2d.js';
 import { Module } from '../module.js';
 
-/** Of {@link SqueezeExcite}. */
+/** Options of {@link SqueezeExcite}. */
 export interface SqueezeExciteOptions {
-  /** Channels inside. */
+  /** Channels between the two convolutions: fewer, a sixteenth of them for instance. */
   reducedChannels: number;
   /** Keys of the two 1×1 convolutions: RepVGG calls them `down` and `up`, MobileOne `reduce` and `expand`. */
   keys?: readonly [string, string];
@@ -15,12 +15,14 @@ export interface SqueezeExciteOptions {
 
 /**
  * Scales every channel of [N, C, H, W] by a number from 0 to 1 that follows from the means of all channels. Prints as
- * SEBlock.
+ * SEBlock. Keys: `weight` and `bias` of two 1×1 convolutions, `reduce` and `expand` or as `keys` says. Hu et al. 2018
+ * (arXiv:1709.01507), section 3.
  */
 export class SqueezeExcite extends Module {
   private readonly reduce: Conv2d;
   private readonly expand: Conv2d;
 
+  /** @throws ERR_INPUT */
   constructor(channels: number, options: SqueezeExciteOptions) {
     super();
     const { reducedChannels, keys } = optionsOf(

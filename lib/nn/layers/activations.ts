@@ -17,8 +17,10 @@ export class Identity extends Module {
 
 /** Activations that PyTorch prints with `inplace=True` where asked to. */
 abstract class InplaceActivation extends Module {
+  /** Whether PyTorch prints `inplace=True`; it changes nothing here. */
   readonly inplace: boolean;
 
+  /** @throws ERR_INPUT */
   constructor(options: { inplace?: boolean } = {}) {
     super();
     const { inplace } = optionsOf(options, { inplace: false }, this.typeName);
@@ -83,8 +85,10 @@ export class Tanh extends Module {
 
 /** x where x ≥ 0, negativeSlope · x elsewhere, element by element, any shape. */
 export class LeakyReLU extends Module {
+  /** What negative numbers are multiplied with; default 0.01. */
   readonly negativeSlope: number;
 
+  /** @throws ERR_INPUT */
   constructor(options: { negativeSlope?: number } = {}) {
     super();
     const { negativeSlope } = optionsOf(options, { negativeSlope: 0.01 }, 'LeakyReLU');
@@ -102,11 +106,14 @@ export class LeakyReLU extends Module {
 
 /**
  * x where x ≥ 0, slope · x elsewhere, one slope for all or one for each channel of [N, C, …]. Key: `weight` [1] or [C],
- * the slopes. @throws ERR_INPUT
+ * the slopes, 0.25 at first. He et
+ * al. 2015 (arXiv:1502.01852).
  */
 export class PReLU extends Module {
+  /** Number of slopes: 1, or one for each channel. */
   readonly numParameters: number;
 
+  /** @throws ERR_INPUT */
   constructor(options: { numParameters?: number; init?: number } = {}) {
     super();
     const { numParameters, init } = optionsOf(options, { numParameters: 1, init: 0.25 }, 'PReLU');
@@ -128,8 +135,10 @@ export class PReLU extends Module {
  * Hendrycks and Gimpel (arXiv:1606.08415).
  */
 export class GELU extends Module {
+  /** `none`: the formula itself, the default. */
   readonly approximate: 'none' | 'tanh';
 
+  /** @throws ERR_INPUT */
   constructor(options: { approximate?: 'none' | 'tanh' } = {}) {
     super();
     const { approximate } = optionsOf(options, { approximate: 'none' }, 'GELU');
@@ -145,10 +154,12 @@ export class GELU extends Module {
   }
 }
 
-/** e^(x − max) / Σ e^(x − max) along the axis `dim`, negative ones counted from the last. */
+/** e^(x − max) / Σ e^(x − max) along the axis `dim`; the result has the input's shape, and sums to 1 along it. */
 export class Softmax extends Module {
+  /** The axis; a negative one counts from the last. */
   readonly dim: number;
 
+  /** @throws ERR_INPUT */
   constructor(options: { dim: number }) {
     super();
     const { dim } = optionsOf(options, { dim: undefined }, 'Softmax');

@@ -6,7 +6,7 @@ import { Module } from '../module.js';
 import { pythonBool, pythonFloat } from '../python.js';
 import { channels } from './conv2d.js';
 
-/** PyTorch's options of the layer, in our spelling and with its defaults. */
+/** Options of {@link BatchNorm2d}, with PyTorch's defaults. */
 export interface BatchNorm2dOptions {
   /** Added to the variance; default 1e-5. */
   eps?: number;
@@ -14,24 +14,41 @@ export interface BatchNorm2dOptions {
   momentum?: number | null;
   /** Whether there are a scale and a shift per channel; default true. */
   affine?: boolean;
-  /** Default true; without `affine` there is none. */
+  /** Whether there is a shift beside the scale; default true. Without `affine` there is none. */
   bias?: boolean;
-  /** Default true. */
+  /** Whether running statistics are kept, for evaluation mode; default true. */
   trackRunningStats?: boolean;
 }
 
 const defaults = { eps: 1e-5, momentum: 0.1, affine: true, bias: true, trackRunningStats: true } as const;
 
 /**
- * Batch norm over [N, C, H, W]. Keys: `weight` and `bias` (if affine), `running_mean`, `running_var`,
- * `num_batches_tracked` (if statistics are tracked). In training mode, and without statistics always, it normalizes by
- * the batch's own.
+ * Batch norm: (x − mean) / √(variance + eps) · weight + bias for each channel, [N, C, H, W] → [N, C, H, W]. In training
+ * mode, and without running statistics always, mean and variance are the batch's own. Keys, each [C]: `weight` and
+ * `bias` (if affine), `running_mean` and `running_var` (if statistics are tracked), beside `num_batches_tracked`. Ioffe
+ * and Szegedy 2015 (arXiv:1502.03167).
+ *
+ * @example
+ * ```ts
+ * import { BatchNorm2d, randn } from 'repconv';
+ *
+ * const norm = new BatchNorm2d(4);
+ * norm.forward(randn([8, 4, 6, 6])); // in training mode: running statistics change
+ * console.log(norm.numBatchesTracked?.data[0]); // 1n
+ * norm.eval();
+ * console.log(norm.forward(randn([1, 4, 6, 6])).shape); // [ 1, 4, 6, 6 ]
+ * ```
  */
 export class BatchNorm2d extends Module {
+  /** Channels. */
   readonly numFeatures: number;
+  /** What is added to the variance. May be set. */
   eps: number;
+  /** Weight of each batch in the running statistics; null averages over all batches seen. May be set. */
   momentum: number | null;
+  /** Whether there are a scale and a shift per channel. */
   readonly affine: boolean;
+  /** Whether running statistics are kept. */
   readonly trackRunningStats: boolean;
 
   /** @throws ERR_INPUT */
@@ -55,18 +72,22 @@ export class BatchNorm2d extends Module {
     }
   }
 
+  /** γ [C], the scale of each channel; null without `affine`. */
   get weight(): AnyTensor | null {
     return this.tensor('weight');
   }
 
+  /** β [C], the shift of each channel; null where there is none. */
   get bias(): AnyTensor | null {
     return this.tensor('bias');
   }
 
+  /** μ [C], key `running_mean`; null without statistics. */
   get runningMean(): AnyTensor | null {
     return this.tensor('running_mean');
   }
 
+  /** σ² [C], key `running_var`; null without statistics. */
   get runningVariance(): AnyTensor | null {
     return this.tensor('running_var');
   }

@@ -9,17 +9,17 @@ import { uniformByFanIn } from '../init.js';
 import { Module } from '../module.js';
 import { pythonBool, pythonTuple } from '../python.js';
 
-/** PyTorch's options of the layer. A pair is one number for both or [height, width]. */
+/** Options of {@link Conv2d}, with PyTorch's defaults. A pair is one number for both axes, or [height, width]. */
 export interface Conv2dLayerOptions {
-  /** Default 1. */
+  /** Pixels from one window to the next; default 1. */
   stride?: PairLike;
-  /** In pixels, default 0: one number, [height, width], or [top, left, bottom, right], which PyTorch lacks. */
+  /** Pixels around the image, default 0: one number, [height, width], or [top, left, bottom, right]. */
   padding?: PaddingLike;
-  /** Distance between taps, default 1. */
+  /** Pixels from one element of the kernel to the next; default 1. */
   dilation?: PairLike;
-  /** Default 1. */
+  /** Parts into which the channels are divided, each convolved by itself; default 1. */
   groups?: number;
-  /** Default true, as in PyTorch. */
+  /** Whether a number is added to each output channel; default true. */
   bias?: boolean;
   /** How the image goes on beyond its border; default `zeros`. */
   paddingMode?: PaddingMode;
@@ -30,15 +30,31 @@ export const conv2dLayerDefaults = { ...conv2dDefaults, bias: true } as const;
 
 /**
  * A convolution [N, C, H, W] → [N, O, H', W'] with H' = ⌊(H + top + bottom − d·(K − 1) − 1) / s⌋ + 1. Keys: `weight`
- * [O, C/G, K, L], `bias` [O].
- * @throws ERR_INPUT for sizes that are no convolution
+ * [O, C / groups, K, L], `bias` [O].
+ *
+ * @example
+ * ```ts
+ * import { Conv2d, randn } from 'repconv';
+ *
+ * const conv = new Conv2d(3, 8, 3, { stride: 2, padding: 1, paddingMode: 'reflect' });
+ * console.log(conv.forward(randn([1, 3, 32, 48])).shape); // [ 1, 8, 16, 24 ]
+ * console.log(conv.weight.shape); // [ 8, 3, 3, 3 ]
+ * ```
  */
 export class Conv2d extends Module {
+  /** Channels of the input. */
   readonly inChannels: number;
+  /** Channels of the output. */
   readonly outChannels: number;
+  /** Height and width of the kernel. */
   readonly kernelSize: Pair;
+  /** How the kernel slides. */
   readonly attributes: Conv2dAttributes;
 
+  /**
+   * Weights are random, as PyTorch's are: uniform within 1 / √(C / groups · K · L).
+   * @throws ERR_INPUT for sizes that are no convolution
+   */
   constructor(inChannels: number, outChannels: number, kernelSize: PairLike, options: Conv2dLayerOptions = {}) {
     super();
     const { bias, ...attributes } = optionsOf(options, conv2dLayerDefaults, 'Conv2d');
@@ -53,10 +69,12 @@ export class Conv2d extends Module {
     if (flag(bias, 'Conv2d: bias')) this.parameter('bias', uniformByFanIn([outChannels], fanIn));
   }
 
+  /** The kernels [O, C / groups, K, L]. */
   get weight(): AnyTensor {
     return this.tensor('weight') as AnyTensor;
   }
 
+  /** What is added to each output channel, [O]; null where there is none. */
   get bias(): AnyTensor | null {
     return this.tensor('bias');
   }

@@ -16,15 +16,19 @@ import { channels, checkGroups, shownPadding } from './conv2d.js';
 
 /**
  * A transposed convolution [N, C, H, W] → [N, O, H', W'] with H' = (H − 1)·s − top − bottom + d·(K − 1) + outputPadding
- * + 1. Keys: `weight` [C, O/G, K, L], `bias` [O].
- * @throws ERR_INPUT for sizes that are no convolution
+ * + 1. Keys: `weight` [C, O / groups, K, L], `bias` [O].
  */
 export class ConvTranspose2d extends Module {
+  /** Channels of the input. */
   readonly inChannels: number;
+  /** Channels of the output. */
   readonly outChannels: number;
+  /** Height and width of the kernel. */
   readonly kernelSize: Pair;
+  /** How the kernel is laid over the output. */
   readonly attributes: ConvTranspose2dAttributes;
 
+  /** @throws ERR_INPUT for sizes that are no convolution */
   constructor(
     inChannels: number,
     outChannels: number,
@@ -45,10 +49,12 @@ export class ConvTranspose2d extends Module {
     if (flag(bias, 'ConvTranspose2d: bias')) this.parameter('bias', uniformByFanIn([outChannels], fanIn));
   }
 
+  /** The kernels [C, O / groups, K, L]. */
   get weight(): AnyTensor {
     return this.tensor('weight') as AnyTensor;
   }
 
+  /** What is added to each output channel, [O]; null where there is none. */
   get bias(): AnyTensor | null {
     return this.tensor('bias');
   }

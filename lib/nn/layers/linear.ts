@@ -9,12 +9,21 @@ import { channels } from './conv2d.js';
 
 /**
  * A fully connected layer over the last axis, [N, …, F] → [N, …, O]: x·Wᵀ + b. Keys: `weight` [O, F], `bias` [O].
- * @throws ERR_INPUT
+ *
+ * @example
+ * ```ts
+ * import { Linear, randn } from 'repconv';
+ *
+ * console.log(new Linear(64, 10).forward(randn([2, 64])).shape); // [ 2, 10 ]
+ * ```
  */
 export class Linear extends Module {
+  /** Numbers in, F. */
   readonly inFeatures: number;
+  /** Numbers out, O. */
   readonly outFeatures: number;
 
+  /** @throws ERR_INPUT */
   constructor(inFeatures: number, outFeatures: number, options: { bias?: boolean } = {}) {
     super();
     const { bias } = optionsOf(options, { bias: true }, 'Linear');
@@ -24,10 +33,12 @@ export class Linear extends Module {
     if (flag(bias, 'Linear: bias')) this.parameter('bias', uniformByFanIn([outFeatures], inFeatures));
   }
 
+  /** W [O, F]. */
   get weight(): AnyTensor {
     return this.tensor('weight') as AnyTensor;
   }
 
+  /** b [O]; null where there is none. */
   get bias(): AnyTensor | null {
     return this.tensor('bias');
   }

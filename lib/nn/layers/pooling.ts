@@ -8,21 +8,23 @@ import { optionsOf } from '../../options.js';
 import { Module } from '../module.js';
 import { pythonBool, pythonTuple } from '../python.js';
 
-/** PyTorch's options of pooling layers. A pair is one number for both or [height, width]. */
+/** Options of pooling layers, with PyTorch's defaults. A pair is one number for both axes, or [height, width]. */
 export interface Pool2dOptions {
-  /** Default: the kernel's size. */
+  /** Pixels from one window to the next; default: the kernel's size. */
   stride?: PairLike;
-  /** In pixels, default 0. */
+  /** Pixels around the image, at most half the kernel; default 0. */
   padding?: PaddingLike;
   /** Whether an incomplete last window counts; default false. */
   ceilMode?: boolean;
 }
 
-/** The largest value of each window, [N, C, H, W] → [N, C, H', W']. Padding never wins. @throws ERR_INPUT */
+/** The largest value of each window, [N, C, H, W] → [N, C, H', W']. Padding never wins. */
 export class MaxPool2d extends Module {
+  /** How the window slides. */
   readonly attributes: MaxPool2dAttributes;
   private readonly shown: string;
 
+  /** @throws ERR_INPUT */
   constructor(kernelSize: PairLike, options: Pool2dOptions & { dilation?: PairLike } = {}) {
     super();
     const given = optionsOf(options, { ...windowDefaults(kernelSize), dilation: 1 }, 'MaxPool2d');
@@ -41,12 +43,14 @@ export class MaxPool2d extends Module {
 
 /**
  * The mean of each window, [N, C, H, W] → [N, C, H', W']; padding counts as zeros, or not at all with `countIncludePad:
- * false`. @throws ERR_INPUT
+ * false`.
  */
 export class AvgPool2d extends Module {
+  /** How the window slides. */
   readonly attributes: AveragePool2dAttributes;
   private readonly shown: string;
 
+  /** @throws ERR_INPUT */
   constructor(kernelSize: PairLike, options: Pool2dOptions & { countIncludePad?: boolean } = {}) {
     super();
     const given = optionsOf(options, { ...windowDefaults(kernelSize), countIncludePad: true }, 'AvgPool2d');
@@ -64,13 +68,15 @@ export class AvgPool2d extends Module {
 }
 
 /**
- * The means of a fixed number of bins, [N, C, H, W] → [N, C, ...outputSize]; 1 is the mean of each channel. @throws
- * ERR_INPUT
+ * Means over parts that divide the image into `outputSize` rows and columns, [N, C, H, W] → [N, C, h, w]; 1 is the mean
+ * of each channel.
  */
 export class AdaptiveAvgPool2d extends Module {
+  /** Rows and columns of the output, as they were given. */
   readonly outputSize: PairLike;
   private readonly isGlobal: boolean;
 
+  /** @throws ERR_INPUT */
   constructor(outputSize: PairLike) {
     super();
     this.isGlobal = isOne(pair(outputSize, 'AdaptiveAvgPool2d', 'outputSize', 1));
@@ -86,11 +92,13 @@ export class AdaptiveAvgPool2d extends Module {
   }
 }
 
-/** The largest values of a fixed number of bins, [N, C, H, W] → [N, C, ...outputSize]. @throws ERR_INPUT */
+/** The largest values of parts that divide the image into `outputSize` rows and columns, [N, C, H, W] → [N, C, h, w]. */
 export class AdaptiveMaxPool2d extends Module {
+  /** Rows and columns of the output, as they were given. */
   readonly outputSize: PairLike;
   private readonly isGlobal: boolean;
 
+  /** @throws ERR_INPUT */
   constructor(outputSize: PairLike) {
     super();
     this.isGlobal = isOne(pair(outputSize, 'AdaptiveMaxPool2d', 'outputSize', 1));
@@ -108,9 +116,12 @@ export class AdaptiveMaxPool2d extends Module {
 
 /** Axes `startDim` to `endDim`, both included, become one; by default [N, C, H, W] → [N, C·H·W]. */
 export class Flatten extends Module {
+  /** The first of the axes. */
   readonly startDim: number;
+  /** The last of the axes; a negative one counts from the last of the input. */
   readonly endDim: number;
 
+  /** @throws ERR_INPUT */
   constructor(options: { startDim?: number; endDim?: number } = {}) {
     super();
     const { startDim, endDim } = optionsOf(options, { startDim: 1, endDim: -1 }, 'Flatten');

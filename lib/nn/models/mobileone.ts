@@ -20,10 +20,11 @@ export interface MobileOneConfig {
   readonly width: readonly [number, number, number, number];
   /** k×k branches of every block but the stem. */
   readonly branches: number;
+  /** Whether blocks have squeeze-and-excite before their activation, in the last stages. */
   readonly useSe: boolean;
 }
 
-/** The published family, by name: `mobileone-s0`, … */
+/** The published family, by name. Vasu et al. 2023 (arXiv:2206.04040), table 2. */
 export const mobileOneConfigs = {
   'mobileone-s0': { width: [0.75, 1, 1, 2], branches: 4, useSe: false },
   'mobileone-s1': { width: [1.5, 1.5, 2, 2.5], branches: 1, useSe: false },
@@ -36,22 +37,27 @@ const layersPerStage = [2, 8, 10, 1] as const;
 
 const names = Object.keys(mobileOneConfigs) as (keyof typeof mobileOneConfigs)[];
 
-/** Of {@link MobileOne}. */
+/** Options of {@link MobileOne}. */
 export interface MobileOneOptions {
   /** Outputs of the classifier; default 1000. */
   numClasses?: number;
-  /** Of the batch norms; default 1e-5. */
+  /** What the batch norms add to the variance; default 1e-5. */
   eps?: number;
   /** Makes the deployed form, for fused weights; default false. */
   deploy?: boolean;
 }
 
-/** A network of the family in training form (or deployed): images [N, 3, H, W] → logits [N, classes]. */
+/**
+ * A network of the family, in training form or deployed: images [N, 3, H, W] → logits [N, classes]. {@link createMobileOne} makes
+ * one by its name; this takes any depths and widths. Keys and names of modules are those of the authors'
+ * implementation. Vasu et al. 2023 (arXiv:2206.04040), table 2.
+ */
 export class MobileOne extends Module {
   private readonly stages: readonly Module[];
   private readonly gap: AdaptiveAvgPool2d;
   private readonly linear: Linear;
 
+  /** @throws ERR_INPUT */
   constructor(config: MobileOneConfig, options: MobileOneOptions = {}) {
     super();
     const parts = optionsOf(config, { width: undefined, branches: 1, useSe: false }, 'MobileOne', 'config');
@@ -94,7 +100,19 @@ export class MobileOne extends Module {
   }
 }
 
-/** A network by its published name, with fresh weights. @throws ERR_INPUT for an unknown name */
+/**
+ * A network by its published name, with random weights: images [N, 3, H, W] → logits [N, classes].
+ * @throws ERR_INPUT for an unknown name, and for options that none could be
+ * @example
+ * ```ts
+ * import { createMobileOne, randn, repconv } from 'repconv';
+ *
+ * const network = createMobileOne('mobileone-s0', { numClasses: 10 }).eval();
+ * const { model, report } = repconv(network);
+ * console.log(report.fused); // 43
+ * console.log(model.forward(randn([1, 3, 64, 64])).shape); // [ 1, 10 ]
+ * ```
+ */
 export function createMobileOne(name: keyof typeof mobileOneConfigs, options: MobileOneOptions = {}): MobileOne {
   return new MobileOne(mobileOneConfigs[oneOf(name, names, 'createMobileOne: name')], options);
 }

@@ -23,6 +23,7 @@ export interface RepVGGConfig {
   readonly width: readonly [number, number, number, number];
   /** Groups of every second layer, from the third on. */
   readonly groups: number;
+  /** Whether blocks have squeeze-and-excite before their activation. */
   readonly useSe: boolean;
 }
 
@@ -30,7 +31,7 @@ const a = [2, 4, 14, 1] as const;
 const b = [4, 6, 16, 1] as const;
 const plain = { groups: 1, useSe: false };
 
-/** The published family, by name: `repvgg-a0`, … */
+/** The published family, by name. Ding et al. 2021 (arXiv:2101.03697), table 2. */
 export const repvggConfigs = {
   'repvgg-a0': { ...plain, blocks: a, width: [0.75, 0.75, 0.75, 2.5] },
   'repvgg-a1': { ...plain, blocks: a, width: [1, 1, 1, 2.5] },
@@ -50,22 +51,27 @@ export const repvggConfigs = {
 
 const names = Object.keys(repvggConfigs) as (keyof typeof repvggConfigs)[];
 
-/** Of {@link RepVGG}. */
+/** Options of {@link RepVGG}. */
 export interface RepVGGOptions {
   /** Outputs of the classifier; default 1000. */
   numClasses?: number;
-  /** Of the batch norms; default 1e-5. */
+  /** What the batch norms add to the variance; default 1e-5. */
   eps?: number;
   /** Makes the deployed form, for fused weights; default false. */
   deploy?: boolean;
 }
 
-/** A network of the family in training form (or deployed): images [N, 3, H, W] → logits [N, classes]. */
+/**
+ * A network of the family, in training form or deployed: images [N, 3, H, W] → logits [N, classes]. {@link createRepVGG} makes
+ * one by its name; this takes any depths and widths. Keys and names of modules are those of the authors'
+ * implementation. Ding et al. 2021 (arXiv:2101.03697), table 2.
+ */
 export class RepVGG extends Module {
   private readonly stages: readonly Module[];
   private readonly gap: AdaptiveAvgPool2d;
   private readonly linear: Linear;
 
+  /** @throws ERR_INPUT */
   constructor(config: RepVGGConfig, options: RepVGGOptions = {}) {
     super();
     const parts = optionsOf(
@@ -108,7 +114,19 @@ export class RepVGG extends Module {
   }
 }
 
-/** A network by its published name, with fresh weights. @throws ERR_INPUT for an unknown name */
+/**
+ * A network by its published name, with random weights: images [N, 3, H, W] → logits [N, classes].
+ * @throws ERR_INPUT for an unknown name, and for options that none could be
+ * @example
+ * ```ts
+ * import { createRepVGG, randn, repconv } from 'repconv';
+ *
+ * const network = createRepVGG('repvgg-a0', { numClasses: 10 }).eval();
+ * const { model, report } = repconv(network);
+ * console.log(report.fused); // 22
+ * console.log(model.forward(randn([1, 3, 64, 64])).shape); // [ 1, 10 ]
+ * ```
+ */
 export function createRepVGG(name: keyof typeof repvggConfigs, options: RepVGGOptions = {}): RepVGG {
   return new RepVGG(repvggConfigs[oneOf(name, names, 'createRepVGG: name')], options);
 }
