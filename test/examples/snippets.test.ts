@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { transformSync } from 'esbuild';
 import sharp from 'sharp';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { saveStateDict } from '../../lib/formats/stateDict.js';
 import { createMobileOne } from '../../lib/nn/models/mobileone.js';
 import { createRepVGG } from '../../lib/nn/models/repvgg.js';
@@ -43,10 +43,8 @@ const filesIn = (folder: string, ending: string): string[] =>
     .sort();
 const pages = ['README.md', ...filesIn('docs', '.md')];
 const sources = filesIn('lib', '.ts');
-const programs = [
-  ...pages.flatMap((page) => programsOfPage(page, text(page))),
-  ...sources.flatMap((file) => programsOfSource(file, text(file))),
-];
+const programs = pages.flatMap((page) => programsOfPage(page, text(page)));
+const examples = sources.flatMap((file) => programsOfSource(file, text(file)));
 
 /** What programs read: made when the first of them needs it. */
 const fixtures: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
@@ -64,13 +62,12 @@ describe('README, guides and docstrings', () => {
   it('have code in the languages that are looked at here, or shells and other systems run', () => {
     const languages = new Set(pages.flatMap((page) => languagesOf(text(page))));
     expect([...languages].sort()).toEqual(['', 'js', 'python', 'sh', 'ts']);
-    expect(programs.length).toBeGreaterThan(2);
   });
 
   it('compile under strict', () => {
     const folder = join(home, 'types');
     mkdirSync(folder);
-    for (const [i, { place, code, files }] of programs.entries()) {
+    for (const [i, { place, code, files }] of [...programs, ...examples].entries()) {
       writeFileSync(join(folder, `${i}.mts`), `// ${place}\n${code}\nexport {};\n`);
       for (const [name, content] of files)
         if (!name.endsWith('.cjs')) writeFileSync(join(folder, `${i}.${name.replace('.mjs', '.mts')}`), content);
@@ -85,9 +82,16 @@ describe('README, guides and docstrings', () => {
 
   describe('run, and print what they say', () => {
     it.each(programs.map((program) => [program.place, program] as const))('%s', async (_, program) => {
-      const printed = await run(program);
-      if (program.prints.length > 0)
-        expect(printed.trimEnd().split('\n').map(rounded)).toEqual(program.prints.map(rounded));
+      expectPrints(program, (await run(program)).trimEnd().split('\n'));
+    });
+
+    // Small programs, in one process: Node takes longer to start than they do to run.
+    describe('in docstrings', () => {
+      const printed = new Map<string, string[]>();
+      beforeAll(() => runTogether(examples, printed), 120_000);
+      it.each(examples.map((example) => [example.place, example] as const))('%s', (place, example) => {
+        expectPrints(example, printed.get(place) ?? []);
+      });
     });
   });
 });
@@ -107,6 +111,10 @@ function namedByTimm(network: Module): Iterable<[string, AnyTensor]> {
   return [...network.stateDict()].map(([key, tensor]) => [renamed(key), tensor]);
 }
 
+function expectPrints({ prints }: Program, lines: readonly string[]): void {
+  if (prints.length > 0) expect(lines.map(rounded)).toEqual(prints.map(rounded));
+}
+
 let folders = 0;
 
 async function run({ code, isTyped, files }: Program): Promise<string> {
@@ -118,9 +126,32 @@ async function run({ code, isTyped, files }: Program): Promise<string> {
     linkSync(path, join(folder, name));
   }
   for (const [name, content] of files) writeFileSync(join(folder, name), content);
-  const script = isTyped ? transformSync(code, { loader: 'ts', target: 'node20' }).code : code;
+  const script = isTyped ? withoutTypes(code) : code;
   writeFileSync(join(folder, 'program.mjs'), script.replaceAll(/\b8080\b/g, String(await freePort())));
   return runNode(['program.mjs'], folder);
+}
+
+/** Runs programs one after the other, and notes by their places what each prints, and what it fails with. */
+function runTogether(all: readonly Program[], printed: Map<string, string[]>): void {
+  const folder = join(home, 'examples');
+  mkdirSync(folder);
+  for (const [i, { code }] of all.entries()) writeFileSync(join(folder, `${i}.mjs`), withoutTypes(code));
+  writeFileSync(
+    join(folder, 'all.mjs'),
+    `import { format } from 'node:util';
+    for (let i = 0; i < ${all.length}; i++) {
+      const lines = [];
+      console.log = (...values) => lines.push(...format(...values).split('\\n'));
+      await import(\`./\${i}.mjs\`).catch((error) => lines.push(String(error)));
+      process.stdout.write(JSON.stringify(lines) + '\\n');
+    }`,
+  );
+  const outputs = runNode(['all.mjs'], folder).trimEnd().split('\n');
+  for (const [i, { place }] of all.entries()) printed.set(place, JSON.parse(outputs[i]) as string[]);
+}
+
+function withoutTypes(code: string): string {
+  return transformSync(code, { loader: 'ts', target: 'node20' }).code;
 }
 
 function runNode(args: readonly string[], cwd: string): string {

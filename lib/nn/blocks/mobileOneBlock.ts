@@ -50,7 +50,7 @@ const maxBranches = 64;
  *
  * const block = new MobileOneBlock(8, 8, 3, { padding: 1, groups: 8, branches: 4 }).eval();
  * const { model, report } = repconv(block);
- * console.log(report.blocks[0].into); // 3×3 in 8 groups
+ * console.log(report.blocks[0].into); // 3×3 depthwise
  * console.log(model.forward(randn([1, 8, 6, 6])).shape); // [ 1, 8, 6, 6 ]
  * ```
  */
