@@ -12,6 +12,7 @@ import {
   modelFrom,
 } from '../nn/models/architecture.js';
 import { difference } from '../tensor/compare.js';
+import type { FloatDType } from '../tensor/dtype.js';
 import { Random, randn } from '../tensor/random.js';
 import { blockJson, blockTable } from './blockTable.js';
 import { CommandFailure, exitCodes } from './failure.js';
@@ -21,6 +22,8 @@ import { checkMayWrite } from './outputFile.js';
 
 export interface FuseOptions extends ModelOptions {
   readonly output: string;
+  /** Number format of what is written, where it is not to be that of the file. */
+  readonly dtype?: FloatDType;
   /** Replaces a file that is there. */
   readonly force?: boolean;
   readonly json?: boolean;
@@ -32,7 +35,7 @@ export interface FuseOptions extends ModelOptions {
  */
 export async function fuse(
   path: string,
-  { output, force = false, json = false, ...options }: FuseOptions,
+  { output, dtype, force = false, json = false, ...options }: FuseOptions,
 ): Promise<void> {
   // What cannot be written is refused before the work begins.
   checkSavePath(output, 'fuse');
@@ -49,7 +52,11 @@ export async function fuse(
   const model = modelFrom(tensors, description);
   const images = randn(architecture(description.name, 'fuse').input, { generator: new Random(1) });
   const before = model.forward(images);
-  const { report } = repconv(model, { copy: false, inputs: { images: images.shape } });
+  const { report } = repconv(model, {
+    copy: false,
+    inputs: { images: images.shape },
+    ...(dtype === undefined ? {} : { dtype }),
+  });
   const outputs = difference(model.forward(images), before).relative;
   const blocked = report.left > 0;
   const fused: ModelDescription = { ...description, form: 'deployed' };
@@ -73,8 +80,8 @@ export async function fuse(
     throw new CommandFailure(`${report.left} of ${report.blocks.length} blocks cannot be fused; nothing was written`);
 }
 
-function summaryOf({ blocks, fused, left }: Report): object {
-  return { fused, left, blocks: blocks.map(blockJson) };
+function summaryOf({ blocks, fused, left, rounded }: Report): object {
+  return { fused, left, ...(rounded === undefined ? {} : { rounded }), blocks: blocks.map(blockJson) };
 }
 
 function printReport(
@@ -101,5 +108,7 @@ function printReport(
       : `${report.fused} blocks fused: ${grouped(total('before'))} → ${grouped(total('after'))} parameters.
 Outputs for a random image differ by ${differenceText(outputs)} of the largest.`,
   );
+  if (report.rounded !== undefined)
+    print(`Convolutions were rounded back to ${report.rounded.dtype}; --dtype float32 avoids that.`);
   print(`Written to ${colors.bold(printable(output))}: deployed form, with the network's name and a checksum.`);
 }

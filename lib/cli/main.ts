@@ -98,6 +98,14 @@ ${exitCodesHelp}`,
     .requiredOption('-o, --output <file>', 'where to write the deployed form (.safetensors)')
     .option('-m, --model <name>', 'the network in the file, where its metadata does not say')
     .option('--eps <number>', 'eps of its batch norms, where it is not the published one', positiveNumber(1))
+    .addOption(
+      new Option('--dtype <format>', 'number format to write, where it is not to be that of the file').choices([
+        'float32',
+        'float64',
+        'float16',
+        'bfloat16',
+      ]),
+    )
     .option('-f, --force', 'replaces the output file if it is there; it may be the input')
     .option('--json', 'prints the report as one JSON document')
     .addHelpText(

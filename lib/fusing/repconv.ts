@@ -6,15 +6,17 @@ import { flag, isInstance, refused } from '../checks.js';
 import { RepconvError } from '../errors.js';
 import { checkSavePath, save } from '../formats/stateDict.js';
 import { type Step as FileStep, performSync as performFileSync } from '../formats/steps.js';
-import { macsOf } from '../graph/graph.js';
-import { type InputSpec, trace } from '../graph/record.js';
+import type { InputSpec } from '../graph/record.js';
 import { type Comparison, compareSync } from '../nn/blocks/reparamBlock.js';
 import { Module } from '../nn/module.js';
 import { optionsOf } from '../options.js';
 import { runSteps, type Steps } from '../steps.js';
-import { isConcrete } from '../tensor/shape.js';
-import { blocksOf, deployAs, fuseBlocks } from './blocks.js';
+import { type FloatDType, isFloatDType } from '../tensor/dtype.js';
+import { blocksOf, fuseBlocks } from './blocks.js';
+import { convertAll, roundingOf } from './format.js';
+import { checkCountable, type MacsCounter, macsCounter } from './macs.js';
 import type { BlockReport, Report } from './report.js';
+import { InPlace, OnCopy } from './workplace.js';
 
 /** What {@link repconv} may be told. */
 export interface RepconvOptions {
@@ -25,23 +27,37 @@ export interface RepconvOptions {
    * stays as it is.
    */
   readonly savePath?: string;
-  /** What the model reads, for counting multiply-accumulates: `{ images: [1, 3, 224, 224] }`. */
+  /** What the model reads, in numbers, for counting multiply-accumulates: `{ images: [1, 3, 224, 224] }`. */
   readonly inputs?: InputSpec;
   /** Multiply-accumulates to spend on each certificate; default 1e8, about a third of a second. */
   readonly certificateBudget?: number;
+  /**
+   * The number format of the fused model. Default: each tensor keeps its own, and a convolution has that of its branches.
+   * `float32` is for checkpoints in bfloat16 or float16, whose branches fit into one convolution of that format only
+   * roughly (see {@link Report.rounded}).
+   */
+  readonly dtype?: FloatDType;
 }
 
-const defaults = { copy: true, savePath: undefined, inputs: undefined, certificateBudget: undefined } as const;
+const defaults = {
+  copy: true,
+  savePath: undefined,
+  inputs: undefined,
+  certificateBudget: undefined,
+  dtype: undefined,
+} as const;
 
 /**
  * Fuses every {@link ReparamBlock} of `model`. Blocks that cannot be fused are left as they are, with the reason in the
  * report; running it again finds nothing to do. A module used twice is fused once.
  *
- * Work is done on a copy always; with `copy: false` the copy is one of the tree alone, and its convolutions are put
- * into `model` when all else, saving included, has gone well. An error therefore changes nothing.
+ * What is returned is its own: it computes with nothing of the original, which is looked at before anything is reported
+ * as fused. With `copy: false` the model itself is fused, when all else, saving included, has gone well. An error
+ * changes nothing.
  * @returns the fused model (`model` itself with `copy: false`) and the report
  * @throws ERR_TRAIN_MODE with `copy: false` when a block is in training mode; ERR_PATH, ERR_IO for a `savePath` that
- * cannot be written; ERR_INPUT
+ * cannot be written; ERR_UNSUPPORTED for a model that computes through what no copy can follow (a function in a field
+ * that is bound to the original, a `#` field) or past its blocks; ERR_INPUT for parameters that no `child()` registered
  */
 export function repconv<M extends Module>(model: M, options: RepconvOptions = {}): { model: M; report: Report } {
   return runSteps(fusing(model, options, 'repconv'), performSync);
@@ -50,6 +66,10 @@ export function repconv<M extends Module>(model: M, options: RepconvOptions = {}
 /** What fusing waits for: comparisons of blocks, and calls of the operating system. @internal */
 export type FusingStep = Comparison | FileStep;
 
+function performSync(step: FusingStep): unknown {
+  return step.name === 'compare' ? compareSync(step) : performFileSync(step);
+}
+
 /** The whole work, as the steps of it. @param operation how messages begin @internal */
 export function* fusing<M extends Module>(
   model: M,
@@ -57,34 +77,51 @@ export function* fusing<M extends Module>(
   operation: string,
 ): Steps<FusingStep, { model: M; report: Report }> {
   if (!isInstance(model, Module)) throw refused(`${operation}:`, 'a Module', model);
-  const { copy, savePath, inputs, certificateBudget: budget } = optionsOf(options, defaults, operation);
-  flag(copy, `${operation}: copy`);
-  if (budget !== undefined && !(typeof budget === 'number' && budget >= 0))
-    throw refused(`${operation}: certificateBudget`, 'a number of at least 0', budget);
+  const { copy, savePath, inputs, certificateBudget, dtype } = checkedOptions(options, operation);
   if (savePath !== undefined) checkSavePath(savePath, operation);
   if (!copy) refuseTraining(model, operation);
   const switchedToEval = copy && [...model.namedModules()].some(([, module]) => module.training);
-  const fused = copy ? model.copy().eval() : model.copyTree();
-  const copies = blocksOf(fused).map(([, block]) => block);
-  const macsBefore = inputs === undefined ? null : countMacs(fused, inputs);
-  const outcomes = yield* fuseBlocks(fused, budget);
-  const macsAfter = inputs === undefined ? null : countMacs(fused, inputs);
-  const blocks = outcomes.map((outcome): BlockReport => {
-    if (outcome.status !== 'fused' || macsBefore === null || macsAfter === null) return outcome;
-    return { ...outcome, macs: { before: macsBefore(outcome.path), after: macsAfter(outcome.path) } };
+
+  const place = copy ? new OnCopy(model, operation) : new InPlace(model, operation);
+  const { root: fused } = place.copied;
+  const countIn = (read: Module): MacsCounter | null =>
+    inputs === undefined ? null : macsCounter(read, inputs, operation);
+  const macsBefore = place.readBefore(countIn);
+  const outcomes = yield* fuseBlocks(place.copied, { budget: certificateBudget, dtype, operation });
+  place.checkFused();
+  const macsAfter = place.readAfter(countIn);
+
+  if (dtype !== undefined) convertAll(fused, dtype, operation);
+  if (savePath !== undefined) yield* save(savePath, fused.stateDict(), {}, operation);
+  const blocks = outcomes.map(({ report, tensors }): BlockReport => {
+    if (report.status !== 'fused' || macsBefore === null || macsAfter === null) return report;
+    return { ...report, macs: { before: macsBefore(tensors.before), after: macsAfter(tensors.after) } };
   });
   const count = (status: BlockReport['status']): number => blocks.filter((block) => block.status === status).length;
-  const report = { blocks, fused: count('fused'), left: count('left'), switchedToEval };
-  if (savePath !== undefined) yield* save(savePath, fused.stateDict(), {}, operation);
-  if (!copy) deployAs(blocksOf(model), copies);
+  const rounded = roundingOf(blocks);
   return {
-    model: copy ? fused : model,
-    report: { ...report, ...(savePath === undefined ? {} : { savedTo: savePath }) },
+    model: place.commit(dtype),
+    report: {
+      blocks,
+      fused: count('fused'),
+      left: count('left'),
+      switchedToEval,
+      ...(rounded === null ? {} : { rounded }),
+      ...(savePath === undefined ? {} : { savedTo: savePath }),
+    },
   };
 }
 
-function performSync(step: FusingStep): unknown {
-  return step.name === 'compare' ? compareSync(step) : performFileSync(step);
+function checkedOptions(given: RepconvOptions, operation: string) {
+  const options = optionsOf(given, defaults, operation);
+  flag(options.copy, `${operation}: copy`);
+  const { inputs, certificateBudget: budget, dtype } = options;
+  if (budget !== undefined && !(typeof budget === 'number' && budget >= 0))
+    throw refused(`${operation}: certificateBudget`, 'a number of at least 0', budget);
+  if (inputs !== undefined) checkCountable(inputs, operation);
+  if (dtype !== undefined && !isFloatDType(dtype))
+    throw refused(`${operation}: dtype`, 'one of float64, float32, float16, bfloat16', dtype);
+  return options;
 }
 
 function refuseTraining(model: Module, operation: string): void {
@@ -97,21 +134,4 @@ function refuseTraining(model: Module, operation: string): void {
       );
     }
   }
-}
-
-/** A count of the multiply-accumulates of convolutions below a path. */
-function countMacs(model: Module, inputs: InputSpec): (path: string) => number {
-  const { nodes } = trace(
-    model,
-    Object.fromEntries(
-      Object.entries(inputs).map(([name, shape]) => [
-        name,
-        isConcrete(shape) ? shape : shape.map((e) => (typeof e === 'number' ? e : 1)),
-      ]),
-    ),
-  );
-  return (path) =>
-    nodes
-      .filter(({ label }) => path === '' || label === path || label.startsWith(`${path}.`))
-      .reduce((sum, node) => sum + macsOf(node), 0);
 }

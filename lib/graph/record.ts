@@ -32,13 +32,19 @@ export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly st
   const values = checkedInputs(inputs, operation).map(
     ([name, shape]): Value => ({ name, type: { dtype: 'float32', shape } }),
   );
-  const names = new Map<AnyTensor, string>();
-  for (const [name, tensor] of model.namedTensors?.() ?? []) if (!names.has(tensor)) names.set(tensor, name);
-  const recorder = new Recorder(names, values, operation);
+  const recorder = new Recorder(registeredIn(model), values, operation);
   const result = withinStack(model, operation, () => model.compute(vocabulary<Value>(recorder), ...values));
   const graph = new Graph(values, namedOutputs(result, outputs, recorder, operation), recorder.nodes);
   checkInputsAreTaken(model, graph, operation);
   return graph;
+}
+
+/** Names of the model's tensors, each the first of its names; null for a model that names none. */
+function registeredIn(model: Traceable): ReadonlyMap<AnyTensor, string> | null {
+  if (model.namedTensors === undefined) return null;
+  const names = new Map<AnyTensor, string>();
+  for (const [name, tensor] of model.namedTensors()) if (!names.has(tensor)) names.set(tensor, name);
+  return names;
 }
 
 /**
@@ -60,7 +66,7 @@ class Recorder {
   readonly #values: Set<unknown>;
 
   constructor(
-    private readonly names: ReadonlyMap<AnyTensor, string>,
+    private readonly names: ReadonlyMap<AnyTensor, string> | null,
     inputs: readonly Value[],
     private readonly operation: string,
   ) {
@@ -74,7 +80,7 @@ class Recorder {
   lift(tensor: AnyTensor): Value {
     const known = this.#constants.get(tensor);
     if (known !== undefined) return known;
-    const name = this.names.get(tensor) ?? '';
+    const name = this.names?.get(tensor) ?? '';
     checkIntact(tensor, () => `${this.operation}: ${printable(name) || `a constant ${showShape(tensor.shape)}`}`);
     const value: Value = {
       name,
@@ -88,9 +94,16 @@ class Recorder {
 
   apply(operator: Node['operator'] | { name: string }, inputs: readonly (Value | null)[], attributes: object): Value[] {
     if (operator === batchNormTraining) {
-      const hasStatistics = inputs[3] !== null && inputs[4] !== null;
-      if (hasStatistics)
-        throw new RepconvError('ERR_TRAIN_MODE', 'trace: the model is in training mode; call eval() first');
+      const statistics = inputs[3] !== null && inputs[4] !== null ? inputs[3] : null;
+      if (statistics !== null) {
+        const isReached = this.names?.has(statistics.constant as AnyTensor) ?? true;
+        throw new RepconvError(
+          'ERR_TRAIN_MODE',
+          isReached
+            ? 'trace: the model is in training mode; call eval() first'
+            : 'trace: a batch norm is in training mode where eval() does not reach it, since its module is not registered; register each module with this.child(name, module), then call eval()',
+        );
+      }
       throw new RepconvError(
         'ERR_UNSUPPORTED',
         'trace: a batch norm without running statistics uses those of the batch, which a graph cannot express',

@@ -16,6 +16,8 @@ import { isPlainObject, optionsOf } from '../options.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
 import { sameShape, showShape } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact, setNumbers, Tensor } from '../tensor/tensor.js';
+import { type Copied, copied } from './copy.js';
+import { type CopiedModule, checkOwn } from './ownership.js';
 import { treeText } from './treeText.js';
 
 /** What {@link Module.loadStateDict} found beside the matching keys. */
@@ -79,12 +81,16 @@ export abstract class Module implements Traceable {
 
   /** Registers a parameter. Read it back with {@link Module.tensor}: loading and `to` may put another in its place. */
   protected parameter(name: string, tensor: AnyTensor): void {
-    this.parameters_.set(checkedName(name, this.typeName), checkedTensor(tensor, `${this.typeName}: parameter`));
+    const checked = checkedTensor(tensor, `${this.typeName}: parameter`);
+    this.parameters_.set(checkedName(name, this.typeName), checked);
+    owners.set(checked, this);
   }
 
   /** Registers a tensor that belongs to the state but is not trained. */
   protected buffer(name: string, tensor: AnyTensor): void {
-    this.buffers_.set(checkedName(name, this.typeName), checkedTensor(tensor, `${this.typeName}: buffer`));
+    const checked = checkedTensor(tensor, `${this.typeName}: buffer`);
+    this.buffers_.set(checkedName(name, this.typeName), checked);
+    owners.set(checked, this);
   }
 
   /** A parameter or buffer of this module by name, or null. */
@@ -102,10 +108,18 @@ export abstract class Module implements Traceable {
     return '';
   }
 
-  /** Sets training mode for the module and all below it. */
+  /** Sets training mode for the module and all below it. @throws ERR_UNSUPPORTED where one is frozen in the other */
   train(mode = true): this {
     flag(mode, `${this.typeName}.train: mode`);
-    for (const [, module] of this.namedModules()) module.training = mode;
+    const changing = [...this.namedModules()].filter(([, { training }]) => training !== mode);
+    for (const [path, module] of changing) {
+      if (Object.isFrozen(module))
+        throw new RepconvError(
+          'ERR_UNSUPPORTED',
+          `${this.typeName}.${mode ? 'train' : 'eval'}: ${printable(path)} (${module.typeName}) is frozen in ${mode ? 'evaluation' : 'training'} mode`,
+        );
+    }
+    for (const [, module] of changing) module.training = mode;
     return this;
   }
 
@@ -227,24 +241,19 @@ export abstract class Module implements Traceable {
     for (const [, module] of this.namedModules())
       for (const tensors of [module.parameters_, module.buffers_])
         for (const [name, tensor] of tensors) tensors.set(name, converted.get(tensor) ?? tensor);
+    for (const [from, into] of converted) owners.set(into, owners.get(from) ?? this);
     return this;
   }
 
   /**
-   * A deep copy: its own tensors and modules, shared among themselves exactly where the original's are. Fields of a
-   * module that hold modules or tensors are followed through arrays, maps, sets and plain objects. Fields with a `#`
-   * are out of reach: a module that has some cannot be copied.
+   * A deep copy: its own tensors and modules, shared among themselves exactly where the original's are. Fields are
+   * followed through arrays, maps, sets, plain objects, and objects of classes that lead to a module or a tensor; other
+   * values (functions, a Date, a session) are shared.
+   * @throws ERR_UNSUPPORTED where the copy would still compute with the original's tensors, or could not compute: through
+   * a function in a field that was made for the original, or a `#` field
    */
   copy(): this {
-    return deepCopy(this, new Map()) as this;
-  }
-
-  /**
-   * A copy of the tree over the same tensors: what is exchanged in one stays in the other, what is written into a
-   * tensor shows in both.
-   */
-  copyTree(): this {
-    return deepCopy(this, new Map([...this.namedTensors()].map(([, tensor]) => [tensor, tensor]))) as this;
+    return ownCopy(this, `${this.typeName}.copy`).root;
   }
 
   /** Whether neighbours among the children that print alike stand once in the text of the tree: `(0-3): 4 x …`. */
@@ -276,6 +285,61 @@ export function referenceForward(module: Module, ...inputs: AnyTensor[]): Tensor
   if (!isInstance(module, Module)) throw refused('referenceForward: the model', 'a Module', module);
   const exact = inputs.map((input) => checkedTensor(input, 'referenceForward: an input').to('float64'));
   return withinStack(module, 'referenceForward', () => module.compute(referenceOps, ...exact));
+}
+
+/**
+ * A copy of a module that computes with tensors of its own alone; see {@link Module.copy}.
+ * @param operation how messages begin
+ * @param otherwise how they end: what else the caller may do
+ */
+export function ownCopy<M extends Module>(model: M, operation: string, otherwise = ''): Copied<M> {
+  const copy = copied(model, { isModule, names: moduleNames(model), operation });
+  for (const [original, own] of copy.copies) {
+    const owner = original instanceof Tensor && copy.copies.get(owners.get(original) ?? original);
+    if (owner instanceof Module) owners.set(own as AnyTensor, owner);
+  }
+  checkOwn(pairsOf(model, copy), copy, { operation, otherwise, tensorNames: tensorNames(model) });
+  return copy;
+}
+
+/**
+ * A copy of the tree over the same tensors: what is exchanged in one stays in the other, what is written into a tensor
+ * shows in both. Nobody has looked whether it can compute.
+ * @param operation how messages begin
+ */
+export function treeCopy<M extends Module>(model: M, operation: string): Copied<M> {
+  return copied(model, { isModule, names: moduleNames(model), operation, sharesNumbers: true });
+}
+
+/** The modules of a tree, each with its copy. */
+export function pairsOf(model: Module, { copies }: Copied<Module>): CopiedModule[] {
+  return [...model.namedModules()].map(([path, original]) => ({
+    path,
+    typeName: original.typeName,
+    original,
+    copy: copies.get(original) as Module,
+  }));
+}
+
+/** The module that registered a tensor last; undefined for one that none has. */
+export function ownerOf(tensor: AnyTensor): Module | undefined {
+  return owners.get(tensor);
+}
+
+const owners = new WeakMap<AnyTensor, Module>();
+
+function isModule(value: object): value is Module {
+  return isInstance(value, Module);
+}
+
+/** The paths of all modules of a tree; empty for its root. */
+export function moduleNames(model: Module): ReadonlyMap<object, string> {
+  return new Map([...model.namedModules()].map(([path, module]) => [module, path]));
+}
+
+/** Tensors by their first names. */
+export function tensorNames(model: Module): ReadonlyMap<AnyTensor, string> {
+  return new Map([...model.namedTensors()].reverse().map(([name, tensor]) => [tensor, name]));
 }
 
 function joined(prefix: string, name: string): string {
@@ -330,35 +394,4 @@ function mismatchMessage(
     ...list('unexpected', unexpected),
     ...list('misshapen', shapes, '; '),
   ].join('\n  ');
-}
-
-/** Copies modules, tensors and plain containers; `seen` keeps sharing. Anything else is a value and stays. */
-function deepCopy(value: unknown, seen: Map<unknown, unknown>): unknown {
-  const known = seen.get(value);
-  if (known !== undefined) return known;
-  if (value instanceof Tensor) {
-    seen.set(value, value.clone());
-    return seen.get(value);
-  }
-  if (value instanceof Map) {
-    const copy = new Map();
-    seen.set(value, copy);
-    for (const [key, entry] of value) copy.set(key, deepCopy(entry, seen));
-    return copy;
-  }
-  if (value instanceof Set) {
-    const copy = new Set();
-    seen.set(value, copy);
-    for (const entry of value) copy.add(deepCopy(entry, seen));
-    return copy;
-  }
-  if (Array.isArray(value) || value instanceof Module || isPlainObject(value)) {
-    const copy: Record<string, unknown> = Array.isArray(value)
-      ? []
-      : Object.create(Object.getPrototypeOf(value) as object | null);
-    seen.set(value, copy);
-    for (const [key, entry] of Object.entries(value)) copy[key] = deepCopy(entry, seen);
-    return Object.isFrozen(value) ? Object.freeze(copy) : copy;
-  }
-  return value;
 }

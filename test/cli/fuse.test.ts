@@ -105,6 +105,27 @@ describe('repconv fuse', () => {
     expect(stderr).toMatch(/^error: ERR_STATE_DICT MobileOne: the state dict does not match\n {2}/);
   });
 
+  it('says what rounding back to bfloat16 costs, and does without in the format it is told', async () => {
+    const [half, output] = [path('bfloat16.safetensors'), path('of-bfloat16.safetensors')];
+    const halved = network().to('bfloat16');
+    await saveStateDict(half, halved.stateDict());
+    const args = ['fuse', half, '-o', output, '--force', '--model', 'mobileone-s0', '--eps', String(eps)];
+    const kept = repconv(args);
+    expect(kept).toMatchObject({ code: 0, stderr: '' });
+    expect(kept.stdout).toContain('Convolutions were rounded back to bfloat16; --dtype float32 avoids that.');
+    const wide = repconv([...args, '--dtype', 'float32', '--json']);
+    expect(wide).toMatchObject({ code: 0, stderr: '' });
+    const report = JSON.parse(wide.stdout) as { difference: number; rounded?: unknown };
+    expect(report.rounded).toBe(undefined);
+    expect(report.difference).toBeLessThan(2e-5);
+    const dict = await loadStateDict(output);
+    expect(new Set([...dict.values()].map(({ dtype }) => dtype))).toEqual(new Set(['float32']));
+    const deployed = createMobileOne('mobileone-s0', { deploy: true, numClasses }).eval();
+    deployed.loadStateDict(dict);
+    expect(difference(deployed.forward(images), halved.forward(images)).relative).toBeLessThan(2e-5);
+    expect(repconv([...args, '--dtype', 'int8'])).toMatchObject({ code: 2, stdout: '' });
+  });
+
   it('writes nothing when a block cannot be fused, and says which and why', async () => {
     const [broken, output] = [path('broken.safetensors'), path('nothing.safetensors')];
     const dict: StateDict = network().stateDict();

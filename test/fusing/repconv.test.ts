@@ -1,6 +1,4 @@
 /** `repconv` on whole models: what it fuses, what it leaves, what it reports, and that an error changes nothing. */
-
-/** `repconv` on whole models: what it fuses, what it leaves, what it reports, and that an error changes nothing. */
 import fs, {
   existsSync,
   mkdirSync,
@@ -169,7 +167,7 @@ describe('on any tree, repconv', () => {
     const model = trained(
       new Sequential(new ConvBlock(4, 4, { groups: 2 }), new MobileOneBlock(4, 6, 1, { branches: 2 })),
     );
-    const { blocks } = repconv(model, { inputs: { images: ['N', 4, 7, 5] } }).report;
+    const { blocks } = repconv(model, { inputs: { images: [1, 4, 7, 5] } }).report;
     expect(blocks.map(({ branches, into, parameters, macs }) => ({ branches, into, parameters, macs }))).toEqual([
       {
         branches: '3×3 in 2 groups + 1×1 in 2 groups + identity',
@@ -388,6 +386,56 @@ describe('what is fused', () => {
   });
 
   it.each([
+    ['float16', 2 ** -11],
+    ['bfloat16', 2 ** -8],
+  ] as const)('in %s says what rounding back to it cost, and how it can be had without', (dtype, unit) => {
+    const model = trained(new Sequential(new ConvBlock(3, 3), new RepVGGBlock(3, 3))).to(dtype);
+    const { blocks, rounded } = repconv(model).report;
+    expect(blocks.map((block) => block.dtype)).toEqual([dtype, dtype]);
+    expect(rounded).toEqual({
+      dtype,
+      relative: Math.max(...blocks.map(({ certificate }) => certificate!.relative)),
+      remedy: "dtype: 'float32' keeps the convolutions as they were computed",
+    });
+    expect(rounded!.relative).toBeGreaterThan(unit / 16);
+    for (const wider of ['float32', 'float64'] as const) {
+      const { model: exact, report } = repconv(model, { dtype: wider });
+      expect('rounded' in report).toBe(false);
+      expect(report.blocks[0].certificate!.relative).toBeLessThan(wider === 'float32' ? 2 ** -21 : 2 ** -49);
+      expect(new Set([...exact.stateDict().values()].map((value) => value.dtype))).toEqual(new Set([wider]));
+    }
+    expect(repconv(model.copy().to('float32')).report.rounded).toBe(undefined);
+  });
+
+  it.each([true, false])('has the format that dtype says, as a whole, with copy: %s', async (copy) => {
+    const model = trained(new Sequential(new ConvBlock(3, 4), convBn(4, 2, 1))).to('bfloat16');
+    const x = randn([1, 3, 6, 5]);
+    const expected = referenceForward(model, x);
+    const savePath = join(folder, 'float32.safetensors');
+    const { model: fused } = repconv(model, { copy, dtype: 'float32', savePath });
+    expect(fused === model).toBe(!copy);
+    const formats = [...fused.stateDict().values()].map(({ dtype }) => dtype);
+    expect(new Set(formats)).toEqual(new Set(['float32', 'int64']));
+    expect(difference(referenceForward(fused, x), expected).relative).toBeLessThan(2e-6);
+    for (const [key, value] of await loadStateDict(savePath))
+      expect(isIdentical(value, fused.stateDict().get(key)!), key).toBe(true);
+  });
+
+  it('is refused in a format that a number outside the blocks is too large for, and nothing changes', () => {
+    const model = trained(new Sequential(new ConvBlock(2, 2), convBn(2, 2, 1)));
+    poke(model, '1.bn.running_mean', 1, 7e4);
+    const before = snapshot(model);
+    const text = String(model);
+    for (const copy of [true, false])
+      expectRefusal(
+        refusalOf(() => repconv(model, { copy, dtype: 'float16' })),
+        'ERR_UNSUPPORTED',
+        'repconv: 1.bn.running_mean has 70000, which is too large for float16',
+      );
+    expectUntouched(model, before, text);
+  });
+
+  it.each([
     ['repvgg-a0', () => createRepVGG('repvgg-a0', { numClasses: 10 })],
     ['mobileone-s0', () => createMobileOne('mobileone-s0', { numClasses: 10 })],
   ] as const)('%s computes the same within 2e-5, with statistics from data', (_, create) => {
@@ -475,6 +523,32 @@ describe('savePath', () => {
       expect(repconv(model, { copy: false, savePath: path }).report.savedTo).toBe(path);
     },
   );
+});
+
+it.each([
+  [{ inputs: { x: ['N', 3, 'H', 'W'] } }, 'inputs expects numbers, such as { x: [1, 3, 224, 224] }'],
+  [{ inputs: { x: ['N', 3, 13, 10] } }, 'inputs expects numbers, such as { x: [1, 3, 224, 224] }'],
+  [{ inputs: {} }, 'inputs expects at least one input'],
+  [{ dtype: 'int8' }, 'dtype expects one of float64, float32, float16, bfloat16'],
+  [{ dtype: 3 }, 'dtype expects one of float64'],
+  [{ copy: 'no' }, 'copy expects true or false'],
+  [{ certificateBudget: Number.NaN }, 'certificateBudget expects a number of at least 0'],
+  [{ certificateBudget: -1 }, 'certificateBudget expects a number of at least 0'],
+  [{ savepath: 'model.safetensors' }, 'did you mean savePath?'],
+  [null, 'options expects a plain object'],
+])('refuses %o', (options, words) => {
+  expectRefusal(
+    refusalOf(() => repconv(new ConvBlock(3, 3), options as never)),
+    'ERR_INPUT',
+    'repconv: ',
+    words,
+  );
+});
+
+it('counts behind an unpadded convolution, for the size it is told', () => {
+  const model = trained(new Sequential(new Conv2d(3, 4, 3), new ConvBlock(4, 4)));
+  const { blocks } = repconv(model, { inputs: { x: [2, 3, 34, 18] } }).report;
+  expect(blocks[0].macs).toEqual({ before: 2 * 32 * 16 * (144 + 16), after: 2 * 32 * 16 * 144 });
 });
 
 it('refuses what is no module', () => {

@@ -9,7 +9,7 @@ import { BatchNorm2d } from '../../lib/nn/layers/batchNorm2d.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
 import { ConvTranspose2d } from '../../lib/nn/layers/convTranspose2d.js';
-import { referenceForward } from '../../lib/nn/module.js';
+import { Module, referenceForward } from '../../lib/nn/module.js';
 import type { Traceable } from '../../lib/ops/traceable.js';
 import type { Ops } from '../../lib/ops/vocabulary.js';
 import { isIdentical } from '../../lib/tensor/compare.js';
@@ -77,6 +77,20 @@ describe('a recorded module', () => {
       () => trace(module, { x: [1, 2, 4, 4] }),
       'ERR_TRAIN_MODE',
       'trace: the model is in training mode; call eval() first',
+    );
+  });
+
+  it('whose blocks are in a plain list, where eval() does not reach them, is told so', () => {
+    class PlainList extends Module {
+      readonly blocks = [new ConvBlock(2, 2)];
+      override compute<X>(f: Ops<X>, x: X): X {
+        return this.blocks.reduce((value, block) => block.compute(f, value), x);
+      }
+    }
+    expectRefusal(
+      () => trace(new PlainList().eval(), { x: [1, 2, 4, 4] }),
+      'ERR_TRAIN_MODE',
+      'trace: a batch norm is in training mode where eval() does not reach it, since its module is not registered; register each module with this.child(name, module), then call eval()',
     );
   });
 

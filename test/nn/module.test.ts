@@ -19,6 +19,7 @@ import {
   tensor,
   zeros,
 } from '../../lib/index.js';
+import { treeCopy } from '../../lib/nn/module.js';
 import { isIdentical } from '../../lib/tensor/compare.js';
 import { expectRefusal, refusalOf } from '../formats/refusal.js';
 import { trained } from './trained.js';
@@ -260,7 +261,7 @@ describe('a copy', () => {
 
   it('of the tree alone has modules of its own over the same tensors', () => {
     const model = trained(new Shared());
-    const tree = model.copyTree();
+    const tree = treeCopy(model, 'test').root;
     expect([...tree.namedModules()].every(([, module], i) => module !== [...model.namedModules()][i][1])).toBe(true);
     for (const [key, value] of tree.stateDict()) expect(value, key).toBe(model.stateDict().get(key));
   });

@@ -17,10 +17,12 @@ import { isReason, Reason } from '../../reparam/reason.js';
 import { runSteps, type Steps } from '../../steps.js';
 import type { FloatDType } from '../../tensor/dtype.js';
 import type { Tensor } from '../../tensor/tensor.js';
+import { seenFrom } from '../copy.js';
 import { withoutDrawing } from '../init.js';
 import { Conv2d } from '../layers/conv2d.js';
 import { ConvTranspose2d } from '../layers/convTranspose2d.js';
 import { Module } from '../module.js';
+import { remembered } from '../remembered.js';
 
 /** A block's branches as one map, and the map of each. */
 export interface FoldedBlock {
@@ -41,6 +43,13 @@ export interface Deployment extends FoldedBlock {
 export interface Obstacle {
   readonly reason: Reason;
   readonly certificate?: Certificate;
+}
+
+export interface DeploymentOptions {
+  /** Multiply-accumulates to spend on the certificate. */
+  readonly budget?: number | undefined;
+  /** Of the convolution; default: the format of the branches' weights. */
+  readonly dtype?: FloatDType | undefined;
 }
 
 /** What judging a block has to wait for: its sentence compared with that of the convolution, see {@link certify}. */
@@ -138,22 +147,41 @@ export abstract class ReparamBlock extends Module {
    * The one judgement about a block, whoever asks: the convolution that may take the place of the branches, or what is
    * in the way. Nothing is changed.
    */
-  *deployment({ budget }: { budget?: number | undefined } = {}): Steps<Comparison, Deployment | Obstacle> {
+  *deployment({
+    budget,
+    dtype = this.weightDType(),
+  }: DeploymentOptions = {}): Steps<Comparison, Deployment | Obstacle> {
     const folded = this.fold();
     if (isReason(folded)) return { reason: folded };
-    const conv = this.convolutionOf(folded.map);
+    const conv = this.convolutionOf(folded.map, dtype);
     const certificate = (yield this.comparisonWith(conv, folded.map, budget)) as Certificate;
     // Each weight is rounded once, so nothing differs by more than a few units of its format; anything else (float16
     // that overflows) is not the same network.
-    const { dtype } = conv.weight;
-    if (certificate.relative <= 64 * roundingUnit[dtype as FloatDType]) return { ...folded, conv, certificate };
+    if (certificate.relative <= 64 * roundingUnit[dtype]) return { ...folded, conv, certificate };
     return { reason: new Reason('NOT_EQUAL', `${certificate.relative} relative in ${dtype}`), certificate };
   }
 
-  /** Puts `conv` in place of the branches. */
+  /** Puts `conv` in place of the branches. The block is as it was if that fails. */
   replaceBranches(conv: DeployedConv): void {
-    this.removeBranches();
-    this.setReparam(conv);
+    const state = remembered(seenFrom(this).keys());
+    try {
+      this.removeBranches();
+      this.setReparam(conv);
+    } catch (error) {
+      state.restore();
+      throw error;
+    }
+  }
+
+  /** What `act` gives while the block computes with `conv`, though its branches are still there. */
+  deployedMeanwhile<T>(conv: DeployedConv, act: () => T): T {
+    const before = this.reparam;
+    this.reparam = conv;
+    try {
+      return act();
+    } finally {
+      this.reparam = before;
+    }
   }
 
   /** For constructors: makes the block a deployed one from the start. */
@@ -173,9 +201,9 @@ export abstract class ReparamBlock extends Module {
     throw new RepconvError('ERR_UNSUPPORTED', `${this.typeName}.${operation}: ${reason}`);
   }
 
-  /** The layer that computes `map`, its numbers rounded once to the format of the block's weights. */
-  private convolutionOf(map: ConvMap): DeployedConv {
-    const { weight, bias } = roundedParameters(map, this.weightDType());
+  /** The layer that computes `map`, its numbers rounded once to `dtype`. */
+  private convolutionOf(map: ConvMap, dtype: FloatDType): DeployedConv {
+    const { weight, bias } = roundedParameters(map, dtype);
     const options = { stride: map.stride, padding: map.padding, dilation: map.dilation, groups: map.groups };
     const conv = withoutDrawing(() =>
       map.outputPadding === null
