@@ -35,13 +35,27 @@ export type ErrorCode = keyof typeof errorCodes;
 const maxMessageLength = 2000;
 
 /**
- * The error of every refusal: `code` from {@link errorCodes}, a message that names operation, expected and received. It
- * is printable, of bounded length, and of several lines at most where it was written so.
+ * The error of every refusal. Its message names the operation, what it expects and what it got; it is printable and of
+ * bounded length. Where another error was the reason, that is its `cause`.
+ *
+ * @example
+ * ```ts
+ * import { Conv2d, RepconvError, randn } from 'repconv';
+ *
+ * try {
+ *   new Conv2d(3, 8, 3).forward(randn([1, 4, 8, 8]));
+ * } catch (error) {
+ *   if (!(error instanceof RepconvError)) throw error;
+ *   console.log(error.code); // ERR_SHAPE
+ * }
+ * ```
  */
 export class RepconvError extends Error {
+  /** Always `RepconvError`. */
   override readonly name = 'RepconvError';
 
   constructor(
+    /** Says what kind of thing went wrong. A code keeps its meaning between versions; messages may change. */
     readonly code: ErrorCode,
     message: string,
     options?: ErrorOptions,

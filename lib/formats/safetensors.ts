@@ -33,12 +33,15 @@ import { runSync, type Steps } from './steps.js';
 
 /** What a safetensors file holds. */
 export interface SafetensorsContent {
-  /** By name, in the order of the header. */
+  /** The tensors by name, in the order of the header. */
   readonly tensors: Map<string, AnyTensor>;
+  /** The texts that the file keeps beside them. */
   readonly metadata: Map<string, string>;
 }
 
+/** How a safetensors file is read. */
 export interface SafetensorsReadOptions {
+  /** The most a file may have of each thing, where it is not the default. */
   limits?: Partial<SafetensorsLimits>;
 }
 

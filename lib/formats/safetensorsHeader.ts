@@ -22,6 +22,7 @@ export interface SafetensorsLimits {
   depth: number;
   /** Entries of `__metadata__`. */
   metadataEntries: number;
+  /** Number of tensors. */
   tensors: number;
   /** Axes of one tensor; never more than 32. */
   rank: number;

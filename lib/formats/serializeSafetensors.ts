@@ -17,6 +17,7 @@ import { checkByteOrder } from './safetensors.js';
 import { defaultSafetensorsLimits as limits, metadataKey, prefixBytes, type TensorEntry } from './safetensorsHeader.js';
 import { runSync, type Steps } from './steps.js';
 
+/** How a safetensors file is written. */
 export interface SafetensorsWriteOptions {
   /** Texts to keep beside the tensors. A checksum among them is replaced, not kept. */
   metadata?: Iterable<readonly [string, string]> | Readonly<Record<string, string>>;

@@ -24,21 +24,38 @@ export type StateDict = Map<string, AnyTensor>;
 const kind = { files: 'state dicts', extension: '.safetensors' };
 
 /**
- * The tensors of a `.safetensors` file. They share one piece of memory.
- * @throws ERR_PATH, ERR_IO, ERR_TRUNCATED, ERR_HEADER, ERR_CORRUPT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_OOM
+ * The tensors of a `.safetensors` file, by name. They share one piece of memory. A checksum that the file has is verified.
+ * @throws ERR_PATH for what is no such file, ERR_IO, ERR_TRUNCATED, ERR_HEADER, ERR_CORRUPT, ERR_LIMIT,
+ * ERR_UNSUPPORTED, ERR_OOM
+ * @example
+ * ```ts
+ * import { createRepVGG, loadStateDict } from 'repconv';
+ *
+ * const model = createRepVGG('repvgg-a0').eval();
+ * model.loadStateDict(await loadStateDict('repvgg-a0.safetensors'));
+ * ```
  */
 export async function loadStateDict(path: string, options: SafetensorsReadOptions = {}): Promise<StateDict> {
   return (await runAsync(load(path, options, 'loadStateDict'))).tensors;
 }
 
-/** The tensors and the metadata of a `.safetensors` file; throws as `loadStateDict` does. */
+/** The tensors and the metadata of a `.safetensors` file. @throws as {@link loadStateDict} */
 export async function loadSafetensors(path: string, options: SafetensorsReadOptions = {}): Promise<SafetensorsContent> {
   return runAsync(load(path, options, 'loadSafetensors'));
 }
 
 /**
- * Saves what `dict` holds now; what happens to its tensors while the file is written does not matter.
+ * Writes tensors by name into a `.safetensors` file, which it replaces at once and whole; with a checksum, which loading
+ * verifies. What is written is what `dict` holds now; what happens to its tensors meanwhile does not matter.
  * @throws ERR_PATH, ERR_IO, ERR_INPUT, ERR_UNSUPPORTED, ERR_LIMIT, ERR_OOM
+ * @example
+ * ```ts
+ * import { ConvBlock, loadStateDict, repconv, saveStateDict } from 'repconv';
+ *
+ * const { model } = repconv(new ConvBlock(3, 8));
+ * await saveStateDict('block.safetensors', model.stateDict(), { metadata: { 'trained-on': 'my images' } });
+ * console.log((await loadStateDict('block.safetensors')).size); // 2
+ * ```
  */
 export async function saveStateDict(
   path: string,
@@ -48,7 +65,7 @@ export async function saveStateDict(
   await runAsync(save(path, dict, options, 'saveStateDict'));
 }
 
-/** Saves by the same protocol, and returns when it is done. */
+/** {@link saveStateDict}, done when it returns. @throws as {@link saveStateDict} */
 export function saveStateDictSync(
   path: string,
   dict: Iterable<readonly [string, AnyTensor]>,

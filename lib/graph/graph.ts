@@ -15,7 +15,9 @@ import type { AnyTensor } from '../tensor/tensor.js';
 export interface Value {
   /** What it is called: an input's or output's name, a constant's state-dict key; empty where nobody named it. */
   name: string;
+  /** Number format and shape. */
   type: TensorType;
+  /** The numbers, where they are known already: a parameter or buffer. */
   readonly constant?: AnyTensor;
   /** Whether the constant's memory is the graph's alone: a pass made it, and nobody else can write it. */
   readonly isPrivate?: boolean;
@@ -23,9 +25,13 @@ export interface Value {
 
 /** One application of an operator. */
 export interface Node {
+  /** What is applied; `operator.name` is a word of {@link Ops}. */
   readonly operator: Operator & { readonly name: OperatorName };
+  /** What it is applied to; null where an optional one is absent. */
   readonly inputs: readonly (Value | null)[];
+  /** What it gives. */
   readonly outputs: readonly Value[];
+  /** How it is applied: strides, an axis, … */
   readonly attributes: object;
   /** Path of the module that asked for it, as far as its parameters tell; for people. */
   readonly label: string;
@@ -38,9 +44,11 @@ export interface Node {
 export class Graph {
   /** @throws ERR_INPUT where a value is read that nothing makes, or that is made later */
   constructor(
+    /** What it reads, in the order of `inputs`. */
     readonly inputs: readonly Value[],
-    /** By their names, in order. */
+    /** What it gives, by name, in order. */
     readonly outputs: ReadonlyMap<string, Value>,
+    /** What it computes: no node reads what a later one makes. */
     readonly nodes: readonly Node[],
   ) {
     const made = new Set(inputs);

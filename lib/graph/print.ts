@@ -11,7 +11,9 @@ import { showShape } from '../tensor/shape.js';
 import { Graph, type Value } from './graph.js';
 
 /**
- * The graph as text, one line per node: name, operator, operands, attributes that say something, shape of the result.
+ * The graph as text, one line for each node: name, operator, operands, attributes that say something, shape of the
+ * result.
+ * @throws ERR_INPUT
  */
 export function printGraph(graph: Graph): string {
   if (!isInstance(graph, Graph)) throw refused('printGraph:', 'a Graph, such as trace gives', graph);

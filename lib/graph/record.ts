@@ -17,11 +17,23 @@ import { Graph, type Node, type Value } from './graph.js';
 export type InputSpec = Readonly<Record<string, readonly Extent[]>>;
 
 /**
- * Records what `model` computes. Outputs are named by the record the sentence returns, or by `outputs`, or `output`.
+ * Records what `model` computes, as a graph that can be printed, compiled and exported.
+ * @param model a module, or any object with a `compute`
+ * @param inputs what it reads, by name, with shapes
+ * @param outputs names for what it gives; where they are missing, those of the record that `compute` returns, or
+ * `output`
  * @param operation who asks, for messages
  * @throws ERR_TRAIN_MODE for a model in training mode, ERR_UNSUPPORTED for a batch norm that tracks no statistics,
- * ERR_INPUT for a model, spec or
- *   result that is none and for an input that the sentence never takes, ERR_SHAPE where shapes do not go together
+ * ERR_INPUT for arguments and results that are none of these and for an input that `compute` never takes, ERR_SHAPE
+ * where shapes do not go together, ERR_LIMIT
+ * @example
+ * ```ts
+ * import { Conv2d, printGraph, ReLU, Sequential, trace } from 'repconv';
+ *
+ * const net = new Sequential(new Conv2d(3, 8, 3, { padding: 1 }), new ReLU()).eval();
+ * console.log(printGraph(trace(net, { x: ['N', 3, 'H', 'W'] })).split('\n')[1]);
+ * //   %0 = conv2d(x, 0.weight, 0.bias) { padding 1,1,1,1 } : [N,8,H,W]
+ * ```
  */
 export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly string[], operation = 'trace'): Graph {
   if (!hasMethod(model, 'compute'))

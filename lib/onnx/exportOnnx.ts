@@ -9,19 +9,22 @@ import { modelBytes, type OnnxOptions } from './toOnnx.js';
 const kind = { files: 'ONNX models', extension: '.onnx' };
 
 /**
- * Writes `model` as it is now to the file at `path`, which it replaces; what happens to the model while the file is
- * written does not matter.
- *
- *     await exportOnnx(model, 'rep_model.onnx', { inputs: { images: ['N', 3, 224, 224] }, outputs: ['output'], opset:
- *     12 });
- *
+ * Writes `model` as it is now to the file at `path`, which it replaces at once and whole; what happens to the model while
+ * the file is written does not matter.
  * @throws what {@link toOnnx} throws; ERR_PATH for a path that is no `.onnx` file, ERR_IO when the system refuses
+ * @example
+ * ```ts
+ * import { createMobileOne, exportOnnx } from 'repconv';
+ *
+ * const model = createMobileOne('mobileone-s0', { deploy: true }).eval();
+ * await exportOnnx(model, 'fused.onnx', { inputs: { images: ['N', 3, 224, 224] } });
+ * ```
  */
 export async function exportOnnx(model: Traceable | Graph, path: string, options: OnnxOptions = {}): Promise<void> {
   await runAsync(save(model, path, options, 'exportOnnx'));
 }
 
-/** Writes by the same protocol, and returns when it is done. */
+/** {@link exportOnnx}, done when it returns. @throws as {@link exportOnnx} */
 export function exportOnnxSync(model: Traceable | Graph, path: string, options: OnnxOptions = {}): void {
   runSync(save(model, path, options, 'exportOnnxSync'));
 }

@@ -21,7 +21,7 @@ import { defaultOpset, formatVersionOf } from './opset.js';
 import type { WriteOperator } from './row.js';
 import { encodeModel, type OnnxMessage } from './schema.js';
 
-/** Of {@link toOnnx} and `exportOnnx`. */
+/** Options of `toOnnx` and `exportOnnx`. */
 export interface OnnxOptions {
   /** Inputs by name, with their shapes; a letter stays open: `{ images: ['N', 3, 224, 224] }`. A graph has its own. */
   readonly inputs?: InputSpec;
@@ -47,11 +47,19 @@ const defaults = {
 } as const;
 
 /**
- * The bytes of an ONNX file of `model`: a module, or anything that states its computation, or a graph. Initializers are
- * named by their state-dict keys.
+ * The bytes of an ONNX file (onnx.ai) of `model`: a module, or anything with a `compute`, or a graph. It is written as it
+ * is, branches and batch norms and all; initializers are named by their state-dict keys. The same model and options give
+ * the same bytes.
  * @throws ERR_TRAIN_MODE for a model in training mode; ERR_INPUT, ERR_SHAPE for inputs and outputs that are none;
- * ERR_UNSUPPORTED for an opset or
- *   format that cannot be had; ERR_LIMIT for 2 GiB of weights or more
+ * ERR_UNSUPPORTED for an opset or format that cannot be had; ERR_LIMIT for 2 GiB of weights or more
+ * @example
+ * ```ts
+ * import { ConvBlock, repconv, toOnnx } from 'repconv';
+ *
+ * const { model } = repconv(new ConvBlock(3, 8));
+ * const bytes = toOnnx(model, { inputs: { images: ['N', 3, 'H', 'W'] }, outputs: ['features'] });
+ * console.log(bytes.length > 1000); // true
+ * ```
  */
 export function toOnnx(model: Traceable | Graph, options: OnnxOptions = {}): ReturnType<Uint8ArrayConstructor['of']> {
   return modelBytes(model, options, 'toOnnx');

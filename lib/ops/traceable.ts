@@ -6,10 +6,14 @@ import { RepconvError } from '../errors.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import type { Ops } from './vocabulary.js';
 
+/** Anything that says what it computes: modules do, and so may any object. */
 export interface Traceable {
-  /** The sentence: takes and returns one value, or a record of them. It must not branch on extents. */
+  /**
+   * What it computes, in the words of `f`: takes values, and returns one or a record of them. It must not branch on
+   * extents.
+   */
   compute<X>(f: Ops<X>, ...inputs: X[]): X | Record<string, X>;
-  /** Names of the tensors that the sentence lifts (state-dict keys), so that what is recorded can name them. */
+  /** The tensors that `compute` lifts, by their names (state-dict keys), so that what is recorded can name them. */
   namedTensors?(): Iterable<readonly [string, AnyTensor]>;
 }
 

@@ -29,14 +29,16 @@ export const reasonCodes = {
 /** One of the keys of {@link reasonCodes}. */
 export type ReasonCode = keyof typeof reasonCodes;
 
-/** A reason, with what exactly was found. */
+/** Why a block was left as it is, with what exactly was found. */
 export class Reason {
   constructor(
+    /** Says what kind of obstacle it is; {@link reasonCodes} has each in words. */
     readonly code: ReasonCode,
     /** Which layer, which numbers. */
     readonly detail: string,
   ) {}
 
+  /** Code, meaning and detail in one line. */
   toString(): string {
     return `${this.code}: ${reasonCodes[this.code]}${this.detail === '' ? '' : ` (${this.detail})`}`;
   }

@@ -10,16 +10,22 @@ import { type AnyTensor, Tensor } from './tensor.js';
 
 /** What {@link difference} found. */
 export interface Difference {
-  /** max |a − b| */
+  /** max |a − b|. */
   readonly absolute: number;
-  /** max |a − b| / max |b|; 0 when both are zero everywhere */
+  /** max |a − b| / max |b|; 0 where both are zero everywhere. */
   readonly relative: number;
 }
 
 /**
  * The largest difference of two tensors of one shape. NaN against NaN and ∞ against the same ∞ count as equal; any
  * other meeting with a non-finite number is ∞.
- * @throws ERR_SHAPE
+ * @throws ERR_SHAPE for different shapes, ERR_INPUT for what is no tensor
+ * @example
+ * ```ts
+ * import { difference, tensor } from 'repconv';
+ *
+ * console.log(difference(tensor([1, 2.5]), tensor([1, 2]))); // { absolute: 0.5, relative: 0.25 }
+ * ```
  */
 export function difference(a: AnyTensor, b: AnyTensor): Difference {
   checkTensors(a, b, 'difference');
@@ -44,7 +50,7 @@ export function difference(a: AnyTensor, b: AnyTensor): Difference {
   return { absolute, relative: absolute === 0 ? 0 : absolute / scale };
 }
 
-/** Whether two tensors have the same format, shape and bits (NaN equals NaN; 0 and −0 differ). */
+/** Whether two tensors have the same format, shape and bits (NaN equals NaN; 0 and −0 differ). @throws ERR_INPUT */
 export function isIdentical(a: AnyTensor, b: AnyTensor): boolean {
   checkTensors(a, b, 'isIdentical');
   if (a.dtype !== b.dtype || !sameShape(a.shape, b.shape)) return false;

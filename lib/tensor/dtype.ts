@@ -6,6 +6,7 @@
  */
 import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from './half.js';
 
+/** The typed array of each number format. */
 type Arrays = {
   float64: Float64Array;
   float32: Float32Array;

@@ -9,7 +9,10 @@ import { optionsOf } from '../options.js';
 import type { DType } from './dtype.js';
 import { Tensor } from './tensor.js';
 
-/** A generator of its own: sfc32, seeded. Pass it to {@link randn} and {@link rand}, or draw single numbers. */
+/**
+ * A generator of its own: the same seed gives the same numbers on every machine. Pass it to {@link randn} and
+ * {@link rand}, or draw single numbers. It is Chris Doty-Humphrey's sfc32, of the PractRand suite.
+ */
 export class Random {
   #a = 0;
   #b = 0;
@@ -69,7 +72,7 @@ export class Random {
 
 let processGenerator = new Random(Math.floor(Math.random() * 2 ** 32));
 
-/** Makes everything random that follows (new layers, `randn`, `rand`) reproducible in this process. */
+/** Makes everything random that follows (new layers, `randn`, `rand`) reproducible in this process. @throws ERR_INPUT */
 export function manualSeed(seed: number): void {
   processGenerator = new Random(seed);
 }
@@ -80,8 +83,16 @@ export function defaultGenerator(): Random {
 }
 
 /**
- * A tensor of standard normal numbers, rounded to the format; from `generator`, or from the process' own. @throws
- * ERR_SHAPE, ERR_LIMIT, ERR_OOM
+ * A tensor of standard normal numbers, rounded to the format (float32 unless `dtype` says otherwise); from `generator`,
+ * or from the process' own.
+ * @throws ERR_SHAPE, ERR_LIMIT, ERR_OOM, ERR_INPUT
+ * @example
+ * ```ts
+ * import { Random, randn } from 'repconv';
+ *
+ * const images = randn([8, 3, 224, 224], { generator: new Random(7) }); // the same numbers each time
+ * console.log(images.size); // 1204224
+ * ```
  */
 export function randn<D extends DType = 'float32'>(
   shape: readonly number[],
@@ -93,8 +104,8 @@ export function randn<D extends DType = 'float32'>(
 }
 
 /**
- * A tensor of numbers uniform in [low, high), default [0, 1), then rounded to the format. @throws ERR_SHAPE, ERR_LIMIT,
- * ERR_OOM
+ * A tensor of numbers uniform in [low, high), which is [0, 1) unless told otherwise, then rounded to the format.
+ * @throws ERR_SHAPE, ERR_LIMIT, ERR_OOM, ERR_INPUT
  */
 export function rand<D extends DType = 'float32'>(
   shape: readonly number[],

@@ -32,9 +32,24 @@ export class WhenRead<D extends DType> {
  */
 export let setNumbers: <D extends DType>(tensor: Tensor<D>, data: DataOf<D>) => void;
 
-/** Numbers of one format in row-major order, with a shape. `data` may be read and written. */
+/**
+ * Numbers of one format with a shape, in row-major order: the last axis varies fastest. `data` may be read and written.
+ *
+ * @example
+ * ```ts
+ * import { Tensor } from 'repconv';
+ *
+ * const image = new Tensor('float32', [1, 1, 2, 2], new Float32Array([1, 2, 3, 4]));
+ * image.data[0] = 0.5;
+ * console.log(image.shape, image.size); // [ 1, 1, 2, 2 ] 4
+ * console.log(image.reshape([2, 2]).toArray()); // [ [ 0.5, 2 ], [ 3, 4 ] ]
+ * console.log(image.to('float16').dtype); // float16
+ * ```
+ */
 export class Tensor<out D extends DType = 'float32'> {
+  /** The number format, by PyTorch's name. */
   readonly dtype: D;
+  /** Extents, outermost first; images are [N, C, H, W], and a single number is []. */
   readonly shape: readonly number[];
   /**
    * The elements in row-major order.
@@ -65,11 +80,16 @@ export class Tensor<out D extends DType = 'float32'> {
   }
 
   /**
-   * Wraps `data` (no copy), or allocates zeros. (Layers hand over a `WhenRead`: a network that is about to be
-   * loaded draws no weights, nor takes memory for them.)
+   * Wraps `data` (no copy), or allocates zeros.
    * @throws ERR_INPUT for an unknown dtype, an array of another kind or one whose buffer was transferred away, ERR_SHAPE
    * when the length is not the product of the shape
    */
+  constructor(dtype: D, shape: readonly number[], data?: DataOf<D>);
+  /**
+   * For layers, which hand over what writes their numbers when somebody first reads them: a network that is about to be
+   * loaded draws no weights, nor takes memory for them. @internal
+   */
+  constructor(dtype: D, shape: readonly number[], data?: DataOf<D> | WhenRead<D>);
   constructor(dtype: D, shape: readonly number[], data?: DataOf<D> | WhenRead<D>) {
     this.dtype = checkedDType(dtype, 'tensor: dtype');
     this.shape = Object.freeze(checkedShape(shape, 'tensor'));
@@ -169,6 +189,7 @@ export class Tensor<out D extends DType = 'float32'> {
     return elements;
   }
 
+  /** Format and shape: `Tensor(float32, [1,3,224,224])`. */
   toString(): string {
     return `Tensor(${this.dtype}, ${showShape(this.shape)})`;
   }
@@ -196,10 +217,17 @@ export function checkIntact(tensor: AnyTensor, what: () => string): void {
 }
 
 /**
- * A tensor from (nested) numbers or a flat list.
+ * A tensor from (nested) numbers or a flat list, in float32 unless `dtype` says otherwise.
  * @param shape needed only where `values` is flat and the tensor is not
  * @throws ERR_SHAPE for ragged nesting or a length that is not the product of `shape`, ERR_INPUT for an array whose
  * buffer was transferred away
+ * @example
+ * ```ts
+ * import { tensor } from 'repconv';
+ *
+ * console.log(tensor([[1, 2, 3], [4, 5, 6]]).shape); // [ 2, 3 ]
+ * console.log(tensor([1, 2, 3, 4], [2, 2], 'float64').dtype); // float64
+ * ```
  */
 export function tensor<D extends DType = 'float32'>(
   values: NestedNumbers | ArrayLike<number>,

@@ -87,10 +87,12 @@ describe('README, guides and docstrings', () => {
 
     // Small programs, in one process: Node takes longer to start than they do to run.
     describe('in docstrings', () => {
-      const printed = new Map<string, string[]>();
-      beforeAll(() => runTogether(examples, printed), 120_000);
+      const results = new Map<string, ExampleResult>();
+      beforeAll(() => runTogether(examples, results), 120_000);
       it.each(examples.map((example) => [example.place, example] as const))('%s', (place, example) => {
-        expectPrints(example, printed.get(place) ?? []);
+        const { lines, failure } = results.get(place) as ExampleResult;
+        expect(failure).toBe('');
+        expectPrints(example, lines);
       });
     });
   });
@@ -120,34 +122,49 @@ let folders = 0;
 async function run({ code, isTyped, files }: Program): Promise<string> {
   const folder = join(home, `program${folders++}`);
   mkdirSync(folder);
-  for (const [, name] of code.matchAll(/(?:loadStateDict|readFile)\('([^']+)'\)/g)) {
-    const path = join(home, name);
-    if (!existsSync(path)) await fixtures[name](path);
-    linkSync(path, join(folder, name));
-  }
+  await provide(code, folder);
   for (const [name, content] of files) writeFileSync(join(folder, name), content);
   const script = isTyped ? withoutTypes(code) : code;
   writeFileSync(join(folder, 'program.mjs'), script.replaceAll(/\b8080\b/g, String(await freePort())));
   return runNode(['program.mjs'], folder);
 }
 
-/** Runs programs one after the other, and notes by their places what each prints, and what it fails with. */
-function runTogether(all: readonly Program[], printed: Map<string, string[]>): void {
+/** Puts the files that a program reads into its folder. */
+async function provide(code: string, folder: string): Promise<void> {
+  for (const [, name] of code.matchAll(/(?:loadStateDict|readFile)\('([^']+)'\)/g)) {
+    const [path, place] = [join(home, name), join(folder, name)];
+    if (!(name in fixtures) || existsSync(place)) continue;
+    if (!existsSync(path)) await fixtures[name](path);
+    linkSync(path, place);
+  }
+}
+
+/** What an example printed, and what it failed with, if it did. */
+interface ExampleResult {
+  readonly lines: readonly string[];
+  readonly failure: string;
+}
+
+/** Runs programs one after the other, and notes by their places what came of each. */
+async function runTogether(all: readonly Program[], results: Map<string, ExampleResult>): Promise<void> {
   const folder = join(home, 'examples');
   mkdirSync(folder);
-  for (const [i, { code }] of all.entries()) writeFileSync(join(folder, `${i}.mjs`), withoutTypes(code));
+  for (const [i, { code }] of all.entries()) {
+    await provide(code, folder);
+    writeFileSync(join(folder, `${i}.mjs`), withoutTypes(code));
+  }
   writeFileSync(
     join(folder, 'all.mjs'),
     `import { format } from 'node:util';
     for (let i = 0; i < ${all.length}; i++) {
       const lines = [];
       console.log = (...values) => lines.push(...format(...values).split('\\n'));
-      await import(\`./\${i}.mjs\`).catch((error) => lines.push(String(error)));
-      process.stdout.write(JSON.stringify(lines) + '\\n');
+      const failure = await import(\`./\${i}.mjs\`).then(() => '', String);
+      process.stdout.write(JSON.stringify({ lines, failure }) + '\\n');
     }`,
   );
   const outputs = runNode(['all.mjs'], folder).trimEnd().split('\n');
-  for (const [i, { place }] of all.entries()) printed.set(place, JSON.parse(outputs[i]) as string[]);
+  for (const [i, { place }] of all.entries()) results.set(place, JSON.parse(outputs[i]) as ExampleResult);
 }
 
 function withoutTypes(code: string): string {
