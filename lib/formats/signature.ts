@@ -27,7 +27,7 @@ interface FileFormat {
 export const signatureBytes = 512;
 
 const fromPyTorch =
-  'convert it in Python, state = torch.load("it.pth", weights_only=True), then safetensors.torch.save_file(state, "it.safetensors")';
+  'convert it in Python: state = torch.load("it.pth", weights_only=True); safetensors.torch.save_file(state, "it.safetensors") (docs/weights.md says more)';
 const fromNumPy = 'convert it in Python: safetensors.numpy.save_file(dict(numpy.load("it.npz")), "it.safetensors")';
 const elsewhere = 'look for the checkpoint that its authors publish for PyTorch, as a .safetensors file';
 
@@ -173,7 +173,7 @@ export function adviceForName(path: string, own: FileFormatName): string | null 
   for (const format of Object.values<FileFormat>(fileFormats)) {
     const extension = format.extensions?.find((ending) => path.toLowerCase().endsWith(ending));
     if (extension !== undefined && format !== fileFormats[own])
-      return `${extension} says that it is ${format.what}; ${format.advice}`;
+      return `a name in ${extension} usually means ${format.what}; ${format.advice}`;
   }
   return null;
 }

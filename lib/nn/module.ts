@@ -61,16 +61,15 @@ export abstract class Module implements Traceable {
     const checked = checkedName(name, this.typeName);
     if (!isInstance(module, Module))
       throw refused(`${this.typeName}: child ${printable(name, 60)}`, 'a Module', module);
-    if (
-      module === (this as Module) ||
-      (this.isChild_ && [...module.namedModules()].some(([, below]) => below === this))
-    )
+    const [self, given]: Module[] = [this, module];
+    const mayBeBelow = self.isChild_ || Object.isFrozen(self);
+    if (given === self || (mayBeBelow && [...given.namedModules()].some(([, below]) => below === self)))
       throw new RepconvError(
         'ERR_INPUT',
-        `${this.typeName}: child ${printable(name, 60)} expects a module that does not contain this one, got a ${module.typeName} that ${module === (this as Module) ? 'is it' : 'does'}`,
+        `${this.typeName}: child ${printable(name, 60)} expects a module that does not contain this one, got a ${given.typeName} that ${given === self ? 'is it' : 'does'}`,
       );
     this.children_.set(checked, module);
-    module.isChild_ = true;
+    if (!Object.isFrozen(given)) given.isChild_ = true;
     return module;
   }
 

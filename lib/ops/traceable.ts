@@ -29,7 +29,7 @@ export function withinStack<T>(model: Traceable, operation: string, read: () => 
   } catch (cause) {
     if (!isStackOverflow(cause)) throw cause;
     let deepest = 0;
-    for (const [key] of model.namedTensors?.() ?? []) deepest = Math.max(deepest, key.split('.').length - 1);
+    for (const [key] of model.namedTensors?.() ?? []) deepest = Math.max(deepest, String(key).split('.').length - 1);
     throw new RepconvError(
       'ERR_LIMIT',
       `${operation}: calls of compute nest deeper than the stack of JavaScript (the deepest parameter lies ${deepest} modules down): ` +

@@ -182,6 +182,14 @@ describe('a cycle of modules', () => {
     expectRefusal(() => (inner as Holder).hold('a', copy), 'ERR_INPUT', message('Holder that does'));
   });
 
+  it('is refused of modules that were frozen too', () => {
+    const inner = new Holder();
+    Object.freeze(inner);
+    const outer = new Holder().hold('a', inner);
+    expectRefusal(() => inner.hold('a', outer), 'ERR_INPUT', message('Holder that does'));
+    expect(() => inner.hold('b', new ReLU())).not.toThrow();
+  });
+
   it('is none where a module is used twice, or was let go', () => {
     const shared = new ReLU();
     const [outer, inner] = [new Holder(), new Holder()];
