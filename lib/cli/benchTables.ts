@@ -116,5 +116,5 @@ export function comparisonFootnotes(results: readonly Comparison[]): string[] {
 }
 
 function equalLine(differences: string, { kind, limit }: Equality): string {
-  return `  outputs equal (difference ${differences}, ${kind}; limit ${limit.toExponential(0)})`;
+  return paragraph(`outputs equal (difference ${differences}, ${kind}; limit ${limit.toExponential(0)})`, '  ');
 }

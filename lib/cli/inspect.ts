@@ -7,7 +7,7 @@ import { architecture, descriptionKeys, modelFrom } from '../nn/models/architect
 import { showShape } from '../tensor/shape.js';
 import { blockJson, blockTable } from './blockTable.js';
 import { type ModelFile, type ModelOptions, readModelFile } from './modelFile.js';
-import { colors, grouped, print, printJson, sizeText, table } from './output.js';
+import { colors, grouped, paragraph, print, printJson, sizeText, table } from './output.js';
 
 export interface InspectOptions extends ModelOptions {
   /** Lists every tensor, not the first few. */
@@ -83,7 +83,9 @@ function printFusion({ description }: ModelFile, report: Report | null): void {
   print();
   if (report === null || description === null) {
     print(
-      'What can be fused depends on strides, groups and eps, which no state dict holds:\nname the network with --model.',
+      paragraph(
+        'What can be fused depends on strides, groups and eps, which no state dict holds: name the network with --model.',
+      ),
     );
     return;
   }

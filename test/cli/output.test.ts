@@ -102,6 +102,14 @@ describe('a line', () => {
     }
   });
 
+  it('is written to the narrowest terminal too', () => {
+    for (let width = 1; width < 30; width++) {
+      terminal(width);
+      expect(paragraph('some words of a line', '  ')).toContain('  ');
+      expect(table(columns, [fused, ['stage2', 'left: for some reason']])).toContain('23k → 21k');
+    }
+  });
+
   it('is as long as the terminal is wide, and 80 columns where that is not known', () => {
     const text = 'word '.repeat(100).trim();
     for (const [width, most] of [
