@@ -39,7 +39,7 @@ export async function measureLayer(algorithms, isas = ['avx512', 'avx2']) {
         isa,
         conv: algorithm,
       });
-      const step = session.profile(images).findIndex(({ operation }) => operation === 'conv2d');
+      const step = session.profileSync(images).findIndex(({ operation }) => operation === 'conv2d');
       const chosen = session.describe()[step];
       if (session.settings.isa !== isa || chosen.algorithm !== algorithm) {
         await session.dispose();
@@ -60,7 +60,7 @@ export async function measureLayer(algorithms, isas = ['avx512', 'avx2']) {
   for (let round = 0; round < rounds; round++) {
     for (const { isa, session, step, times, peaks } of rows) {
       session.runSync(images);
-      times.push(session.profile(images)[step].milliseconds);
+      times.push(session.profileSync(images)[step].milliseconds);
       // A peak takes as long as many layers.
       if (round % 20 === 0) peaks.push(measuredPeak(isa));
     }

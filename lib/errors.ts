@@ -100,3 +100,10 @@ export function listed(names: readonly string[], most = 8): string {
   const first = names.slice(0, most).map((name) => printable(name, 60));
   return (names.length > most ? [...first, `… (${names.length} in all)`] : first).join(', ');
 }
+
+/** `33.4 MB`, in powers of ten. */
+export function sizeText(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB'];
+  const power = Math.min(units.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));
+  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
+}

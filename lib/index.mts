@@ -102,6 +102,7 @@ export {
   SqueezeExcite,
   type SqueezeExciteOptions,
   type StateDict,
+  type StepDescription,
   type StepProfile,
   saveStateDict,
   saveStateDictSync,

@@ -20,6 +20,7 @@ export type {
 } from './session/options.js';
 // Sessions come from `compile` alone.
 export type { Session, SessionSettings, StepProfile } from './session/session.js';
+export type { StepDescription } from './session/steps.js';
 
 // Networks and blocks
 

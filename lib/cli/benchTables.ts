@@ -1,12 +1,13 @@
 /** What `repconv bench` prints of its results: one table for each network and precision, and in the end the footnotes. */
 
+import { sizeText } from '../errors.js';
 import { groupsOf } from './cases.js';
 import type { Comparison } from './compare.js';
 import { counted } from './environment.js';
 import { type Equality, worstOf } from './equality.js';
 import { percent } from './layers.js';
 import type { NetworkResult } from './measure.js';
-import { colors, differenceText, numberColumns, paragraph, print, rounded, sizeText, table } from './output.js';
+import { colors, differenceText, numberColumns, paragraph, print, rounded, table } from './output.js';
 
 /** Cases of one network on our engine: its three forms, a row for each; of several cases a row for each case. */
 export function printForms(results: readonly NetworkResult[]): void {

@@ -1,5 +1,5 @@
 /** `repconv inspect`: what is in a `.safetensors` file, what of it can be fused, and why the rest cannot. */
-import { printable } from '../errors.js';
+import { printable, sizeText } from '../errors.js';
 import { checksumKey, checksumKindKey } from '../formats/checksum.js';
 import { repconv } from '../fusing/repconv.js';
 import type { Report } from '../fusing/report.js';
@@ -7,7 +7,7 @@ import { architecture, descriptionKeys, modelFrom } from '../nn/models/architect
 import { showShape } from '../tensor/shape.js';
 import { blockJson, blockTable } from './blockTable.js';
 import { type ModelFile, type ModelOptions, readModelFile } from './modelFile.js';
-import { colors, grouped, paragraph, print, printJson, sizeText, table } from './output.js';
+import { colors, grouped, paragraph, print, printJson, table } from './output.js';
 
 export interface InspectOptions extends ModelOptions {
   /** Lists every tensor, not the first few. */

@@ -2,11 +2,12 @@
  * What each layer of a session takes, over several profiles, beside the peak of this processor (engine/peak.ts), which
  * is measured between them.
  */
-import type { StepDescription } from '../engine/addon.js';
 import { measuredPeak, type WorkRates, workRates } from '../engine/peak.js';
 import type { Session } from '../session/session.js';
+import type { StepDescription } from '../session/steps.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { numberColumns, print, rounded, table } from './output.js';
+import { counted } from './environment.js';
+import { numberColumns, paragraph, print, rounded, table } from './output.js';
 import { quantile } from './turns.js';
 
 export interface LayerTime extends StepDescription, WorkRates {
@@ -17,8 +18,8 @@ export interface LayerTime extends StepDescription, WorkRates {
 }
 
 export interface LayerReport {
-  /** Unit of the costs in each layer's `why`. */
-  readonly whyUnit: 'estimated vector multiply-adds';
+  /** Unit of each layer's `costs`. */
+  readonly costsUnit: 'estimated vector multiply-adds';
   readonly peakGigaflopsPerSecond: number;
   readonly profiles: number;
   readonly layers: readonly LayerTime[];
@@ -32,11 +33,11 @@ export function measureLayers(session: Session, images: Tensor): LayerReport {
   const { isa, threads } = session.settings;
   const end = performance.now() + 1000 * secondsForProfiles;
   // The first is not counted: it brings weights into the caches.
-  session.profile(images);
-  const profiles = [session.profile(images)];
+  session.profileSync(images);
+  const profiles = [session.profileSync(images)];
   let peak = measuredPeak(isa);
   while (profiles.length < mostProfiles && performance.now() < end) {
-    profiles.push(session.profile(images));
+    profiles.push(session.profileSync(images));
     peak = measuredPeak(isa);
   }
   const medians = profiles[0].map((_, step) =>
@@ -47,11 +48,21 @@ export function measureLayers(session: Session, images: Tensor): LayerReport {
   );
   const total = medians.reduce((sum, ms) => sum + ms, 0);
   return {
-    whyUnit: 'estimated vector multiply-adds',
+    costsUnit: 'estimated vector multiply-adds',
     peakGigaflopsPerSecond: peak * threads,
     profiles: profiles.length,
-    layers: profiles[0].map(({ label, operation, algorithm, kernel, why, macs }, i) => ({
-      ...{ label, operation, algorithm, kernel, why, macs, medianMs: medians[i], shareOfTime: medians[i] / total },
+    layers: profiles[0].map(({ label, operation, algorithm, kernel, why, costs, macs }, i) => ({
+      ...{
+        label,
+        operation,
+        algorithm,
+        kernel,
+        why,
+        costs,
+        macs,
+        medianMs: medians[i],
+        shareOfTime: medians[i] / total,
+      },
       ...workRates(macs, medians[i], peak * threads),
     })),
   };
@@ -81,6 +92,15 @@ export function printLayers(of: string, report: LayerReport, most: number): void
     `  kernels ${kernelNames(report)}; peak ${rounded(peakGigaflopsPerSecond)} GFLOP/s; medians of ${profiles} runs`,
   );
   print(table(layerColumns, rows));
+  print();
+  for (const [why, count] of reasonsOf(layers)) print(paragraph(`${why}: ${counted(count, 'layer')}`, '  '));
+}
+
+/** Why the algorithms were chosen: each sentence once, and how many layers it is about, the most frequent first. */
+function reasonsOf(layers: readonly LayerTime[]): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const { why } of layers) if (why !== '') counts.set(why, (counts.get(why) ?? 0) + 1);
+  return [...counts].sort(([, a], [, b]) => b - a);
 }
 
 /** What tables of layers leave to be said, once for all of them. @param isCut whether one has the slowest layers only */

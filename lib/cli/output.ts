@@ -152,13 +152,6 @@ export function short(value: number): string {
   return `${scaled.toFixed(scaled < 9.95 ? 1 : 0)}${unit}`;
 }
 
-/** `33.4 MB`, in powers of ten. */
-export function sizeText(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB'];
-  const power = Math.min(units.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));
-  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
-}
-
 /** `3.4e-8`; `0` where there is no difference. */
 export function differenceText(value: number): string {
   return value === 0 ? '0' : value.toExponential(1);

@@ -19,15 +19,19 @@ export interface NativeOptions {
   readonly precision: string;
 }
 
-/** What was decided about one step. */
-export interface StepDescription {
+/** What native code decided about one step. */
+export interface NativeStep {
   readonly label: string;
   readonly operation: string;
   readonly algorithm: string;
   /** The kernels it runs on: the instruction set; for bfloat16 `amx` or `avx512-bf16`. */
   readonly kernel: string;
-  /** Estimated costs of the algorithms that fitted, in vector multiply-adds; or `forced`. */
-  readonly why: string;
+  /**
+   * What the algorithms that fitted were estimated to cost, in multiply-adds of a vector: the least was taken. Empty
+   * where one was forced, and where there is no other.
+   */
+  readonly costs: Readonly<Record<string, number>>;
+  readonly isForced: boolean;
   /** Multiply-accumulates. */
   readonly macs: number;
 }
@@ -39,7 +43,7 @@ export interface NativeSettings {
   /** Threads that one run may use. */
   readonly threads: number;
   /**
-   * What convolutions may be computed in: `float32`, `bfloat16x3` or `bfloat16`. {@link StepDescription.algorithm}
+   * What convolutions may be computed in: `float32`, `bfloat16x3` or `bfloat16`. {@link NativeStep.algorithm}
    * tells which of them are.
    */
   readonly precision: 'float32' | 'bfloat16x3' | 'bfloat16';
@@ -70,8 +74,9 @@ export interface NativeSession {
     plan: number,
     inputs: readonly Numbers[],
     outputs: readonly Numbers[],
+    nanoseconds?: Float64Array,
   ): { id: number; promise: Promise<readonly Numbers[]> };
-  describe(plan: number): StepDescription[];
+  describe(plan: number): NativeStep[];
   /** Where the values that live only inside a run lie, and during which steps. */
   arena(plan: number): readonly { value: number; offset: number; bytes: number; from: number; to: number }[];
   settings(): NativeSettings;
@@ -104,6 +109,8 @@ export interface NativeAddon {
   };
   /** Floating-point operations per second of multiply-adds in registers, one thread. */
   peak(isa: string): number;
+  /** {@link peak}, measured on the pool. */
+  peakAsync(isa: string): Promise<number>;
 }
 
 let loaded: NativeAddon | undefined;

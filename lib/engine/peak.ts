@@ -12,14 +12,23 @@ const best = new Map<string, number>();
 
 /** Measures, in about a tenth of a second, and gives the best so far: GFLOP/s on one thread. */
 export function measuredPeak(isa: string): number {
-  const peak = Math.max(best.get(isa) ?? 0, nativeAddon().peak(isa) / 1e9);
-  best.set(isa, peak);
-  return peak;
+  return bestOf(isa, nativeAddon().peak(isa));
 }
 
-/** The best so far, measured if nothing was yet. */
-export function knownPeak(isa: string): number {
+/** The best so far, measured on the pool if nothing was yet. */
+export async function knownPeak(isa: string): Promise<number> {
+  return best.get(isa) ?? bestOf(isa, await nativeAddon().peakAsync(isa));
+}
+
+/** {@link knownPeak}, measured on the calling thread. */
+export function knownPeakSync(isa: string): number {
   return best.get(isa) ?? measuredPeak(isa);
+}
+
+function bestOf(isa: string, operationsPerSecond: number): number {
+  const peak = Math.max(best.get(isa) ?? 0, operationsPerSecond / 1e9);
+  best.set(isa, peak);
+  return peak;
 }
 
 export interface WorkRates {

@@ -1,6 +1,6 @@
 /**
- * Waiting for the abort of a signal that many runs share: one listener for all of them, since Node warns of a leak from
- * the eleventh on.
+ * Waiting that a signal ends. Many runs may share one: there is one listener for all of them, since Node warns of a leak
+ * from the eleventh on.
  */
 
 /**
@@ -43,4 +43,19 @@ function watch(signal: AbortSignalLike): Watch {
   const made = { acts, listener };
   watches.set(signal, made);
   return made;
+}
+
+/** Waits for what others may wait for too: the signal ends the waiting alone. */
+export async function unlessAborted(promise: Promise<void>, signal: AbortSignalLike | undefined): Promise<void> {
+  if (signal === undefined) return promise;
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = onAbort(signal, () => reject(signal.reason));
+  });
+  try {
+    await Promise.race([promise, aborted]);
+    signal.throwIfAborted();
+  } finally {
+    stop?.();
+  }
 }

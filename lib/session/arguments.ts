@@ -40,7 +40,7 @@ export function checkedInputs(
   operation: string,
 ): GivenInput[] {
   const names = declared.map(({ name }) => name);
-  const isBare = (isInstance(given, Tensor) || isBytes(given)) && names.length === 1;
+  const isBare = (isInstance(given, Tensor) || isBytes(given) || isPosted(given)) && names.length === 1;
   const record: unknown = isBare ? { [names[0]]: given } : given;
   const isRecord = isPlainObject(record);
   const unknown = isRecord ? Object.keys(record).filter((name) => !names.includes(name)) : [];
@@ -59,7 +59,10 @@ export function checkedInputs(
     const what = (): string => `${operation}: input ${printable(input.name, 60)}`;
     if (!isInstance<Tensor>(value, Tensor)) {
       const expected = input.dtype === 'uint8' ? 'a Tensor or Uint8Array' : 'a Tensor';
-      throw new RepconvError('ERR_INPUT', `${what()} expects ${expected}, got ${typeof value}`);
+      const found = isPosted(value)
+        ? 'one that was posted: new Tensor(dtype, shape, data) makes it one again'
+        : typeof value;
+      throw new RepconvError('ERR_INPUT', `${what()} expects ${expected}, got ${found}`);
     }
     if (value.dtype !== input.dtype)
       throw new RepconvError('ERR_INPUT', `${what()} expects ${input.dtype}, got ${value.dtype}`);
@@ -91,6 +94,11 @@ export function randomInputs(
 
 function isBytes(value: unknown): value is Uint8Array | Uint8ClampedArray {
   return types.isUint8Array(value) || types.isUint8ClampedArray(value);
+}
+
+/** Whether it is what a structured clone, to or from a Worker, makes of a tensor. */
+function isPosted(value: unknown): boolean {
+  return isPlainObject(value) && ['dtype', 'shape', 'data'].every((name) => Object.hasOwn(value, name));
 }
 
 /** Bare bytes have the declared shape; how many images they are tells their length. */

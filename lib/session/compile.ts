@@ -11,6 +11,7 @@ import { entriesOf, isInstance } from '../checks.js';
 import { debugLog } from '../debug.js';
 import { nativeAddon } from '../engine/addon.js';
 import { nativeOptions } from '../engine/eager.js';
+import { channelsLast } from '../engine/programBuilder.js';
 import { chosenThreads } from '../engine/threads.js';
 import { listed, printable, RepconvError, shown } from '../errors.js';
 import { Graph } from '../graph/graph.js';
@@ -23,10 +24,14 @@ import { type InputSpec, trace } from '../graph/record.js';
 import type { Traceable } from '../ops/traceable.js';
 import { isPlainObject } from '../options.js';
 import { type Extent, maxRank, showShape } from '../tensor/shape.js';
+import type { DeclaredInput } from './arguments.js';
+import { InputShapes } from './inputShapes.js';
 import { lower } from './lower.js';
+import { open, openSync } from './opening.js';
 import { type CompileOptions, checkedCompileOptions } from './options.js';
 import { checkedPreprocess } from './preprocess.js';
-import { Session, type SessionParts } from './session.js';
+import type { Compiled } from './runs.js';
+import { Session } from './session.js';
 
 /**
  * Compiles a module (or anything that states its computation, or a graph) into a session that takes and returns float32
@@ -38,16 +43,16 @@ import { Session, type SessionParts } from './session.js';
  * an operator there is no native code for; ERR_OOM; ERR_NATIVE where the addon cannot be loaded
  */
 export async function compile(model: Traceable | Graph, options: CompileOptions): Promise<Session> {
-  return Session.open(translate(model, options));
+  return new Session(await open(translate(model, options)));
 }
 
 /** {@link compile}, done when it returns, without that run: for scripts and workers. */
 export function compileSync(model: Traceable | Graph, options: CompileOptions): Session {
-  return Session.openSync(translate(model, options));
+  return new Session(openSync(translate(model, options)));
 }
 
 /** All but the planning: a program in native hands. */
-function translate(model: Traceable | Graph, given: CompileOptions): SessionParts {
+function translate(model: Traceable | Graph, given: CompileOptions): Compiled {
   const { inputs, outputs, precision, maxBatch, maxQueue, ...options } = checkedCompileOptions(given);
   const recorded = isInstance(model, Graph)
     ? checkedGraph(model, inputs, outputs)
@@ -72,7 +77,12 @@ function translate(model: Traceable | Graph, given: CompileOptions): SessionPart
   });
   const { Session: NativeSession } = nativeAddon();
   const native = new NativeSession(program, settings);
-  return { native, graph, origins, maxBatch, maxQueue, threadsBecause, byteInputs: new Set(preprocess.keys()) };
+  const declared = graph.inputs.map(({ name, type: { shape } }): DeclaredInput => {
+    const isBytes = preprocess.has(name);
+    return { name, dtype: isBytes ? 'uint8' : 'float32', shape: isBytes ? channelsLast(shape) : shape };
+  });
+  const shapes = new InputShapes(declared, maxBatch);
+  return { native, graph, origins, shapes, steps: program.steps.length, maxQueue, threadsBecause };
 }
 
 /** A graph has its inputs and outputs already; a caller who states others means another graph. */

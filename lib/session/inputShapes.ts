@@ -1,13 +1,17 @@
 /** The declared shapes of a session's inputs: what runs may bring, and which shapes algorithms are chosen for. */
 import { printable, RepconvError } from '../errors.js';
-import { bindExtent, type Shape, showShape } from '../tensor/shape.js';
+import { bindExtent, showShape } from '../tensor/shape.js';
+import type { DeclaredInput } from './arguments.js';
+
+/** Concrete shapes of all inputs, in their order. */
+export type Shapes = readonly (readonly number[])[];
 
 export class InputShapes {
   /** The letter of the batch: the leading extent of the first input, where that is open. */
   private readonly batch: string | null;
 
   constructor(
-    private readonly declared: readonly { readonly name: string; readonly shape: Shape }[],
+    readonly declared: readonly DeclaredInput[],
     private readonly maxBatch: number,
   ) {
     const leading = declared[0].shape[0];
@@ -15,16 +19,16 @@ export class InputShapes {
   }
 
   /** The shapes of the largest batch, if nothing but the batch is open. */
-  get onlyOpenBatch(): readonly (readonly number[])[] | null {
+  get largestBatch(): Shapes | null {
     return this.#withBatch(this.maxBatch);
   }
 
-  /** {@link onlyOpenBatch} for a single image; where the batch was declared, for that. */
-  get smallest(): readonly (readonly number[])[] | null {
+  /** The shapes of one image, if nothing but the batch is open; where the batch was declared, of that. */
+  get oneImage(): Shapes | null {
     return this.#withBatch(1);
   }
 
-  #withBatch(batch: number): readonly (readonly number[])[] | null {
+  #withBatch(batch: number): Shapes | null {
     const isOpenElsewhere = this.declared.some(({ shape }) =>
       shape.some((extent) => typeof extent === 'string' && extent !== this.batch),
     );
@@ -34,7 +38,7 @@ export class InputShapes {
   }
 
   /** Checks what a run brings; letters take the extents they meet first. @throws ERR_SHAPE */
-  check(shapes: readonly (readonly number[])[], operation: string): void {
+  check(shapes: Shapes, operation: string): void {
     const bindings = new Map<string, number>();
     for (const [i, { name, shape: declared }] of this.declared.entries()) {
       const shape = shapes[i];
@@ -59,11 +63,18 @@ export class InputShapes {
   }
 
   /** The same shapes with the largest batch. */
-  withLargestBatch(shapes: readonly (readonly number[])[]): readonly (readonly number[])[] {
+  withLargestBatch(shapes: Shapes): Shapes {
     return shapes.map((shape, i) =>
       shape.map((extent, axis) =>
         this.batch !== null && this.declared[i].shape[axis] === this.batch ? this.maxBatch : extent,
       ),
+    );
+  }
+
+  /** The same shapes as the graph has them: images that come as bytes have their channels first there. */
+  ofGraph(shapes: Shapes): Shapes {
+    return shapes.map((shape, i) =>
+      this.declared[i].dtype === 'uint8' ? [shape[0], shape[3], shape[1], shape[2]] : shape,
     );
   }
 }

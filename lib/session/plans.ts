@@ -9,6 +9,7 @@ import { type BuilderValue, concreteShapes } from '../engine/programBuilder.js';
 import { type Graph, inferTypes, type Value } from '../graph/graph.js';
 import type { TensorType } from '../ops/operator.js';
 import { showShape } from '../tensor/shape.js';
+import { describedSteps, type StepDescription } from './steps.js';
 
 /** Shapes for which plans are kept. */
 const maxPlans = 16;
@@ -23,8 +24,10 @@ export interface Plan {
   readonly outputs: readonly (readonly [string, readonly number[]])[];
   /** Shapes of all values of the program, for these inputs and with the largest batch; needed until it is made. */
   request: { readonly shapes: number[][]; readonly largest: number[][] } | null;
-  /** Number of the native plan, once made. */
+  /** Number of the native plan, from when it is made until it is let go of. */
   id: number | null;
+  /** What was decided, once it is made. */
+  steps: readonly StepDescription[];
   making: Promise<void> | null;
   /** Runs that wait until it is made: it is not let go of before they have begun. */
   waiting: number;
@@ -53,14 +56,14 @@ export class Plans {
     return plan;
   }
 
-  /** Makes the plan here and now, unless it is made; returns its number. @throws what native code refuses */
-  make(plan: Plan): number {
-    if (plan.id !== null) return plan.id;
+  /** Makes the plan here and now, unless it is made. @throws what native code refuses */
+  make(plan: Plan): void {
+    if (plan.id !== null) return;
     try {
       const { shapes, largest } = plan.request as NonNullable<Plan['request']>;
       const start = performance.now();
       const id = this.native.prepare(shapes, largest);
-      return this.#made(plan, id, performance.now() - start);
+      this.#made(plan, id, performance.now() - start);
     } catch (error) {
       this.#drop(plan);
       throw error;
@@ -110,20 +113,20 @@ export class Plans {
     }
   }
 
-  #made(plan: Plan, id: number, milliseconds: number): number {
+  #made(plan: Plan, id: number, milliseconds: number): void {
     const shapes = plan.request?.shapes;
     plan.id = id;
     plan.request = null;
-    if (debugSettings().level >= 1) this.#explain(plan.key, shapes, id, milliseconds);
-    return id;
+    plan.steps = describedSteps(this.native, id);
+    if (debugSettings().level >= 1) this.#explain(plan, shapes, milliseconds);
   }
 
-  #explain(key: string, shapes: readonly (readonly number[])[] | undefined, id: number, milliseconds: number): void {
-    debugLog(1, () => `planned ${key} in ${milliseconds.toFixed(1)} ms`);
-    for (const [i, step] of this.native.describe(id).entries())
-      debugLog(1, () => `  ${i} ${step.label || step.operation}: ${step.algorithm || '–'}${reason(step.why)}`);
+  #explain(plan: Plan, shapes: readonly (readonly number[])[] | undefined, milliseconds: number): void {
+    debugLog(1, () => `planned ${plan.key} in ${milliseconds.toFixed(1)} ms`);
+    for (const [i, { label, operation, algorithm, why, costs }] of plan.steps.entries())
+      debugLog(1, () => `  ${i} ${label || operation}: ${why || algorithm || '–'}${costsText(costs)}`);
     debugLog(3, () => {
-      const values = [...this.native.arena(id)].sort((a, b) => a.from - b.from || a.offset - b.offset);
+      const values = [...this.native.arena(plan.id as number)].sort((a, b) => a.from - b.from || a.offset - b.offset);
       const end = Math.max(0, ...values.map(({ offset, bytes }) => offset + bytes));
       const lines = values.map(
         ({ value, offset, bytes, from, to }) =>
@@ -161,7 +164,7 @@ export class Plans {
       ([name, value]) => [name, (types.get(value) ?? value.type).shape as readonly number[]] as const,
     );
     const request = { shapes: shapesOf(types), largest: shapesOf(this.#typesFor(largest)) };
-    return { key, outputs, request, id: null, making: null, waiting: 0 };
+    return { key, outputs, request, id: null, steps: [], making: null, waiting: 0 };
   }
 
   #typesFor(shapes: GraphShapes): ReadonlyMap<Value, TensorType> {
@@ -172,8 +175,8 @@ export class Plans {
   }
 }
 
-/** `(forced)`, or the estimated costs with their unit. */
-function reason(why: string): string {
-  if (why === '') return '';
-  return why === 'forced' ? ` (${why})` : ` (estimated vector multiply-adds: ${why})`;
+/** ` (estimated vector multiply-adds: winograd4 1.2e+6, direct 2.5e+6)` */
+function costsText(costs: StepDescription['costs']): string {
+  const all = Object.entries(costs).map(([algorithm, cost]) => `${algorithm} ${cost.toPrecision(3)}`);
+  return all.length === 0 ? '' : ` (estimated vector multiply-adds: ${all.join(', ')})`;
 }

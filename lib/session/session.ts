@@ -1,45 +1,21 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * A session: a compiled model with its packed weights, its plans and its memory.
+ * A session: a compiled model with its packed weights, its plans and its memory, as its user sees it.
  *
  * Weights were packed when it was made: changing the model afterwards changes nothing here. Shapes that the inputs
  * leave open are bound by each run; a plan is made for each set of shapes and kept, the least recently used going
  * first.
  */
-import {
-  type NativeMemory,
-  type NativeSession,
-  type NativeSettings,
-  nativeAddon,
-  type StepDescription,
-} from '../engine/addon.js';
-import { knownPeak, type WorkRates, workRates } from '../engine/peak.js';
-import { type BuilderValue, channelsLast } from '../engine/programBuilder.js';
-import { RepconvError } from '../errors.js';
-import type { Graph } from '../graph/graph.js';
-import { type Shape, sizeOf } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
-import { type AbortSignalLike, onAbort } from './abort.js';
-import {
-  checkedInputs,
-  checkedOutputs,
-  type DeclaredInput,
-  type GivenInput,
-  randomInputs,
-  type SessionInputs,
-  type SessionOutputs,
-} from './arguments.js';
-import { InputShapes } from './inputShapes.js';
+import { inspect } from 'node:util';
+import type { NativeMemory, NativeSettings } from '../engine/addon.js';
+import { knownPeak, knownPeakSync, type WorkRates, workRates } from '../engine/peak.js';
+import { RepconvError, sizeText } from '../errors.js';
+import { type Shape, showShape } from '../tensor/shape.js';
+import { randomInputs, type SessionInputs, type SessionOutputs } from './arguments.js';
 import { checkedRunOptions, checkedRunSyncOptions, type RunOptions, type RunSyncOptions } from './options.js';
-import { type Plan, Plans } from './plans.js';
-
-/**
- * When compiling runs over zeros: where inputs and outputs have at most so many bytes, which are copied on the
- * JavaScript thread, and no step so many multiply-adds that waiting for its end would be felt; and after how many
- * milliseconds the run is told to stop, which it does between two steps. Where runs take longer, what the first one
- * meets is a small part of it.
- */
-const warmUp = { bytes: 4 << 20, macs: 5e8, milliseconds: 20 };
+import type { Plan } from './plans.js';
+import type { Run, Runs } from './runs.js';
+import type { StepDescription } from './steps.js';
 
 /**
  * What `using` and `await using` call. Before Node 24, realms of their own (Jest, `vm`) have no such symbols: there the
@@ -62,95 +38,32 @@ export interface SessionSettings extends NativeSettings {
   readonly threadsBecause: string;
 }
 
-/** What a session is made of. */
-export interface SessionParts {
-  readonly native: NativeSession;
-  readonly graph: Graph;
-  readonly origins: readonly BuilderValue[];
-  readonly maxBatch: number;
-  readonly maxQueue: number;
-  readonly threadsBecause: string;
-  /** Names of the inputs that come as bytes. */
-  readonly byteInputs: ReadonlySet<string>;
-}
-
 /**
  * A compiled model; made by {@link compile}. Any number of runs may be under way at once. Give its memory back with
- * {@link dispose}.
+ * {@link dispose}. It belongs to the thread that made it: it cannot be posted to a Worker, which compiles its own.
  */
 export class Session {
-  #native: NativeSession | null;
-  #queueDepth = 0;
-  /** Runs whose plan is being made. */
-  #planning = 0;
-  readonly #plans: Plans;
-  readonly #shapes: InputShapes;
-  readonly #declared: readonly DeclaredInput[];
-  readonly #maxQueue: number;
-  readonly #threadsBecause: string;
+  readonly #runs: Runs;
 
-  /** Use {@link compile}. */
-  private constructor({ native, graph, origins, maxBatch, maxQueue, threadsBecause, byteInputs }: SessionParts) {
-    this.#native = native;
-    this.#maxQueue = maxQueue;
-    this.#threadsBecause = threadsBecause;
-    this.#plans = new Plans(native, graph, origins);
-    this.#declared = graph.inputs.map(({ name, type }) =>
-      byteInputs.has(name)
-        ? { name, dtype: 'uint8', shape: channelsLast(type.shape) }
-        : { name, dtype: 'float32', shape: type.shape },
-    );
-    this.#shapes = new InputShapes(this.#declared, maxBatch);
-  }
-
-  /**
-   * Plans what is known now: weights are packed, and what cannot run is refused. After that nothing outside is read any
-   * more.
-   */
-  static openSync(parts: SessionParts): Session {
-    const session = new Session(parts);
-    try {
-      const known = session.#shapes.onlyOpenBatch;
-      if (known !== null) session.#plans.make(session.#planFor(known));
-      parts.native.keepConstants(known === null ? 'all' : 'used');
-      return session;
-    } catch (error) {
-      session.#dispose();
-      throw error;
-    }
-  }
-
-  /**
-   * {@link openSync} with the packing on the pool: the constants are copied as they are now, and those that were packed
-   * are let go of in the end. Then the session is warmed up.
-   */
-  static async open(parts: SessionParts): Promise<Session> {
-    const session = new Session(parts);
-    try {
-      const known = session.#shapes.onlyOpenBatch;
-      parts.native.keepConstants(known === null ? 'all' : 'shared');
-      if (known === null) return session;
-      const plan = session.#planFor(known);
-      await session.#plans.makeAsync(plan);
-      const steps = parts.native.describe(plan.id as number);
-      session.#plans.release(plan);
-      parts.native.keepConstants('used');
-      await session.#warmUp(known, steps);
-      return session;
-    } catch (error) {
-      session.#dispose();
-      throw error;
-    }
+  /** Use {@link compile}. @internal */
+  constructor(runs: Runs) {
+    this.#runs = runs;
+    Object.defineProperty(this, 'belongsToItsThread', uncopiable);
   }
 
   /** Names and shapes of what runs take, bytes with channels last; letters are open extents. */
   get inputs(): Readonly<Record<string, Shape>> {
-    return Object.fromEntries(this.#declared.map(({ name, shape }) => [name, shape]));
+    return Object.fromEntries(this.#runs.compiled.shapes.declared.map(({ name, shape }) => [name, shape]));
+  }
+
+  /** Names and shapes of what runs give; letters are extents that follow from the inputs. */
+  get outputs(): Readonly<Record<string, Shape>> {
+    return Object.fromEntries([...this.#runs.compiled.graph.outputs].map(([name, { type }]) => [name, type.shape]));
   }
 
   /** Runs that wait or compute, {@link runSync} not among them; at most `maxQueue`. */
   get queueDepth(): number {
-    return this.#queueDepth;
+    return this.#runs.depth;
   }
 
   /**
@@ -159,7 +72,8 @@ export class Session {
    * @throws ERR_DISPOSED
    */
   get settings(): SessionSettings {
-    return { ...this.#alive('settings').settings(), threadsBecause: this.#threadsBecause };
+    const { threadsBecause } = this.#runs.compiled;
+    return { ...this.#runs.alive('settings').settings(), threadsBecause };
   }
 
   /**
@@ -173,27 +87,10 @@ export class Session {
   async run(inputs: SessionInputs, options: RunOptions = {}): Promise<SessionOutputs> {
     const { signal, out } = checkedRunOptions(options);
     signal?.throwIfAborted();
-    const native = this.#alive('run');
-    if (this.#queueDepth >= this.#maxQueue)
-      throw new RepconvError(
-        'ERR_BUSY',
-        `run: expects at most ${this.#maxQueue} runs waiting or computing (maxQueue), and there are ${this.#queueDepth}`,
-      );
-    const given = this.#checkedInputs(inputs, 'run');
-    const plan = this.#planFor(given.map(({ shape }) => shape));
-    const outputs = checkedOutputs(out, plan.outputs, 'run');
-    this.#queueDepth++;
-    try {
-      const data = given.map((input) => input.data);
-      const begun =
-        plan.id !== null
-          ? this.#begin(native, plan, data, outputs)
-          : await this.#beginPlanned(native, plan, data, outputs, signal);
-      await settled(begun, signal);
-      return outputs;
-    } finally {
-      this.#queueDepth--;
-    }
+    const native = this.#runs.admitting('run');
+    const run = this.#runs.runOf(inputs, out, 'run');
+    await this.#runs.run(native, run, signal);
+    return run.outputs;
   }
 
   /**
@@ -203,44 +100,47 @@ export class Session {
    */
   runSync(inputs: SessionInputs, options: RunSyncOptions = {}): SessionOutputs {
     const { out } = checkedRunSyncOptions(options);
-    return this.#runHere(inputs, out, 'runSync').outputs;
+    const native = this.#runs.alive('runSync');
+    const run = this.#runs.runOf(inputs, out, 'runSync');
+    this.#runs.runSync(native, run);
+    return run.outputs;
   }
 
   /**
-   * Runs once, on the calling thread, and tells what each step took, and which share of the processor's peak that is
-   * (measured by the first call in a process, in a tenth of a second). Without inputs: on random ones of the largest
-   * batch, the same each time.
-   * @throws as {@link runSync}; ERR_INPUT for no inputs where more than the batch is open
+   * Runs once, as {@link run} does, and tells what each step took, and which share of the processor's peak that is
+   * (measured by the first call in a process, in a tenth of a second, on the pool). Without inputs: on one random image,
+   * the same each time; where the batch was declared, on that many.
+   * @throws as {@link run}; ERR_INPUT for no inputs where more than the batch is open
    */
-  profile(inputs?: SessionInputs): StepProfile[] {
-    const { isa, threads } = this.#alive('profile').settings();
-    const given = inputs === undefined ? randomInputs(this.#declared, this.#shapes.onlyOpenBatch, 'profile') : inputs;
-    const { steps, nanoseconds } = this.#runHere(given, undefined, 'profile');
-    const peak = threads * knownPeak(isa);
-    return steps.map((step, i) => ({
-      ...step,
-      milliseconds: nanoseconds[i] / 1e6,
-      ...workRates(step.macs, nanoseconds[i] / 1e6, peak),
-    }));
+  async profile(inputs?: SessionInputs): Promise<StepProfile[]> {
+    const native = this.#runs.admitting('profile');
+    const { isa, threads } = native.settings();
+    const run = this.#timedRun(inputs, 'profile');
+    await this.#runs.run(native, run);
+    return profileOf(run, threads * (await knownPeak(isa)));
+  }
+
+  /** {@link profile} on the calling thread, done when it returns. @throws as {@link runSync} */
+  profileSync(inputs?: SessionInputs): StepProfile[] {
+    const native = this.#runs.alive('profileSync');
+    const { isa, threads } = native.settings();
+    const run = this.#timedRun(inputs, 'profileSync');
+    this.#runs.runSync(native, run);
+    return profileOf(run, threads * knownPeakSync(isa));
   }
 
   /**
-   * What was decided for the given inputs: per step the algorithm and why. Without inputs: for those of the largest
-   * batch; where more than the batch is open, for those of the latest run, and nothing before the first.
+   * What was decided for the given inputs: per step the algorithm and why. Without inputs: for one image (where the
+   * batch was declared, for that many); where more than the batch is open, for those of the latest run, and nothing
+   * before the first. Algorithms are those for the largest batch whatever the inputs: see `maxBatch`.
    * @throws ERR_DISPOSED, and as {@link run} for the given inputs
    */
   describe(inputs?: SessionInputs): StepDescription[] {
-    const native = this.#alive('describe');
-    const largest = this.#shapes.onlyOpenBatch;
-    if (inputs === undefined && largest === null) {
-      const { latest } = this.#plans;
-      return latest === undefined ? [] : native.describe(latest.id as number);
-    }
-    const shapes =
-      inputs === undefined
-        ? (largest as number[][])
-        : this.#checkedInputs(inputs, 'describe').map(({ shape }) => shape);
-    return native.describe(this.#plans.make(this.#planFor(shapes)));
+    this.#runs.alive('describe');
+    const { plans } = this.#runs;
+    const plan = inputs === undefined ? this.#usualPlan() : this.#runs.planOf(inputs, 'describe');
+    if (plan !== undefined) plans.make(plan);
+    return (plan?.steps ?? []).map((step) => ({ ...step }));
   }
 
   /**
@@ -249,163 +149,74 @@ export class Session {
    * shapes needed goes when their plans go.
    */
   memory(): NativeMemory & { readonly totalBytes: number } {
-    const memory = this.#native?.memory() ?? { packedBytes: 0, constantBytes: 0, arenaBytes: 0, stagingBytes: 0 };
-    return {
-      ...memory,
-      totalBytes: memory.packedBytes + memory.constantBytes + memory.arenaBytes + memory.stagingBytes,
-    };
+    const none = { packedBytes: 0, constantBytes: 0, arenaBytes: 0, stagingBytes: 0 };
+    const memory = this.#runs.native?.memory() ?? none;
+    const { packedBytes, constantBytes, arenaBytes, stagingBytes } = memory;
+    return { ...memory, totalBytes: packedBytes + constantBytes + arenaBytes + stagingBytes };
   }
 
   /** Gives the memory back. Runs under way end well; new ones are refused. A second call does nothing. */
   async dispose(): Promise<void> {
-    this.#dispose();
+    this.#runs.dispose();
   }
 
   [syncDispose](): void {
-    this.#dispose();
+    this.#runs.dispose();
   }
 
   async [asyncDispose](): Promise<void> {
-    this.#dispose();
+    this.#runs.dispose();
   }
 
-  #dispose(): void {
-    const native = this.#native;
-    this.#native = null;
-    if (native !== null) this.#giveBack(native);
+  /** What `JSON.stringify` and `console.log` show of it. */
+  toJSON(): object {
+    const { declared } = this.#runs.compiled.shapes;
+    const about = {
+      inputs: Object.fromEntries(declared.map(({ name, dtype, shape }) => [name, `${dtype} ${showShape(shape)}`])),
+      outputs: Object.fromEntries(
+        Object.entries(this.outputs).map(([name, shape]) => [name, `float32 ${showShape(shape)}`]),
+      ),
+    };
+    if (this.#runs.native === null) return { ...about, isDisposed: true };
+    const { precision, threads } = this.settings;
+    return { ...about, precision, threads, memory: sizeText(this.memory().totalBytes) };
   }
 
-  /** Once disposed, and as soon as no run waits for a plan. */
-  #giveBack(native: NativeSession): void {
-    if (this.#native !== null || this.#planning > 0) return;
-    native.dispose();
-    this.#plans.clear();
+  /** What `console.log` shows. @internal */
+  [inspect.custom](_depth: number, options: object): string {
+    return `Session ${inspect(this.toJSON(), options)}`;
   }
 
-  /**
-   * Runs over zeros, of one image where the batch is open: what a first run meets (its plan, untouched memory, code
-   * that was never called) is met now, by nobody who waits. Without it the first run of RepVGG-A0 took 4.1 times the
-   * median of the next, that of MobileOne-s0 3.5 times; with it 1.1 and 1.2 (`bench/compile.mjs`, a process each time;
-   * EPYC, Zen 5, two virtual processors). `known` and `steps` are of the largest batch.
-   */
-  async #warmUp(known: readonly Shape[], steps: readonly StepDescription[]): Promise<void> {
-    try {
-      const shapes = this.#shapes.smallest as readonly (readonly number[])[];
-      const images = sizeOf(known[0] as readonly number[]) / sizeOf(shapes[0]);
-      if (steps.some(({ macs }) => macs > images * warmUp.macs)) return;
-      const made = this.#planFor(shapes).outputs.map(([, shape]) => shape);
-      if ([...shapes, ...made].reduce((bytes, shape) => bytes + 4 * sizeOf(shape), 0) > warmUp.bytes) return;
-      const zeros = Object.fromEntries(
-        this.#declared.map(({ name, dtype }, i) => [name, new Tensor(dtype, shapes[i])]),
-      );
-      await this.run(zeros, { signal: AbortSignal.timeout(warmUp.milliseconds) });
-    } catch {
-      // Nobody asked for this run. What is wrong with one image, or zeros, or memory, the first one that somebody asks
-      // for says.
-    }
+  /** Of one image, or where more than the batch is open, of the latest run. */
+  #usualPlan(): Plan | undefined {
+    const { oneImage } = this.#runs.compiled.shapes;
+    return oneImage === null ? this.#runs.plans.latest : this.#runs.planFor(oneImage);
   }
 
-  #alive(operation: string): NativeSession {
-    if (this.#native === null) throw new RepconvError('ERR_DISPOSED', `${operation}: the session has been disposed`);
-    return this.#native;
+  #timedRun(inputs: SessionInputs | undefined, operation: string): Required<Run> {
+    const { declared, oneImage } = this.#runs.compiled.shapes;
+    const given = inputs === undefined ? randomInputs(declared, oneImage, operation) : inputs;
+    return this.#runs.timedRunOf(given, operation);
   }
+}
 
-  #begin(
-    native: NativeSession,
-    plan: Plan,
-    data: readonly GivenInput['data'][],
-    outputs: SessionOutputs,
-  ): ReturnType<NativeSession['run']> {
-    return native.run(plan.id as number, data, dataOf(outputs));
-  }
-
-  /** {@link #begin} after the plan was made on the pool. The inputs wait as copies: they are read as they are now. */
-  async #beginPlanned(
-    native: NativeSession,
-    plan: Plan,
-    data: readonly GivenInput['data'][],
-    outputs: SessionOutputs,
-    signal: AbortSignalLike | undefined,
-  ): Promise<ReturnType<NativeSession['run']>> {
-    const copies = data.map((numbers) => numbers.slice());
-    this.#planning++;
-    try {
-      await unlessAborted(this.#plans.makeAsync(plan), signal);
-      return this.#begin(native, plan, copies, outputs);
-    } finally {
-      this.#plans.release(plan);
-      this.#planning--;
-      this.#giveBack(native);
-    }
-  }
-
-  #runHere(
-    inputs: SessionInputs,
-    out: RunSyncOptions['out'],
-    operation: 'runSync' | 'profile',
-  ): { outputs: SessionOutputs; steps: StepDescription[]; nanoseconds: Float64Array } {
-    const native = this.#alive(operation);
-    const given = this.#checkedInputs(inputs, operation);
-    const plan = this.#planFor(given.map(({ shape }) => shape));
-    const outputs = checkedOutputs(out, plan.outputs, operation);
-    const id = this.#plans.make(plan);
-    const steps = operation === 'profile' ? native.describe(id) : [];
-    const nanoseconds = new Float64Array(steps.length);
-    const data = given.map((input) => input.data);
-    native.runSync(id, data, dataOf(outputs), ...(operation === 'profile' ? [nanoseconds] : []));
-    return { outputs, steps, nanoseconds };
-  }
-
-  #checkedInputs(given: SessionInputs, operation: string): GivenInput[] {
-    const inputs = checkedInputs(given, this.#declared, operation);
-    this.#shapes.check(
-      inputs.map(({ shape }) => shape),
-      operation,
+/**
+ * A property that whoever copies an object has to read: a structured clone (`postMessage`, `workerData`) and `{ ...session }`
+ * alike. Without it they would make an empty object, and not say so.
+ */
+const uncopiable: PropertyDescriptor = {
+  enumerable: true,
+  get(): never {
+    throw new RepconvError(
+      'ERR_UNSUPPORTED',
+      'session: cannot be copied, nor posted to a Worker: it belongs to the thread that compiled it. Compile the model in each Worker, or post the inputs to this thread',
     );
-    return inputs;
-  }
+  },
+};
 
-  /** The plan for inputs of these shapes; it counts as the most recently used. */
-  #planFor(shapes: readonly (readonly number[])[]): Plan {
-    const graphShapes = (given: readonly (readonly number[])[]): (readonly number[])[] =>
-      given.map((shape, i) => (this.#declared[i].dtype === 'uint8' ? [shape[0], shape[3], shape[1], shape[2]] : shape));
-    return this.#plans.find(graphShapes(shapes), graphShapes(this.#shapes.withLargestBatch(shapes)));
-  }
-}
-
-function dataOf(outputs: SessionOutputs): Float32Array[] {
-  return Object.values(outputs).map(({ data }) => data);
-}
-
-/** Waits for a run; the signal ends it, also where it came while the run was begun. */
-async function settled(
-  { id, promise }: ReturnType<NativeSession['run']>,
-  signal: AbortSignalLike | undefined,
-): Promise<void> {
-  const cancel = (): void => nativeAddon().cancel(id);
-  const stop = signal === undefined ? undefined : onAbort(signal, cancel);
-  if (signal?.aborted === true) cancel();
-  try {
-    await promise;
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ABORT_ERR') throw signal?.reason ?? error;
-    throw error;
-  } finally {
-    stop?.();
-  }
-}
-
-/** Waits for what others may wait for too: the signal ends the waiting alone. */
-async function unlessAborted(promise: Promise<void>, signal: AbortSignalLike | undefined): Promise<void> {
-  if (signal === undefined) return promise;
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = onAbort(signal, () => reject(signal.reason));
+function profileOf({ plan, nanoseconds }: Required<Run>, peak: number): StepProfile[] {
+  return plan.steps.map((step, i) => {
+    const milliseconds = nanoseconds[i] / 1e6;
+    return { ...step, milliseconds, ...workRates(step.macs, milliseconds, peak) };
   });
-  try {
-    await Promise.race([promise, aborted]);
-    signal.throwIfAborted();
-  } finally {
-    stop?.();
-  }
 }

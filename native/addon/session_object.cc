@@ -5,71 +5,11 @@
 
 #include "addon/entry.h"
 #include "addon/program_reader.h"
+#include "addon/session_options.h"
+#include "addon/session_reports.h"
 #include "addon/session_run.h"
-#include "ops/conv/conv.h"
 
 namespace repconv {
-namespace {
-
-const char* precisionName(Precision precision) {
-  return precision == Precision::bfloat16 ? "bfloat16" : precision == Precision::bfloat16x3 ? "bfloat16x3" : "float32";
-}
-
-// The precision of that name, and its kernels; "fastest" is bfloat16 where there are any: the chooser still takes
-// float32 where that is faster.
-Status choosePrecision(const std::string& name, SessionOptions* options) {
-  if (name.empty() || name == "float32") return Status();
-  const bool isFastest = name == "fastest";
-  if (!isFastest && name != "bfloat16" && name != "bfloat16x3") {
-    return failure(Code::input, "session: precision expects float32, bfloat16x3, bfloat16 or fastest, got %.40s",
-                   name.c_str());
-  }
-  options->bfloat16 = availableBfloat16(options->isa);
-  if (options->bfloat16 != nullptr) {
-    options->precision = name == "bfloat16x3" ? Precision::bfloat16x3 : Precision::bfloat16;
-  } else if (!isFastest) {
-    const char* because = options->isa < cpuInfo().isa ? " at most, as was asked for"
-                          : cpuInfo().hasAmxBf16       ? "; it has AMX, but the operating system does not permit it"
-                                                       : "";
-    return failure(Code::unsupported,
-                   "session: precision %s expects a processor with AMX, or AMD's with AVX512_BF16; this one (%s) "
-                   "computes in float32, with %s%s",
-                   name.c_str(), cpuInfo().model.c_str(), isaName(options->isa), because);
-  }
-  return Status();
-}
-
-Status readOptions(Napi::Env env, Napi::Value value, SessionOptions* options) {
-  if (!value.IsObject()) return failure(Code::input, "session: expects options");
-  ObjectReader reader(value.As<Napi::Object>(), "session");
-  options->isa = cpuInfo().isa;
-  const std::string isa = reader.text("isa", true);
-  Isa wanted = Isa::scalar;
-  if (!isa.empty() && !parseIsa(isa, &wanted))
-    return failure(Code::input, "session: isa expects scalar, avx2 or avx512, got %.40s", isa.c_str());
-  // A cap: a processor that has less uses what it has.
-  if (!isa.empty() && wanted < options->isa) options->isa = wanted;
-  const double threads = reader.number("threads", 0), poolThreads = reader.number("poolThreads", 0);
-  for (double number : {threads, poolThreads}) {
-    if (!(number >= 0 && number <= kMaxTeam))
-      return failure(Code::input, "session: threads expects at most %d, got %g", kMaxTeam, number);
-  }
-  const auto orBudget = [](double number) {
-    return std::min(kMaxTeam, number >= 1 ? static_cast<int>(number) : threadBudget().threads());
-  };
-  options->threads = orBudget(threads);
-  options->conv = reader.text("conv", true);
-  const std::string precision = reader.text("precision", true);
-  if (!reader.isOk()) return reader.status();
-  if (Status status = choosePrecision(precision, options); !status.isOk()) return status;
-  if (!options->conv.empty()) {
-    if (Status status = checkConvName(options->conv); !status.isOk()) return status;
-  }
-  // A run of few threads leaves the others to other runs.
-  return Environment::of(env).pool().ensureThreads(std::max(options->threads, orBudget(poolThreads)));
-}
-
-}  // namespace
 
 Result<Napi::Value> SessionObject::define(Napi::Env env) {
   const napi_property_descriptor methods[] = {
@@ -229,13 +169,11 @@ Result<Napi::Value> SessionObject::runSync(const Napi::CallbackInfo& info) {
   std::vector<void*> inputs, outputs;
   if (Status status = readMemory(info[1], info[2], *plan, session_->program(), &inputs, &outputs); !status.isOk())
     return status;
-  ArrayView times;
+  double* times = timesOf(info[3], *plan);
   std::vector<double> nanoseconds;
-  const bool isTimed =
-      readTypedArray(info[3], &times) && times.elementBytes == 8 && times.length == plan->steps().size();
   Status status = session_->run(Environment::of(env_).pool(), *plan, inputs.data(), outputs.data(), nullptr,
-                                isTimed ? &nanoseconds : nullptr);
-  for (size_t i = 0; i < nanoseconds.size(); i++) static_cast<double*>(times.data)[i] = nanoseconds[i];
+                                times != nullptr ? &nanoseconds : nullptr);
+  if (times != nullptr) std::copy(nanoseconds.begin(), nanoseconds.end(), times);
   account();
   return status;
 }
@@ -263,7 +201,7 @@ Result<Napi::Value> SessionObject::run(const Napi::CallbackInfo& info) {
   if (session_ == nullptr || plan == nullptr) return Status(Code::disposed, "run: the session or plan is disposed");
   if (!info[2].IsArray()) return failure(Code::input, "run: expects outputs");
   auto run = std::make_unique<Run>(info.This().As<Napi::Object>(), this, plan);
-  if (Status status = run->take(info[1], info[2].As<Napi::Array>()); !status.isOk()) return status;
+  if (Status status = run->take(info[1], info[2].As<Napi::Array>(), info[3]); !status.isOk()) return status;
   account();
   Napi::Object result = Napi::Object::New(env_);
   Result<Environment::Started> started = Environment::of(env_).start(std::move(run), session_->options().threads);
@@ -274,57 +212,25 @@ Result<Napi::Value> SessionObject::run(const Napi::CallbackInfo& info) {
 }
 
 Result<Napi::Value> SessionObject::describe(const Napi::CallbackInfo& info) {
-  Napi::Array result = Napi::Array::New(env_);
   const std::shared_ptr<const Plan> plan = planOf(info);
-  if (session_ == nullptr || plan == nullptr) return result;
-  for (size_t s = 0; s < plan->steps().size(); s++) {
-    const ProgramStep& step = session_->program().steps[s];
-    const Task& task = *plan->steps()[s].task;
-    Napi::Object row = Napi::Object::New(env_);
-    row.Set("label", step.label);
-    row.Set("operation", step.name);
-    row.Set("algorithm", task.algorithm);
-    row.Set("kernel", task.kernel[0] != '\0' ? task.kernel : session_->kernels().name);
-    row.Set("why", task.why);
-    row.Set("macs", task.macs);
-    result.Set(static_cast<uint32_t>(s), row);
-  }
-  return result;
+  if (session_ == nullptr || plan == nullptr)
+    return Status(Code::disposed, "describe: the session or plan is disposed");
+  return stepsObject(env_, *session_, *plan);
 }
 
 Result<Napi::Value> SessionObject::arena(const Napi::CallbackInfo& info) {
-  Napi::Array result = Napi::Array::New(env_);
   const std::shared_ptr<const Plan> plan = planOf(info);
-  if (plan == nullptr) return result;
-  for (const Placement& placement : plan->placements()) {
-    Napi::Object row = Napi::Object::New(env_);
-    row.Set("value", placement.value);
-    row.Set("offset", static_cast<double>(placement.offset));
-    row.Set("bytes", static_cast<double>(placement.sizeBytes));
-    row.Set("from", placement.from);
-    row.Set("to", placement.to);
-    result.Set(result.Length(), row);
-  }
-  return result;
+  if (plan == nullptr) return Status(Code::disposed, "arena: the session or plan is disposed");
+  return arenaObject(env_, *plan);
 }
 
 Result<Napi::Value> SessionObject::settings(const Napi::CallbackInfo&) {
-  Napi::Object result = Napi::Object::New(env_);
-  if (session_ == nullptr) return result;
-  result.Set("isa", session_->kernels().name);
-  result.Set("threads", session_->options().threads);
-  result.Set("precision", precisionName(session_->options().precision));
-  return result;
+  if (session_ == nullptr) return Status(Code::disposed, "session: disposed");
+  return settingsObject(env_, *session_);
 }
 
 Result<Napi::Value> SessionObject::memory(const Napi::CallbackInfo&) {
-  Napi::Object result = Napi::Object::New(env_);
-  const Session::Memory memory = session_ != nullptr ? session_->memory() : Session::Memory{};
-  result.Set("packedBytes", static_cast<double>(memory.packedBytes));
-  result.Set("constantBytes", static_cast<double>(memory.constantBytes));
-  result.Set("arenaBytes", static_cast<double>(memory.arenaBytes));
-  result.Set("stagingBytes", static_cast<double>(memory.stagingBytes));
-  return result;
+  return memoryObject(env_, session_ != nullptr ? session_->memory() : Session::Memory{});
 }
 
 Result<Napi::Value> SessionObject::dispose(const Napi::CallbackInfo&) {
@@ -343,27 +249,6 @@ void SessionObject::account() {
   int64_t all = 0;
   if (bytes != accountedBytes_ && napi_adjust_external_memory(env_, bytes - accountedBytes_, &all) == napi_ok)
     accountedBytes_ = bytes;
-}
-
-Result<Napi::Value> execute(const Napi::CallbackInfo& info) {
-  SessionOptions options;
-  if (Status status = readOptions(info.Env(), info[4], &options); !status.isOk()) return status;
-  Result<Program> program = readProgram(info[0]);
-  if (!program.isOk()) return program.status();
-  Result<std::shared_ptr<Session>> session = Session::make(std::move(program.value()), options);
-  if (!session.isOk()) return session.status();
-  std::vector<std::vector<int64_t>> shapes;
-  if (Status status = readShapes(info[1], &shapes); !status.isOk()) return status;
-  Result<std::shared_ptr<const Plan>> plan = session.value()->prepare(shapes, shapes);
-  if (!plan.isOk()) return plan.status();
-  std::vector<void*> inputs, outputs;
-  const Program& checked = session.value()->program();
-  if (Status status = readArrays(info[2], "input", *plan.value(), checked.inputs, &inputs); !status.isOk())
-    return status;
-  if (Status status = readArrays(info[3], "output", *plan.value(), checked.outputs, &outputs); !status.isOk())
-    return status;
-  return session.value()->run(Environment::of(info.Env()).pool(), *plan.value(), inputs.data(), outputs.data(), nullptr,
-                              nullptr);
 }
 
 }  // namespace repconv

@@ -33,16 +33,14 @@ class SessionObject {
   Result<Napi::Value> prepareAsync(const Napi::CallbackInfo& info);
   // keepConstants('all' | 'shared' | 'used'): Session::Keep
   Result<Napi::Value> keepConstants(const Napi::CallbackInfo& info);
-  // runSync(plan, inputs, outputs, times?)
+  // runSync(plan, inputs, outputs, nanoseconds?): what each step takes goes into a Float64Array with one number for each
   Result<Napi::Value> runSync(const Napi::CallbackInfo& info);
-  // run(plan, inputs, outputs) → { id, promise }; the inputs are read before it returns; the outputs, which share no
-  // memory with them or each other, are written when the promise settles
+  // run(plan, inputs, outputs, nanoseconds?) → { id, promise }; the inputs are read before it returns; the outputs, which
+  // share no memory with them or each other, and the times are written when the promise settles
   Result<Napi::Value> run(const Napi::CallbackInfo& info);
-  // describe(plan) → per step { label, operation, algorithm, why, macs }
+  // describe(plan), arena(plan), settings(), memory(): addon/session_reports.h
   Result<Napi::Value> describe(const Napi::CallbackInfo& info);
-  // arena(plan) → per value in it { value, offset, bytes, from, to }: the steps during which its place is taken
   Result<Napi::Value> arena(const Napi::CallbackInfo& info);
-  // settings() → { isa, threads }: of the kernels in use, and of one run at most
   Result<Napi::Value> settings(const Napi::CallbackInfo& info);
   Result<Napi::Value> memory(const Napi::CallbackInfo& info);
   Result<Napi::Value> dispose(const Napi::CallbackInfo& info);
@@ -66,9 +64,5 @@ class SessionObject {
   uint32_t nextPlan_ = 0;
   int64_t accountedBytes_ = 0;
 };
-
-// execute(program, shapes, inputs, outputs, options): a program that is run once, on this thread, its constants read
-// where they lie.
-Result<Napi::Value> execute(const Napi::CallbackInfo& info);
 
 }  // namespace repconv

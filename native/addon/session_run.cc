@@ -1,5 +1,6 @@
 #include "addon/session_run.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace repconv {
@@ -66,6 +67,13 @@ size_t stagedBytes(const Plan& plan, const Program& program) {
   return bytes;
 }
 
+double* timesOf(Napi::Value value, const Plan& plan) {
+  ArrayView times;
+  const bool isWanted =
+      readTypedArray(value, &times) && times.elementBytes == sizeof(double) && times.length == plan.steps().size();
+  return isWanted ? static_cast<double*>(times.data) : nullptr;
+}
+
 SessionRun::SessionRun(std::shared_ptr<Session> session, std::shared_ptr<const Plan> plan)
     : session_(std::move(session)), plan_(std::move(plan)) {}
 
@@ -73,7 +81,7 @@ SessionRun::~SessionRun() {
   if (staging_) session_->staging().give(std::move(staging_));
 }
 
-Status SessionRun::take(Napi::Value inputs, Napi::Array outputs) {
+Status SessionRun::take(Napi::Value inputs, Napi::Array outputs, Napi::Value nanoseconds) {
   const Program& program = session_->program();
   std::vector<void*> from, to;
   if (Status status = readMemory(inputs, outputs, *plan_, program, &from, &to); !status.isOk()) return status;
@@ -91,11 +99,13 @@ Status SessionRun::take(Napi::Value inputs, Napi::Array outputs) {
     at += stagedBytes(*plan_, output);
   }
   destination_ = Napi::Persistent(outputs);
+  if (timesOf(nanoseconds, *plan_) != nullptr) timesDestination_ = Napi::Persistent(nanoseconds.As<Napi::Object>());
   return destination_.IsEmpty() ? failure(Code::native, "run: the outputs cannot be kept") : Status();
 }
 
 Status SessionRun::compute(ThreadPool& pool) {
-  return session_->run(pool, *plan_, inputs_.data(), outputs_.data(), isCancelled(), nullptr);
+  return session_->run(pool, *plan_, inputs_.data(), outputs_.data(), isCancelled(),
+                       timesDestination_.IsEmpty() ? nullptr : &nanoseconds_);
 }
 
 Result<Napi::Value> SessionRun::deliver(Napi::Env) {
@@ -107,6 +117,8 @@ Result<Napi::Value> SessionRun::deliver(Napi::Env) {
     const size_t bytes = plan_->sizeBytes(session_->program().outputs[i]);
     if (bytes > 0) std::memcpy(to[i], outputs_[i], bytes);
   }
+  double* times = timesDestination_.IsEmpty() ? nullptr : timesOf(timesDestination_.Value(), *plan_);
+  if (times != nullptr) std::copy(nanoseconds_.begin(), nanoseconds_.end(), times);
   return outputs;
 }
 

@@ -14,6 +14,10 @@ Status readArrays(Napi::Value value, const char* what, const Plan& plan, const s
 Status readMemory(Napi::Value inputs, Napi::Value outputs, const Plan& plan, const Program& program,
                   std::vector<void*>* from, std::vector<void*>* to);
 
+// Where the nanoseconds of each step go: the memory of a Float64Array with a number for each; null where it is anything
+// else, and nobody asks.
+double* timesOf(Napi::Value value, const Plan& plan);
+
 // Of the block of a run.
 size_t stagedBytes(const Plan& plan, const Program& program);
 
@@ -22,8 +26,8 @@ class SessionRun : public AsyncRun {
   SessionRun(std::shared_ptr<Session> session, std::shared_ptr<const Plan> plan);
   ~SessionRun() override;
 
-  // Copies the inputs as they are now, and remembers where the outputs go.
-  Status take(Napi::Value inputs, Napi::Array outputs);
+  // Copies the inputs as they are now, and remembers where the outputs go, and the nanoseconds where somebody asks.
+  Status take(Napi::Value inputs, Napi::Array outputs, Napi::Value nanoseconds);
 
  protected:
   Status compute(ThreadPool& pool) override;
@@ -36,6 +40,8 @@ class SessionRun : public AsyncRun {
   std::vector<const void*> inputs_;
   std::vector<void*> outputs_;
   Napi::Reference<Napi::Array> destination_;
+  Napi::ObjectReference timesDestination_;
+  std::vector<double> nanoseconds_;
 };
 
 }  // namespace repconv

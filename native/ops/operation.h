@@ -51,6 +51,14 @@ struct RunContext {
   }
 };
 
+// An algorithm that was weighed, and what it was estimated to cost: the least was taken.
+struct Estimate {
+  const char* algorithm;
+  double cost;
+
+  bool operator==(const Estimate&) const = default;
+};
+
 class Task {
  public:
   virtual ~Task() = default;
@@ -64,7 +72,9 @@ class Task {
   const char* algorithm = "";
   // Of the kernels it runs, where those are not the table's.
   const char* kernel = "";
-  std::string why;
+  // Why that algorithm: those that fitted, or nothing because somebody forced it, or there was no other.
+  std::vector<Estimate> estimates;
+  bool isForced = false;
   // Multiply-accumulates, for GFLOP/s.
   double macs = 0;
 };

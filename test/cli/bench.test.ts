@@ -143,6 +143,14 @@ describe('repconv bench', () => {
     const all = tableOf(repconv(layers).stdout);
     const rows = all.slice(0, all.indexOf(''));
     expect(rows.length).toBeGreaterThan(43);
+    // Below it, why their algorithms.
+    const rest = all.slice(rows.length + 1);
+    const reasons = rest.slice(0, rest.indexOf(''));
+    const counts = reasons.map((line) =>
+      Number(/^ {2}\w+, (?:estimated .*as fast as \w+|the only one that fits): (\d+) layers?$/.exec(line)?.[1]),
+    );
+    expect(counts).toEqual(counts.toSorted((a, b) => b - a));
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(43);
     const { stdout } = repconv([...layers, '--batch', '1,2']);
     expect(stdout.match(/the 10 slowest layers, float32, batch [12], 1 thread\n/g)).toHaveLength(2);
     const some = tableOf(stdout);
@@ -158,9 +166,9 @@ describe('repconv bench', () => {
     const { networks } = JSON.parse(repconv(['bench', 'mobileone-s0', ...little, '--layers', '--json']).stdout) as {
       networks: NetworkResult[];
     };
-    expect(networks[0].layers).toMatchObject({ whyUnit: 'estimated vector multiply-adds' });
+    expect(networks[0].layers).toMatchObject({ costsUnit: 'estimated vector multiply-adds' });
     const { stderr } = repconv(['bench', 'mobileone-s0', ...little], { REPCONV_DEBUG: '1' });
-    expect(stderr).toMatch(/conv: \w+ \(estimated vector multiply-adds: \w+ [\d.e+]+(, \w+ [\d.e+]+)*\)\n/);
+    expect(stderr).toMatch(/conv: \w+, [\w ,.]+ \(estimated vector multiply-adds: \w+ [\d.e+]+(, \w+ [\d.e+]+)*\)\n/);
   });
 
   it('lets contenders take turns, each round beginning with another, and does not count the first run of a turn', async () => {

@@ -17,7 +17,8 @@ async function main() {
     const session = await compile(model, { inputs: { x: ['N', 16, 'H', 'W'] } });
     await Promise.all([session.run(x), session.run(randn([1, 16, 5, 5]))]);
     session.runSync(x);
-    session.profile(x);
+    session.profileSync(x);
+    await session.profile(x);
     await aborted(session, x);
     // Some are disposed, the others are left to the garbage collector.
     if (i % 2 === 0) await session.dispose();

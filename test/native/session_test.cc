@@ -169,7 +169,8 @@ TEST(
           "other memory");
     for (size_t s = 0; s < d.steps.size(); s++) {
       const Task &task = *made.value()->steps()[s].task, &wanted = *expected.value()->steps()[s].task;
-      CHECK(std::strcmp(task.algorithm, wanted.algorithm) == 0 && task.why == wanted.why && task.macs == wanted.macs,
+      CHECK(std::strcmp(task.algorithm, wanted.algorithm) == 0 && task.estimates == wanted.estimates &&
+                task.macs == wanted.macs,
             "step %zu", s);
     }
   }

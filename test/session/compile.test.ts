@@ -291,7 +291,7 @@ describe('the environment', () => {
     });
     expect(session.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({
       algorithm: 'im2col',
-      why: 'forced',
+      why: 'im2col, as was asked for',
     });
     const told = compileSync(layer, { inputs: image, threads: 1, conv: 'direct' });
     expect(told.settings).toEqual({
@@ -302,7 +302,7 @@ describe('the environment', () => {
     });
     expect(told.describe().find(({ operation }) => operation === 'conv2d')).toMatchObject({
       algorithm: 'direct',
-      why: 'forced',
+      why: 'direct, as was asked for',
     });
   });
 

@@ -39,7 +39,7 @@ describe('from another realm', () => {
       expectRefusal(
         () => new Tensor('float32', [4], elsewhere(`new ${other}(4)`)),
         'ERR_INPUT',
-        `tensor: float32 expects a Float32Array, got '${other}'`,
+        /^tensor: float32 expects a Float32Array, got /,
       );
   });
 

@@ -1,7 +1,9 @@
 /** What sessions say about themselves is true: steps, algorithms, times, memory. */
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { knownPeak } from '../../lib/engine/peak.js';
+import { knownPeakSync } from '../../lib/engine/peak.js';
 import { chosenThreads } from '../../lib/engine/threads.js';
+import { sizeText } from '../../lib/errors.js';
 import { macsOf } from '../../lib/graph/graph.js';
 import { trace } from '../../lib/graph/record.js';
 import { ConvBlock } from '../../lib/nn/blocks/convBlock.js';
@@ -9,9 +11,9 @@ import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
 import { ConvTranspose2d } from '../../lib/nn/layers/convTranspose2d.js';
 import { compileSync } from '../../lib/session/compile.js';
-import type { Session } from '../../lib/session/session.js';
+import type { Session, StepProfile } from '../../lib/session/session.js';
 import { manualSeed, randn } from '../../lib/tensor/random.js';
-import { expectRefusal } from '../cases/refusal.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 
 const inputs = { x: ['N', 16, 12, 14] } as const;
 
@@ -24,7 +26,7 @@ describe('describe', () => {
   ).eval();
 
   it('names every layer with its algorithm, and counts as the graph does', () => {
-    const steps = compileSync(model, { inputs, maxBatch: 3 }).describe();
+    const steps = compileSync(model, { inputs, maxBatch: 3 }).describe(randn([3, 16, 12, 14]));
     const layers = steps.filter(({ macs }) => macs > 0);
     expect(layers.map(({ label, operation, algorithm }) => [label, operation, algorithm !== ''])).toEqual([
       ['0.conv3_3.conv', 'conv2d', true],
@@ -43,19 +45,35 @@ describe('describe', () => {
     const chosen = compileSync(model, { inputs, conv })
       .describe()
       .filter(({ operation }) => operation === 'conv2d');
-    expect(chosen.map(({ algorithm, why }) => [algorithm, why])).toEqual(chosen.map(() => [conv, 'forced']));
+    expect(chosen.map(({ algorithm, why }) => [algorithm, why])).toEqual(
+      chosen.map(() => [conv, `${conv}, as was asked for`]),
+    );
   });
 
-  it('is about the largest batch, whatever ran since, or about the inputs it is given', () => {
+  it('is about one image, whatever ran since, or about the inputs it is given', () => {
     const session = compileSync(model, { inputs, maxBatch: 4 });
-    const [largest] = session.describe().filter(({ macs }) => macs > 0);
+    const [one] = session.describe().filter(({ macs }) => macs > 0);
+    expect(one.macs).toBe(24 * 16 * 9 * 12 * 14);
     session.runSync(randn([4, 16, 12, 14]));
-    session.runSync(randn([1, 16, 12, 14]));
-    expect(session.describe().find(({ macs }) => macs > 0)).toEqual(largest);
-    expect(session.describe(randn([1, 16, 12, 14])).find(({ macs }) => macs > 0)).toEqual({
-      ...largest,
-      macs: largest.macs / 4,
+    expect(session.describe().find(({ macs }) => macs > 0)).toEqual(one);
+    expect(session.describe(randn([3, 16, 12, 14])).find(({ macs }) => macs > 0)).toEqual({
+      ...one,
+      macs: 3 * one.macs,
     });
+  });
+
+  it('is about as many images as were declared', () => {
+    const [declared] = compileSync(new Conv2d(3, 4, 3), { inputs: { x: [2, 3, 8, 8] } })
+      .describe()
+      .filter(({ macs }) => macs > 0);
+    expect(declared.macs).toBe(2 * 4 * 27 * 36);
+  });
+
+  it('gives a list of its own each time', () => {
+    const session = compileSync(model, { inputs });
+    const expected = session.describe();
+    for (const step of session.describe()) Object.assign(step, { label: 'changed' });
+    expect(session.describe()).toEqual(expected);
   });
 
   it('chooses for maxBatch, so that an image never depends on its company', () => {
@@ -78,54 +96,112 @@ describe('describe', () => {
 });
 
 describe('profile', () => {
-  it('measures the steps that describe names, and they take the time that the run takes', () => {
-    manualSeed(2);
-    const session = compileSync(
-      new Sequential(...Array.from({ length: 6 }, () => new Conv2d(32, 32, 3, { padding: 1 }))),
-      {
-        ...{ inputs: { x: [1, 32, 40, 40] }, threads: 1, isa: 'scalar' },
-      },
-    );
-    const x = randn([1, 32, 40, 40]);
-    session.profile(x);
-    const start = performance.now();
-    const steps = session.profile(x);
-    const elapsed = performance.now() - start;
-    expect(steps.map(({ milliseconds: _, gigaflopsPerSecond: __, shareOfPeak: ___, ...step }) => step)).toEqual(
-      session.describe(),
-    );
-    const total = steps.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-    expect(total).toBeGreaterThan(0);
-    expect(total).toBeLessThanOrEqual(elapsed);
-    for (const { macs, milliseconds, gigaflopsPerSecond, shareOfPeak } of steps) {
-      expect(milliseconds).toBeGreaterThanOrEqual(0);
-      if (macs > 0) expect(gigaflopsPerSecond).toBeCloseTo((2 * macs) / milliseconds / 1e6, 6);
-      else expect(gigaflopsPerSecond).toBe(0);
-      expect(shareOfPeak).toBe(gigaflopsPerSecond / knownPeak('scalar'));
+  const layers = new Sequential(...Array.from({ length: 6 }, () => new Conv2d(32, 32, 3, { padding: 1 })));
+  const options = { inputs: { x: [1, 32, 40, 40] }, threads: 1, isa: 'scalar' };
+  const ways: [string, (session: Session, x?: Tensor) => StepProfile[] | Promise<StepProfile[]>][] = [
+    ['profile', (session, x) => session.profile(x)],
+    ['profileSync', (session, x) => session.profileSync(x)],
+  ];
+
+  it.each(ways)(
+    'measures the steps that describe names, and they take the time that the run takes: %s',
+    async (_, act) => {
+      const session = compileSync(layers, options);
+      const x = randn([1, 32, 40, 40]);
+      await act(session, x);
+      const start = performance.now();
+      const steps = await act(session, x);
+      const elapsed = performance.now() - start;
+      expect(steps.map(({ milliseconds: _, gigaflopsPerSecond: __, shareOfPeak: ___, ...step }) => step)).toEqual(
+        session.describe(),
+      );
+      const total = steps.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+      expect(total).toBeGreaterThan(0);
+      expect(total).toBeLessThanOrEqual(elapsed);
+      for (const { macs, milliseconds, gigaflopsPerSecond, shareOfPeak } of steps) {
+        expect(milliseconds).toBeGreaterThanOrEqual(0);
+        if (macs > 0) expect(gigaflopsPerSecond).toBeCloseTo((2 * macs) / milliseconds / 1e6, 6);
+        else expect(gigaflopsPerSecond).toBe(0);
+        expect(shareOfPeak).toBe(gigaflopsPerSecond / knownPeakSync('scalar'));
+      }
+    },
+  );
+
+  it.each(ways)('counts the peak of all threads: %s', async (_, act) => {
+    const session = compileSync(new Conv2d(16, 16, 3), { inputs, threads: 3 });
+    for (const { gigaflopsPerSecond, shareOfPeak } of await act(session))
+      expect(shareOfPeak).toBe(gigaflopsPerSecond / (3 * knownPeakSync(session.settings.isa)));
+  });
+
+  it.each(ways)(
+    'without inputs takes one random image, of floats or bytes, where its shape is known: %s',
+    async (name, act) => {
+      const macs = async (session: Session): Promise<number> =>
+        (await act(session)).reduce((sum, step) => sum + step.macs, 0);
+      const layer = new Conv2d(3, 4, 3);
+      const given = { inputs: { x: ['N', 3, 12, 14] }, maxBatch: 3 };
+      expect(await macs(compileSync(layer, given))).toBe(4 * 27 * 10 * 12);
+      expect(await macs(compileSync(layer, { ...given, preprocess: { x: { from: 'uint8-nhwc' } } }))).toBe(
+        4 * 27 * 10 * 12,
+      );
+      expect(await macs(compileSync(layer, { inputs: { x: [2, 3, 12, 14] } }))).toBe(2 * 4 * 27 * 10 * 12);
+      const open = compileSync(layer, { inputs: { x: ['N', 3, 'H', 'W'] } });
+      await expect((async () => act(open))()).rejects.toMatchObject({
+        code: 'ERR_INPUT',
+        message: `${name}: expects inputs where more than the batch is open: x [N,3,H,W]`,
+      });
+    },
+  );
+
+  it('is a run like others: it waits with them, counts among them, and ends well when the session is disposed', async () => {
+    const session = compileSync(layers, { ...options, inputs: { x: [1, 32, 'H', 'W'] }, maxQueue: 2 });
+    const profiles = [session.profile(randn([1, 32, 40, 40])), session.profile(randn([1, 32, 41, 40]))];
+    expect(session.queueDepth).toBe(2);
+    await expect(session.profile(randn([1, 32, 9, 9]))).rejects.toMatchObject({
+      code: 'ERR_BUSY',
+      message: 'profile: expects at most 2 runs waiting or computing (maxQueue), and there are 2',
+    });
+    await session.dispose();
+    for (const steps of await Promise.all(profiles)) {
+      expect(steps.filter(({ macs }) => macs > 0)).toHaveLength(6);
+      for (const { milliseconds, macs } of steps) if (macs > 0) expect(milliseconds).toBeGreaterThan(0);
     }
   });
+});
 
-  it('counts the peak of all threads', () => {
-    const session = compileSync(new Conv2d(16, 16, 3), { inputs, threads: 3 });
-    for (const { gigaflopsPerSecond, shareOfPeak } of session.profile())
-      expect(shareOfPeak).toBe(gigaflopsPerSecond / (3 * knownPeak(session.settings.isa)));
-  });
-
-  it('without inputs takes random ones of the largest batch, floats or bytes, where their shapes are known', () => {
-    const macs = (session: Session): number => session.profile().reduce((sum, step) => sum + step.macs, 0);
+describe('a session that is printed', () => {
+  it('shows what it takes and gives, its precision, its threads and its memory', async () => {
     const layer = new Conv2d(3, 4, 3);
-    const options = { inputs: { x: ['N', 3, 12, 14] }, maxBatch: 3 };
-    expect(macs(compileSync(layer, options))).toBe(3 * 4 * 27 * 10 * 12);
-    expect(macs(compileSync(layer, { ...options, preprocess: { x: { from: 'uint8-nhwc' } } }))).toBe(
-      3 * 4 * 27 * 10 * 12,
+    const session = compileSync(layer, {
+      inputs: { image: ['N', 3, 'H', 8] },
+      outputs: ['scores'],
+      preprocess: { image: { from: 'uint8-nhwc' } },
+      threads: 2,
+    });
+    const memory = sizeText(session.memory().totalBytes);
+    expect(inspect(session)).toBe(
+      [
+        'Session {',
+        "  inputs: { image: 'uint8 [N,H,8,3]' },",
+        "  outputs: { scores: 'float32 [N,4,H-2,6]' },",
+        "  precision: 'float32',",
+        '  threads: 2,',
+        `  memory: '${memory}'`,
+        '}',
+      ].join('\n'),
     );
-    expect(macs(compileSync(layer, { inputs: { x: [2, 3, 12, 14] } }))).toBe(2 * 4 * 27 * 10 * 12);
-    const open = compileSync(layer, { inputs: { x: ['N', 3, 'H', 'W'] } });
-    expectRefusal(
-      () => open.profile(),
-      'ERR_INPUT',
-      'profile: expects inputs where more than the batch is open: x [N,3,H,W]',
-    );
+    expect(JSON.parse(JSON.stringify({ session }))).toEqual({
+      session: {
+        inputs: { image: 'uint8 [N,H,8,3]' },
+        outputs: { scores: 'float32 [N,4,H-2,6]' },
+        precision: 'float32',
+        threads: 2,
+        memory,
+      },
+    });
+    expect(session.outputs).toEqual({ scores: ['N', 4, 'H-2', 6] });
+    await session.dispose();
+    expect(inspect(session)).toContain('isDisposed: true');
   });
 });
 

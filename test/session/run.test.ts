@@ -61,15 +61,25 @@ describe('an input', () => {
     ['of a fifth axis', randn([1, 2, 5, 6, 1]), 'ERR_SHAPE', 'input x expects [N,2,5,6], got [1,2,5,6,1]'],
     ['of an empty batch', randn([0, 2, 5, 6]), 'ERR_SHAPE', 'input x expects [N,2,5,6], got [0,2,5,6]'],
     ['of a batch beyond maxBatch', image(1, 5), 'ERR_SHAPE', 'expects a batch of at most 4 (maxBatch), got 5'],
-  ])('that is %s is refused by run, runSync, profile and describe alike', async (_, given, code, message) => {
-    const inputs = given as SessionInputs;
-    expectRefusal(() => session.runSync(inputs), code as never, `runSync: ${message}`);
-    if (given !== undefined) expectRefusal(() => session.profile(inputs), code as never, `profile: ${message}`);
-    if (given !== undefined) expectRefusal(() => session.describe(inputs), code as never, `describe: ${message}`);
-    await expect(session.run(inputs)).rejects.toMatchObject({ name: 'RepconvError', code, message: `run: ${message}` });
-    // And the next one is served.
-    expect(session.runSync(image()).output.shape).toEqual([1, 3, 3, 4]);
-  });
+  ])(
+    'that is %s is refused by run, runSync, profile, profileSync and describe alike',
+    async (_, given, code, message) => {
+      const inputs = given as SessionInputs;
+      expectRefusal(() => session.runSync(inputs), code as never, `runSync: ${message}`);
+      if (given !== undefined) {
+        expectRefusal(() => session.profileSync(inputs), code as never, `profileSync: ${message}`);
+        expectRefusal(() => session.describe(inputs), code as never, `describe: ${message}`);
+        await expect(session.profile(inputs)).rejects.toMatchObject({ code, message: `profile: ${message}` });
+      }
+      await expect(session.run(inputs)).rejects.toMatchObject({
+        name: 'RepconvError',
+        code,
+        message: `run: ${message}`,
+      });
+      // And the next one is served.
+      expect(session.runSync(image()).output.shape).toEqual([1, 3, 3, 4]);
+    },
+  );
 
   it('that was detached, or resized to less, is refused', async () => {
     const detached = image();
@@ -230,7 +240,8 @@ describe('disposing', () => {
       await dispose(session);
       await dispose(session);
       expectRefusal(() => session.runSync(image()), 'ERR_DISPOSED', 'runSync: the session has been disposed');
-      expectRefusal(() => session.profile(image()), 'ERR_DISPOSED', 'profile: the session has been disposed');
+      expectRefusal(() => session.profileSync(image()), 'ERR_DISPOSED', 'profileSync: the session has been disposed');
+      await expect(session.profile(image())).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
       expectRefusal(() => session.describe(), 'ERR_DISPOSED', 'describe: the session has been disposed');
       expectRefusal(() => session.settings, 'ERR_DISPOSED', 'settings: the session has been disposed');
       await expect(session.run(image())).rejects.toMatchObject({

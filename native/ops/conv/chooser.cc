@@ -1,8 +1,6 @@
 // Which algorithm computes a convolution: a list, each entry saying whether it fits and what it would cost. The last
 // always fits.
 #include <algorithm>
-#include <cstdio>
-#include <cstring>
 
 #include "ops/conv/conv.h"
 
@@ -23,8 +21,8 @@ Status checkConvName(const std::string& name) {
   return failure(Code::input, "session: conv expects one of %s, got %.40s", known.c_str(), name.c_str());
 }
 
-const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const PlanContext& context, std::string* why) {
-  const ConvAlgorithm* best = nullptr;
+ConvChoice chooseConv(const ConvGeometry& geometry, const PlanContext& context) {
+  ConvChoice best;
   double bestCost = 0;
   for (const ConvAlgorithm* algorithm : kAlgorithms) {
     // What is more exact than was asked for may still be faster.
@@ -32,23 +30,16 @@ const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const PlanContext&
         (algorithm->precision != context.precision || context.bfloat16 == nullptr))
       continue;
     if (!algorithm->fits(geometry)) continue;
-    if (context.forcedConv == algorithm->name) {
-      if (why != nullptr) *why = "forced";
-      return *algorithm;
-    }
+    if (context.forcedConv == algorithm->name) return {algorithm, {}, true};
     const double cost = algorithm->cost(geometry, context);
-    if (why != nullptr) {
-      char text[64];
-      std::snprintf(text, sizeof text, "%s%s %.3g", why->empty() ? "" : ", ", algorithm->name, cost);
-      *why += text;
-    }
+    best.estimates.push_back({algorithm->name, cost});
     // The first of equals: the more special one stands first.
-    if (best == nullptr || cost < bestCost) {
-      best = algorithm;
+    if (best.algorithm == nullptr || cost < bestCost) {
+      best.algorithm = algorithm;
       bestCost = cost;
     }
   }
-  return *best;
+  return best;
 }
 
 double tileRowCost(const KernelTable& kernels, int64_t pixels, int64_t channels) {

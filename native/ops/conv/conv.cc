@@ -61,7 +61,7 @@ class Conv2d : public Operation {
 
   Format readsAs(const PlanContext& context, size_t index) const override {
     if (index != kImage || context.precision == Precision::float32) return Format::float32;
-    return chooseConv(geometry(*context.largest), context, nullptr).format;
+    return chooseConv(geometry(*context.largest), context).algorithm->format;
   }
   // Activations that are no clamp are a second pass, over float32; and of several groups' vectors none may end where
   // the pixel does.
@@ -83,12 +83,12 @@ class Conv2d : public Operation {
     const Image* residual = context.types->input(kResidual) != nullptr ? context.inputImages[kResidual] : nullptr;
     const ConvPlan plan{context,  geometry(*context.types),  *context.inputImages[kImage], *context.outputImages[0],
                         residual, context.constant(kWeight), context.constant(kBias)};
-    std::string why;
-    const ConvAlgorithm& algorithm = chooseConv(geometry(*context.largest), context, &why);
-    Result<std::unique_ptr<Task>> task = algorithm.plan(plan);
+    ConvChoice choice = chooseConv(geometry(*context.largest), context);
+    Result<std::unique_ptr<Task>> task = choice.algorithm->plan(plan);
     if (!task.isOk()) return task;
-    task.value()->algorithm = algorithm.name;
-    task.value()->why = why;
+    task.value()->algorithm = choice.algorithm->name;
+    task.value()->estimates = std::move(choice.estimates);
+    task.value()->isForced = choice.isForced;
     task.value()->macs = plan.geometry.macs();
     return task;
   }

@@ -67,8 +67,14 @@ extern const ConvAlgorithm kBfloat16x3Conv;
 // Whether there is an algorithm of this name to force.
 Status checkConvName(const std::string& name);
 
-// The cheapest that fits, or the forced one; `why`, if given, says what was compared.
-const ConvAlgorithm& chooseConv(const ConvGeometry& geometry, const PlanContext& context, std::string* why);
+struct ConvChoice {
+  const ConvAlgorithm* algorithm = nullptr;
+  std::vector<Estimate> estimates;  // of all that fit; none where one was forced
+  bool isForced = false;
+};
+
+// The forced algorithm, or the cheapest that fits.
+ConvChoice chooseConv(const ConvGeometry& geometry, const PlanContext& context);
 
 // Cost of `pixels` outputs in a row of tiles, per product (k).
 double tileRowCost(const KernelTable& kernels, int64_t pixels, int64_t channels);

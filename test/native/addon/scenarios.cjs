@@ -121,19 +121,21 @@ exports.scenarios = {
   },
   'profile, describe, memory, settings': {
     make: () => compiled(),
-    act: ({ session, x }) => {
-      const steps = session.profile(x).map(({ label, algorithm, macs }) => ({ label, algorithm, macs }));
-      return [JSON.stringify([steps, session.describe(), session.settings]), memoryOf(session)];
+    act: async ({ session, x }) => {
+      const profiles = [session.profileSync(x), await session.profile(x)].map((steps) =>
+        steps.map(({ label, algorithm, macs }) => ({ label, algorithm, macs })),
+      );
+      return [JSON.stringify([profiles, session.describe(x), session.settings]), memoryOf(session)];
     },
   },
   'facts about the machine': {
     make: () => ({}),
     // How many threads there may be is read from files; where they cannot be read, other limits hold.
-    act: () => {
+    act: async () => {
       const { nativeAddon } = require(path.join(distFolder, 'engine/addon.js'));
       return [
         JSON.stringify({ ...nativeAddon().info(), quota: 0, threads: 0 }),
-        String(nativeAddon().peak('scalar') > 0),
+        String(nativeAddon().peak('scalar') > 0 && (await nativeAddon().peakAsync('scalar')) > 0),
       ];
     },
   },
