@@ -3,7 +3,7 @@
 // Fusing
 
 export { type RepconvOptions, repconv } from './fusing/repconv.js';
-export type { BlockReport, Report } from './fusing/report.js';
+export type { BeforeAndAfter, BlockReport, Report, Rounding } from './fusing/report.js';
 export type { Certificate } from './reparam/certificate.js';
 export { Reason, type ReasonCode, reasonCodes } from './reparam/reason.js';
 
@@ -27,7 +27,7 @@ export type { StepDescription } from './session/steps.js';
 export { ConvBlock, type ConvBlockOptions } from './nn/blocks/convBlock.js';
 export { type ConvBnOptions, convBn } from './nn/blocks/convBn.js';
 export { MobileOneBlock, type MobileOneBlockOptions } from './nn/blocks/mobileOneBlock.js';
-export { ReparamBlock } from './nn/blocks/reparamBlock.js';
+export { type DeployedConv, ReparamBlock } from './nn/blocks/reparamBlock.js';
 export { RepVGGBlock, type RepVGGBlockOptions } from './nn/blocks/repvggBlock.js';
 export { SqueezeExcite, type SqueezeExciteOptions } from './nn/blocks/squeezeExcite.js';
 export {
@@ -72,15 +72,30 @@ export { type LoadResult, Module, referenceForward } from './nn/module.js';
 
 // Graphs
 
-export { Graph } from './graph/graph.js';
+export { Graph, type Node, type Value } from './graph/graph.js';
 export { printGraph } from './graph/print.js';
 export { type InputSpec, trace } from './graph/record.js';
 export { exportOnnx, exportOnnxSync } from './onnx/exportOnnx.js';
 export { type OnnxOptions, toOnnx } from './onnx/toOnnx.js';
-export type { Ops } from './ops/vocabulary.js';
+export type { Operator, TensorType } from './ops/operator.js';
+export type { Traceable } from './ops/traceable.js';
+export type { BatchNormParameters, BatchNormTrainingResult, Ops } from './ops/vocabulary.js';
+
+// Options of words and layers
+
+export type { AveragePool2dAttributes, AveragePool2dOptions } from './ops/averagePool2d.js';
+export type { Conv2dAttributes, Conv2dOptions } from './ops/conv2d.js';
+export type { ConvTranspose2dAttributes, ConvTranspose2dOptions } from './ops/convTranspose2d.js';
+export type { MaxPool2dAttributes, MaxPool2dOptions } from './ops/maxPool2d.js';
+export type { PadOptions } from './ops/pad.js';
+export type { PoolingAttributes, PoolingOptions } from './ops/pooling.js';
+export type { Padding, PaddingLike, PaddingMode, Pair, PairLike } from './ops/window.js';
 
 // Files
 
+export type { SafetensorsContent, SafetensorsReadOptions } from './formats/safetensors.js';
+export type { SafetensorsLimits } from './formats/safetensorsHeader.js';
+export type { SafetensorsWriteOptions } from './formats/serializeSafetensors.js';
 export {
   loadSafetensors,
   loadStateDict,
@@ -94,6 +109,7 @@ export {
 export { type Difference, difference, isIdentical } from './tensor/compare.js';
 export type { DataOf, DType, FloatDType } from './tensor/dtype.js';
 export { manualSeed, Random, rand, randn } from './tensor/random.js';
+export type { Extent, Shape } from './tensor/shape.js';
 export { type AnyTensor, full, type NestedNumbers, ones, Tensor, tensor, zeros } from './tensor/tensor.js';
 
 // Errors

@@ -18,9 +18,12 @@ import { checkCountable, type MacsCounter, macsCounter } from './macs.js';
 import type { BlockReport, Report } from './report.js';
 import { InPlace, OnCopy } from './workplace.js';
 
-/** What {@link repconv} may be told. */
+/** Options of {@link repconv}. */
 export interface RepconvOptions {
-  /** Default true: the model stays as it is, its copy is put into evaluation mode and fused. */
+  /**
+   * Whether a copy of the model is fused, in evaluation mode, and the model itself stays as it is; default true. With
+   * false the model has to be in evaluation mode already.
+   */
   readonly copy?: boolean;
   /**
    * Where to save the fused state dict: a `.safetensors` file, written at once and atomically. If that fails, the model
@@ -48,8 +51,10 @@ const defaults = {
 } as const;
 
 /**
- * Fuses every {@link ReparamBlock} of `model`. Blocks that cannot be fused are left as they are, with the reason in the
- * report; running it again finds nothing to do. A module used twice is fused once.
+ * Puts one convolution in place of the branches of every {@link ReparamBlock} of `model`: structural
+ * re-parameterization, Ding et al. 2021 (arXiv:2101.03697). Folding is computed in float64 and rounded once; each block
+ * is compared with its convolution before it is replaced. Blocks that cannot be fused are left as they are, with the
+ * reason in the report; running it again finds nothing to do. A module used twice is fused once.
  *
  * What is returned is its own: it computes with nothing of the original, which is looked at before anything is reported
  * as fused. With `copy: false` the model itself is fused, when all else, saving included, has gone well. An error
@@ -58,6 +63,15 @@ const defaults = {
  * @throws ERR_TRAIN_MODE with `copy: false` when a block is in training mode; ERR_PATH, ERR_IO for a `savePath` that
  * cannot be written; ERR_UNSUPPORTED for a model that computes through what no copy can follow (a function in a field
  * that is bound to the original, a `#` field) or past its blocks; ERR_INPUT for parameters that no `child()` registered
+ * @example
+ * ```ts
+ * import { createRepVGG, repconv } from 'repconv';
+ *
+ * const { model, report } = repconv(createRepVGG('repvgg-a0'));
+ * console.log(report.fused, report.left); // 22 0
+ * console.log(`${report.blocks[2].branches} → ${report.blocks[2].into}`); // 3×3 + 1×1 + identity → 3×3
+ * console.log([...model.stateDict().keys()][0]); // stage0.rbr_reparam.weight
+ * ```
  */
 export function repconv<M extends Module>(model: M, options: RepconvOptions = {}): { model: M; report: Report } {
   return runSteps(fusing(model, options, 'repconv'), performSync);

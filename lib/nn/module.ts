@@ -22,11 +22,32 @@ import { treeText } from './treeText.js';
 
 /** What {@link Module.loadStateDict} found beside the matching keys. */
 export interface LoadResult {
+  /** Keys of the module that the state dict does not have. */
   readonly missing: readonly string[];
+  /** Keys of the state dict that the module does not have. */
   readonly unexpected: readonly string[];
 }
 
-/** What every layer, block and network is: named parameters, buffers and children, and one sentence, `compute`. */
+/**
+ * What every layer, block and network is: named parameters, buffers and children, as in PyTorch, and `compute`, which
+ * says what it computes. Running it, compiling, exporting and folding all follow from that.
+ *
+ * @example
+ * ```ts
+ * import { ConvBlock, Linear, Module, type Ops, randn } from 'repconv';
+ *
+ * class Classifier extends Module {
+ *   block = this.child('block', new ConvBlock(3, 16, { stride: 2 }));
+ *   head = this.child('head', new Linear(16, 10));
+ *
+ *   compute<X>(f: Ops<X>, x: X): X {
+ *     return this.head.compute(f, f.flatten(f.globalAveragePool2d(this.block.compute(f, x))));
+ *   }
+ * }
+ * const model = new Classifier().eval();
+ * console.log(model.forward(randn([2, 3, 32, 32])).shape); // [ 2, 10 ]
+ * ```
+ */
 export abstract class Module implements Traceable {
   /**
    * Whether batch norms use the statistics of the batch and update their own. Set by {@link train} and {@link eval}.
@@ -39,14 +60,16 @@ export abstract class Module implements Traceable {
   private isChild_ = false;
 
   /**
-   * What the module computes, in the words of `f`. It takes and returns one value, or a record of them, and never
-   * branches on extents.
+   * What the module computes, in the words of `f`: takes values and returns one. It must not branch on extents, and reads
+   * its parameters through `f.lift`.
    */
   abstract compute<X>(f: Ops<X>, ...inputs: X[]): X;
 
   /**
-   * Computes on the CPU, at once, in float32. Training batch norms update their statistics. @throws ERR_SHAPE,
-   * ERR_UNSUPPORTED, ERR_LIMIT for modules nested deeper than the stack
+   * Computes on the CPU, at once, in float32, on the calling thread and the pool's. In training mode batch norms update
+   * their statistics. For more than a few runs, `compile` is faster.
+   * @throws ERR_SHAPE, ERR_INPUT, ERR_UNSUPPORTED for parameters in another format than float32, ERR_LIMIT for modules
+   * nested deeper than the stack, ERR_OOM, ERR_NATIVE
    */
   forward(...inputs: Tensor[]): Tensor {
     return withinStack(this, 'forward', () => this.compute(nativeOps(), ...inputs));
@@ -73,19 +96,19 @@ export abstract class Module implements Traceable {
     return module;
   }
 
-  /** Takes a child away. */
+  /** Takes a child away; its keys go with it. */
   protected removeChild(name: string): void {
     this.children_.delete(name);
   }
 
-  /** Registers a parameter. Read it back with {@link Module.tensor}: loading and `to` may put another in its place. */
+  /** Registers a parameter under PyTorch's name. Read it back with {@link Module.tensor}: loading and `to` may put another in its place. */
   protected parameter(name: string, tensor: AnyTensor): void {
     const checked = checkedTensor(tensor, `${this.typeName}: parameter`);
     this.parameters_.set(checkedName(name, this.typeName), checked);
     owners.set(checked, this);
   }
 
-  /** Registers a tensor that belongs to the state but is not trained. */
+  /** Registers a tensor that belongs to the state but is not trained, such as running statistics. */
   protected buffer(name: string, tensor: AnyTensor): void {
     const checked = checkedTensor(tensor, `${this.typeName}: buffer`);
     this.buffers_.set(checkedName(name, this.typeName), checked);
@@ -227,7 +250,8 @@ export abstract class Module implements Traceable {
 
   /**
    * Converts all floating-point parameters and buffers to `dtype`, in place of the old ones; all of them or, where one
-   * cannot be, none.
+   * cannot be, none. Files and ONNX models then have that format; `forward` and sessions compute in float32.
+   * @throws ERR_INPUT
    */
   to(dtype: FloatDType): this {
     oneOf(dtype, ['float64', 'float32', 'float16', 'bfloat16'], `${this.typeName}.to: dtype`);
@@ -278,7 +302,8 @@ export abstract class Module implements Traceable {
 
 /**
  * What a module computes in plain float64, without native code: slow, and exact to 1e-15 or so. For checks, and for
- * float64 models. Statistics of training batch norms are not updated.
+ * float64 models. Inputs of any format are taken; statistics of training batch norms are not updated.
+ * @throws ERR_SHAPE, ERR_INPUT, ERR_LIMIT
  */
 export function referenceForward(module: Module, ...inputs: AnyTensor[]): Tensor<'float64'> {
   if (!isInstance(module, Module)) throw refused('referenceForward: the model', 'a Module', module);

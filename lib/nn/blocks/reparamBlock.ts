@@ -66,14 +66,44 @@ export function compareSync({ before, after, options }: Comparison): Certificate
 }
 
 /**
- * A block that can become one convolution. Extend it with `branches`, `finish` and `removeBranches` to have `fold`,
- * `getEquivalentKernelBias`, `switchToDeploy` and a place in `repconv`'s report.
+ * A block that can become one convolution. Extend it with `branches`, `finish` and `removeBranches`; folding, the
+ * certificate, `switchToDeploy` and a place in `repconv`'s report follow from these.
+ *
+ * @example
+ * ```ts
+ * import { Conv2d, type Ops, ReparamBlock, repconv } from 'repconv';
+ *
+ * class Cross extends ReparamBlock {
+ *   private tall: Conv2d | null;
+ *   private wide: Conv2d | null;
+ *
+ *   constructor(channels: number) {
+ *     super(channels, 'fused'); // the key of the convolution to come
+ *     this.tall = this.child('tall', new Conv2d(channels, channels, [3, 1], { padding: [1, 0] }));
+ *     this.wide = this.child('wide', new Conv2d(channels, channels, [1, 3], { padding: [0, 1] }));
+ *   }
+ *   protected branches<X>(f: Ops<X>, x: X): X {
+ *     return f.add(this.tall!.compute(f, x), this.wide!.compute(f, x));
+ *   }
+ *   protected finish<X>(f: Ops<X>, x: X): X {
+ *     return f.relu(x);
+ *   }
+ *   protected removeBranches(): void {
+ *     this.removeChild('tall');
+ *     this.removeChild('wide');
+ *     this.tall = this.wide = null;
+ *   }
+ * }
+ * const [block] = repconv(new Cross(8)).report.blocks;
+ * console.log(`${block.branches} → ${block.into}`); // 3×1 + 1×3 → 3×3
+ * ```
  */
 export abstract class ReparamBlock extends Module {
   /** The deployed convolution; null in training form. */
   private reparam: DeployedConv | null = null;
 
   constructor(
+    /** Channels of the input. */
     readonly inChannels: number,
     /** Key of the deployed convolution. */
     private readonly reparamKey: string,
@@ -81,13 +111,13 @@ export abstract class ReparamBlock extends Module {
     super();
   }
 
-  /** The pre-activation sentence in training form: what folds. */
+  /** What the branches compute, added up, in training form: this is what folds. */
   protected abstract branches<X>(f: Ops<X>, x: X): X;
 
-  /** What follows: attention, the activation. */
+  /** What follows the branches in both forms: attention, the activation. */
   protected abstract finish<X>(f: Ops<X>, x: X): X;
 
-  /** Takes the branch children away, and forgets them: nothing may keep their weights in memory. */
+  /** Takes the children of the branches away, and forgets them: nothing may keep their weights in memory. */
   protected abstract removeBranches(): void;
 
   /** Whether the block is deployed: one convolution in place of its branches. */
@@ -104,7 +134,7 @@ export abstract class ReparamBlock extends Module {
     return this.finish(f, this.linear(f, x));
   }
 
-  /** The pre-activation sentence in the form the block has. */
+  /** What stands before {@link finish}, in the form that the block has. @internal */
   linear<X>(f: Ops<X>, x: X): X {
     return this.reparam === null ? this.branches(f, x) : this.reparam.compute(f, x);
   }
@@ -114,7 +144,7 @@ export abstract class ReparamBlock extends Module {
     return withinStack(this, this.typeName, () => this.linear(f, x));
   }
 
-  /** The branches as one convolution, in float64, or why they are none. */
+  /** The branches as one convolution, in float64, or why they are none. @internal */
   fold(): FoldedBlock | Reason {
     const type = { dtype: 'float32', shape: ['N', this.inChannels, 'H', 'W'] } as const;
     const sum = affineSum((f, x) => this.read(f, x), type);
@@ -124,8 +154,8 @@ export abstract class ReparamBlock extends Module {
   }
 
   /**
-   * The kernel [O, C/G, K, L] and bias [O] of the one convolution that equals the branches, rounded once to the format
-   * of the weights. RepVGG, arXiv:2101.03697, section 3.3.
+   * `kernel` [O, C / groups, K, L] and `bias` [O] of the one convolution that equals the branches, rounded once to the
+   * format of the weights. Ding et al. 2021 (arXiv:2101.03697), section 3.3.
    * @throws ERR_TRAIN_MODE in training mode, ERR_UNSUPPORTED with the reason where there is no such convolution
    */
   getEquivalentKernelBias(): { kernel: Tensor<FloatDType>; bias: Tensor<FloatDType> } {
@@ -145,7 +175,7 @@ export abstract class ReparamBlock extends Module {
 
   /**
    * The one judgement about a block, whoever asks: the convolution that may take the place of the branches, or what is
-   * in the way. Nothing is changed.
+   * in the way. Nothing is changed. @internal
    */
   *deployment({
     budget,
@@ -161,7 +191,7 @@ export abstract class ReparamBlock extends Module {
     return { reason: new Reason('NOT_EQUAL', `${certificate.relative} relative in ${dtype}`), certificate };
   }
 
-  /** Puts `conv` in place of the branches. The block is as it was if that fails. */
+  /** Puts `conv` in place of the branches. The block is as it was if that fails. @internal */
   replaceBranches(conv: DeployedConv): void {
     const state = remembered(seenFrom(this).keys());
     try {
@@ -173,7 +203,7 @@ export abstract class ReparamBlock extends Module {
     }
   }
 
-  /** What `act` gives while the block computes with `conv`, though its branches are still there. */
+  /** What `act` gives while the block computes with `conv`, though its branches are still there. @internal */
   deployedMeanwhile<T>(conv: DeployedConv, act: () => T): T {
     const before = this.reparam;
     this.reparam = conv;
