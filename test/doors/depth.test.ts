@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Value } from '../../lib/graph/graph.js';
 import {
+  type AnyTensor,
   Conv2d,
   compileSync,
   Graph,
@@ -20,6 +21,7 @@ import {
   RepVGGBlock,
   randn,
   referenceForward,
+  repconv,
   Sequential,
   saveStateDict,
   toOnnx,
@@ -273,4 +275,16 @@ describe('a value of an earlier reading', () => {
     expect(refused(given, [first]).message).toMatch(/^graph: output output expects/);
     expect(new Graph(given, outputs, nodes).nodes).toBe(nodes);
   });
+});
+
+it('a tree of 2,000 modules is copied and fused', () => {
+  const tree = deep(2000);
+  const block = [...tree.namedModules()][2000][1];
+  const copy = tree.copy();
+  expect([...copy.namedTensors()].map(([key]) => key)).toEqual([...tree.namedTensors()].map(([key]) => key));
+  expect(copy.stateDict().values().next().value).not.toBe(tree.stateDict().values().next().value);
+  const { model, report } = repconv(tree);
+  expect(report).toMatchObject({ fused: 1, left: 0 });
+  const weightOf = (fused: Module): AnyTensor => [...fused.namedParameters()][0][1];
+  expect(isIdentical(weightOf(model), weightOf(repconv(block).model))).toBe(true);
 });
