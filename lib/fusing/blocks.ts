@@ -5,7 +5,7 @@ import { type Copied, seenFrom } from '../nn/copy.js';
 import type { Module } from '../nn/module.js';
 import { privateFieldAdvice } from '../nn/ownership.js';
 import { remembered } from '../nn/remembered.js';
-import { type ConvMap, isScale } from '../reparam/convMap.js';
+import { type Frame, isScale, kernelSizeOf } from '../reparam/frame.js';
 import type { Steps } from '../steps.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import type { AnyTensor } from '../tensor/tensor.js';
@@ -117,8 +117,8 @@ function tensorsOf(block: ReparamBlock): ReadonlySet<AnyTensor> {
 }
 
 /** `3×3`, `identity`, `5×5 depthwise`, `transposed 4×4`. */
-function describeTerm(map: ConvMap | null): string {
+function describeTerm(map: Frame | null): string {
   if (map === null || isScale(map)) return 'identity';
   const kind = map.groups === 1 ? '' : map.groups === map.inChannels ? ' depthwise' : ` in ${map.groups} groups`;
-  return `${map.outputPadding === null ? '' : 'transposed '}${map.kernelSize.join('×')}${kind}`;
+  return `${map.isTransposed ? 'transposed ' : ''}${kernelSizeOf(map).join('×')}${kind}`;
 }

@@ -74,9 +74,9 @@ export function affineSource(type: TensorType): AffineSum {
 /** All terms of a sum as one map. */
 export function mergedTerms({ source, terms }: AffineSum, context: Context = {}): ConvMap | Reason {
   const channels = source.shape[1] as number;
-  const inputSize = source.shape.length === 4 ? ([source.shape[2], source.shape[3]] as const) : undefined;
+  const inputSize = source.shape.slice(2);
   return terms
-    .map((term): ConvMap | Reason => term ?? identityMap(channels))
+    .map((term): ConvMap | Reason => term ?? identityMap(channels, inputSize.length))
     .reduce((sum, term) => (isReason(sum) ? sum : isReason(term) ? term : add(sum, term, { ...context, inputSize })));
 }
 
@@ -140,7 +140,11 @@ const rules = new Map<Operator, Rule>([
     batchNorm,
     ([x, ...parameters], { eps }: BatchNormAttributes, type, context) => {
       const map = constants(parameters, ([weight, bias, mean, variance]) =>
-        batchNormMap({ weight, bias, runningMean: mean as AnyTensor, runningVariance: variance as AnyTensor }, eps),
+        batchNormMap(
+          { weight, bias, runningMean: mean as AnyTensor, runningVariance: variance as AnyTensor },
+          eps,
+          rankOf(type),
+        ),
       );
       return applied(x, map, type, context);
     },
@@ -171,14 +175,16 @@ const rules = new Map<Operator, Rule>([
         return { kind: 'sum', source: a.source, terms: [...a.terms, ...b.terms], type };
       }
       return withConstant([a, b], type, context, (values, channels) =>
-        scaleMap(new Float64Array(channels).fill(1), values),
+        scaleMap(new Float64Array(channels).fill(1), values, rankOf(type)),
       );
     },
   ],
   [
     mul,
     ([a, b], _, type, context) =>
-      withConstant([a, b], type, context, (values, channels) => scaleMap(values, new Float64Array(channels))),
+      withConstant([a, b], type, context, (values, channels) =>
+        scaleMap(values, new Float64Array(channels), rankOf(type)),
+      ),
   ],
 ] as const as readonly [Operator, Rule][]);
 
@@ -216,11 +222,11 @@ function withConstant(
 ): Affine {
   const sum = operands.find((operand) => operand?.kind === 'sum');
   const constant = operands.find((operand) => operand?.kind === 'constant');
-  if (sum === undefined || constant === undefined || type.shape.length !== 4)
+  if (sum === undefined || constant === undefined || type.shape.length < 2)
     return new Reason('NONLINEAR', 'a product of two values');
   if (!sameShape(sum.type.shape, type.shape)) return broadcast(sum.type, constant.type);
   const channels = type.shape[1] as number;
-  const values = perChannel(constant.tensor, channels);
+  const values = perChannel(constant.tensor, channels, rankOf(type));
   if (values === null) return new Reason('NOT_CONSTANT', `a constant of shape [${constant.tensor.shape.join(',')}]`);
   return applied(sum as AffineSum, make(values, channels), type, context);
 }
@@ -240,12 +246,19 @@ function broadcast(a: TensorType, b: TensorType): Reason {
   return new Reason('BROADCAST', `${showShape(a.shape)} and ${showShape(b.shape)}`);
 }
 
-/** The numbers of [1], [C, 1, 1] or [1, C, 1, 1], one for each channel; null for other shapes. */
-function perChannel(tensor: AnyTensor, channels: number): Float64Array | null {
+/** Axes behind the channels: 2 of images, 0 of what linear layers read. */
+function rankOf({ shape }: TensorType): number {
+  return shape.length - 2;
+}
+
+/**
+ * The numbers of [1], or of [C, 1, …] with as many axes behind the channels as the value has, one for each channel;
+ * null for other shapes.
+ */
+function perChannel(tensor: AnyTensor, channels: number, rank: number): Float64Array | null {
   const { shape } = tensor;
   const { data } = tensor.to('float64');
   if (sizeOf(shape) === 1) return new Float64Array(channels).fill(data[0]);
-  const fromEnd = [...shape].reverse();
-  const isPerChannel = sizeOf(shape) === channels && fromEnd[2] === channels && fromEnd[0] === 1 && fromEnd[1] === 1;
+  const isPerChannel = sizeOf(shape) === channels && shape[shape.length - 1 - rank] === channels;
   return isPerChannel ? data : null;
 }

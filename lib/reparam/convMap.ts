@@ -1,11 +1,11 @@
 /**
  * A ConvMap: one convolution as a value, in float64. Batch norm with running statistics, identity, scales, average
- * pooling (where exact) and padding are ConvMaps too; what differs is only their kernel.
+ * pooling (where exact), padding and linear layers are ConvMaps too; what differs is only their frame and kernel.
  *
- *     y[o, i] = bias[o] + Σ_{c,u} kernel[o, c, u] · x̂[g(o)·I + c, i·s + u·d − p]              (one axis shown; x̂ continues x by the padding mode)
+ *     y[o, i] = bias[o] + Σ_{c,u} kernel[o, c, u] · x̂[g(o)·I + c, i·s + u·d − p]
  *
- * and transposed, y[o, i·s + u·d − p] += kernel[o, c, u] · x[g(o)·I + c, i]. Kernels are stored output channel first in
- * both cases.
+ * (one axis shown; x̂ continues x by the padding mode) and transposed, y[o, i·s + u·d − p] += kernel[o, c, u] ·
+ * x[g(o)·I + c, i]. Kernels are stored output channel first in both cases.
  *
  * Formulas of the constructors: Ding et al. 2021 (Diverse Branch Block, arXiv:2103.13425), transforms I and V; identity
  * as in RepVGG (arXiv:2101.03697, section 3.3).
@@ -13,44 +13,28 @@
 import type { AveragePool2dAttributes } from '../ops/averagePool2d.js';
 import type { Conv2dAttributes } from '../ops/conv2d.js';
 import type { ConvTranspose2dAttributes } from '../ops/convTranspose2d.js';
-import type { Padding, PaddingMode, Pair } from '../ops/window.js';
+import type { PaddingMode } from '../ops/window.js';
 import { type AnyTensor, Tensor } from '../tensor/tensor.js';
 import { type Kernel, nativeArithmetic } from './arithmetic.js';
+import { type Frame, type FrameAxis, isPadded, kernelSizeOf, paddingOf, tapCountOf } from './frame.js';
 import { Reason } from './reason.js';
 
-export interface ConvMap {
-  readonly inChannels: number;
-  readonly outChannels: number;
-  readonly groups: number;
-  /** Rows and columns of the kernel. */
-  readonly kernelSize: Pair;
-  /** [O, I/G, K·L] */
+export interface ConvMap extends Frame {
+  /** [O, I/G, T], T the taps of all axes, the last axis fastest. */
   readonly kernel: Kernel;
   /** [O] */
   readonly bias: Float64Array;
-  readonly stride: Pair;
-  /** Top, left, bottom, right. */
-  readonly padding: Padding;
-  readonly dilation: Pair;
-  /** `zeros` wherever there is no padding. */
-  readonly paddingMode: PaddingMode;
-  /** Of a transposed convolution, else null. */
-  readonly outputPadding: Pair | null;
 }
 
 /** The map of a convolution with weight [O, C/G, K, L] and bias [O] or none. It reads the weight where it lies. */
 export function convMap(weight: AnyTensor, bias: AnyTensor | null, attributes: Conv2dAttributes): ConvMap | Reason {
-  const [O, I, K, L] = weight.shape;
-  return finite({
-    inChannels: I * attributes.groups,
-    outChannels: O,
-    kernelSize: [K, L],
-    kernel: kernelOf(weight).reshape([O, I, K * L]),
-    bias: biasOf(bias, O),
-    outputPadding: null,
-    ...attributes,
-    paddingMode: isPadded(attributes.padding) ? attributes.paddingMode : 'zeros',
-  });
+  const [O, I, ...kernelSize] = weight.shape;
+  const axes = axesOf(kernelSize, attributes);
+  const frame: Frame = {
+    ...{ inChannels: I * attributes.groups, outChannels: O, groups: attributes.groups, axes, isTransposed: false },
+    paddingMode: isPadded({ axes }) ? attributes.paddingMode : 'zeros',
+  };
+  return finite({ ...frame, kernel: kernelOf(weight).reshape([O, I, tapCountOf(frame)]), bias: biasOf(bias, O) });
 }
 
 /** The map of a transposed convolution with weight [C, O/G, K, L] and bias [O] or none. */
@@ -59,41 +43,34 @@ export function convTransposeMap(
   bias: AnyTensor | null,
   attributes: ConvTranspose2dAttributes,
 ): ConvMap | Reason {
-  const [C, perGroup, K, L] = weight.shape;
+  const [C, perGroup, ...kernelSize] = weight.shape;
   const { groups } = attributes;
-  return finite({
-    inChannels: C,
-    outChannels: perGroup * groups,
-    kernelSize: [K, L],
-    kernel: swapChannels(kernelOf(weight).reshape([C, perGroup, K * L]), groups),
-    bias: biasOf(bias, perGroup * groups),
-    ...attributes,
+  const frame: Frame = {
+    ...{ inChannels: C, outChannels: perGroup * groups, groups, axes: axesOf(kernelSize, attributes) },
     paddingMode: 'zeros',
-  });
+    isTransposed: true,
+  };
+  const kernel = swapChannels(kernelOf(weight).reshape([C, perGroup, tapCountOf(frame)]), groups);
+  return finite({ ...frame, kernel, bias: biasOf(bias, perGroup * groups) });
 }
 
-/** x·scale[c] + shift[c]: a 1×1 convolution with a group for every channel. */
-export function scaleMap(scale: Float64Array, shift: Float64Array): ConvMap | Reason {
+/** x·scale[c] + shift[c] over values of `rank` axes behind the channels: 1×1, with a group for every channel. */
+export function scaleMap(scale: Float64Array, shift: Float64Array, rank: number): ConvMap | Reason {
   const C = scale.length;
-  return finite({
-    ...pointwise,
-    inChannels: C,
-    outChannels: C,
-    groups: C,
-    kernel: new Tensor('float64', [C, 1, 1], scale),
-    bias: shift,
-  });
+  const kernel = new Tensor('float64', [C, 1, 1], scale);
+  return finite({ ...pointwiseFrame(C, rank), kernel, bias: shift });
 }
 
 /** The identity of `channels` channels. */
-export function identityMap(channels: number): ConvMap {
-  return scaleMap(new Float64Array(channels).fill(1), new Float64Array(channels)) as ConvMap;
+export function identityMap(channels: number, rank: number): ConvMap {
+  return scaleMap(new Float64Array(channels).fill(1), new Float64Array(channels), rank) as ConvMap;
 }
 
 /** Batch norm in evaluation: scale γ/√(σ² + ε), shift β − μ·scale; absent weight and bias are 1 and 0. */
 export function batchNormMap(
   parameters: { weight: AnyTensor | null; bias: AnyTensor | null; runningMean: AnyTensor; runningVariance: AnyTensor },
   eps: number,
+  rank: number,
 ): ConvMap | Reason {
   const mean = parameters.runningMean.to('float64').data;
   const variance = parameters.runningVariance.to('float64').data;
@@ -105,6 +82,7 @@ export function batchNormMap(
   return scaleMap(
     scale,
     scale.map((t, c) => (bias ? bias[c] : 0) - mean[c] * t),
+    rank,
   );
 }
 
@@ -113,25 +91,21 @@ export function batchNormMap(
  * incomplete.
  */
 export function averagePoolMap(channels: number, attributes: AveragePool2dAttributes): ConvMap | Reason {
-  if (attributes.ceilMode) return new Reason('CEIL_MODE', '');
-  if (!attributes.countIncludePad && isPadded(attributes.padding)) return new Reason('COUNT_EXCLUDE_PAD', '');
-  const [K, L] = attributes.kernelSize;
-  const kernel = new Tensor('float64', [channels, 1, K * L], new Float64Array(channels * K * L).fill(1 / (K * L)));
-  const { stride, padding } = attributes;
-  return {
-    ...pointwise,
-    ...{ inChannels: channels, outChannels: channels, groups: channels },
-    kernelSize: [K, L],
-    kernel,
-    bias: new Float64Array(channels),
-    stride,
-    padding,
-  };
+  const { kernelSize, ceilMode, countIncludePad } = attributes;
+  const axes = axesOf(kernelSize, attributes);
+  if (ceilMode) return new Reason('CEIL_MODE', '');
+  if (!countIncludePad && isPadded({ axes })) return new Reason('COUNT_EXCLUDE_PAD', '');
+  const frame = { ...pointwiseFrame(channels, axes.length), axes };
+  const T = tapCountOf(frame);
+  const kernel = new Tensor('float64', [channels, 1, T], new Float64Array(channels * T).fill(1 / T));
+  return { ...frame, kernel, bias: new Float64Array(channels) };
 }
 
-/** A border around the image is a 1×1 identity that pads. */
-export function padMap(channels: number, padding: Padding, paddingMode: PaddingMode): ConvMap {
-  return { ...identityMap(channels), padding, paddingMode: isPadded(padding) ? paddingMode : 'zeros' };
+/** A border around the image is a 1×1 identity that pads: in front along every axis, then behind. */
+export function padMap(channels: number, padding: readonly number[], paddingMode: PaddingMode): ConvMap {
+  const rank = padding.length / 2;
+  const axes = axesOf(new Array<number>(rank).fill(1), { padding });
+  return { ...identityMap(channels, rank), axes, paddingMode: isPadded({ axes }) ? paddingMode : 'zeros' };
 }
 
 /**
@@ -142,11 +116,10 @@ export function roundedParameters<D extends 'float64' | 'float32' | 'float16' | 
   map: ConvMap,
   dtype: D,
 ): { weight: Tensor<D>; bias: Tensor<D> } {
-  const { kernel, outChannels, inChannels, groups, kernelSize } = map;
-  const weight =
-    map.outputPadding === null
-      ? kernel.reshape([outChannels, inChannels / groups, ...kernelSize])
-      : swapChannels(kernel, groups).reshape([inChannels, outChannels / groups, ...kernelSize]);
+  const { kernel, outChannels, inChannels, groups } = map;
+  const weight = map.isTransposed
+    ? swapChannels(kernel, groups).reshape([inChannels, outChannels / groups, ...kernelSizeOf(map)])
+    : kernel.reshape([outChannels, inChannels / groups, ...kernelSizeOf(map)]);
   const isStoredSo = weight.dtype === (dtype as string);
   return {
     weight: isStoredSo ? (weight as Tensor<D>) : weight.to(dtype),
@@ -154,28 +127,50 @@ export function roundedParameters<D extends 'float64' | 'float32' | 'float16' | 
   };
 }
 
-/** Whether the map works pixel by pixel on the image it gets: 1×1, stride 1. (It may still pad.) */
-export function isPointwise({ kernelSize, stride, outputPadding }: ConvMap): boolean {
-  return kernelSize[0] === 1 && kernelSize[1] === 1 && stride[0] === 1 && stride[1] === 1 && outputPadding === null;
+/** What a layer is told that computes the map: PyTorch's options, as lists of one number for each axis. */
+export function layerOptions(map: Frame): {
+  kernelSize: readonly number[];
+  stride: readonly number[];
+  padding: readonly number[];
+  dilation: readonly number[];
+  groups: number;
+} {
+  return {
+    kernelSize: kernelSizeOf(map),
+    stride: map.axes.map(({ stride }) => stride),
+    padding: paddingOf(map),
+    dilation: map.axes.map(({ dilation }) => dilation),
+    groups: map.groups,
+  };
 }
 
-/** Whether the map does no more than scale and shift every channel. (It may still pad.) */
-export function isScale(map: ConvMap): boolean {
-  return isPointwise(map) && map.groups === map.inChannels && map.inChannels === map.outChannels;
+/** The axes of a convolution: options are lists of one number for each axis, paddings in front first, then behind. */
+function axesOf(
+  kernelSize: readonly number[],
+  {
+    stride,
+    padding,
+    dilation,
+    outputPadding,
+  }: Partial<Readonly<Record<'stride' | 'padding' | 'dilation' | 'outputPadding', readonly number[]>>>,
+): FrameAxis[] {
+  return kernelSize.map((kernel, axis) => ({
+    kernel,
+    stride: stride?.[axis] ?? 1,
+    dilation: dilation?.[axis] ?? 1,
+    before: padding?.[axis] ?? 0,
+    after: padding?.[axis + kernelSize.length] ?? 0,
+    outputPadding: outputPadding?.[axis] ?? 0,
+  }));
 }
 
-export function isPadded(padding: Padding): boolean {
-  return padding.some((p) => p !== 0);
+/** The frame of what works channel by channel and pixel by pixel. */
+function pointwiseFrame(channels: number, rank: number): Frame {
+  return {
+    ...{ inChannels: channels, outChannels: channels, groups: channels, paddingMode: 'zeros', isTransposed: false },
+    axes: axesOf(new Array<number>(rank).fill(1), {}),
+  };
 }
-
-const pointwise = {
-  kernelSize: [1, 1],
-  stride: [1, 1],
-  padding: [0, 0, 0, 0],
-  dilation: [1, 1],
-  paddingMode: 'zeros',
-  outputPadding: null,
-} as const;
 
 /** [G·A, B, T] ↔ [G·B, A, T]: the two channel axes change places inside each group. */
 function swapChannels(kernel: Kernel, groups: number): Kernel {

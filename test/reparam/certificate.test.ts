@@ -1,5 +1,6 @@
 /** Certificates: what they find is what there is, wherever it is. */
 import { describe, expect, it } from 'vitest';
+import type { Pair } from '../../lib/ops/window.js';
 import { type Certificate, certify } from '../../lib/reparam/certificate.js';
 import type { ConvMap } from '../../lib/reparam/convMap.js';
 import { isReason } from '../../lib/reparam/reason.js';
@@ -28,8 +29,8 @@ function certified(
 ): Certificate {
   return certify(before, typeof after === 'function' ? after : sentenceOfMap(after), {
     channels: map.inChannels,
-    reach: [map.dilation[0] * (map.kernelSize[0] - 1) + 1, map.dilation[1] * (map.kernelSize[1] - 1) + 1],
-    stride: map.stride,
+    reach: map.axes.map(({ dilation, kernel }) => dilation * (kernel - 1) + 1) as unknown as Pair,
+    stride: map.axes.map(({ stride }) => stride) as unknown as Pair,
     ...options,
   });
 }
@@ -128,7 +129,8 @@ describe('a certificate sees', () => {
 
   it('a kernel that lies one pixel off', () => {
     const even = fold(sum(conv(4, { padding: [1, 1, 2, 2] }), []), 3);
-    expect(certified(even, { ...even.map, padding: [2, 2, 1, 1] }).relative).toBeGreaterThan(0.01);
+    const axes = even.map.axes.map((axis) => ({ ...axis, before: 2, after: 1 }));
+    expect(certified(even, { ...even.map, axes }).relative).toBeGreaterThan(0.01);
   });
 
   it('rows and columns exchanged', () => {
@@ -141,7 +143,7 @@ describe('a certificate sees', () => {
 
   it('an output of another size, even where nothing is in it', () => {
     const strided = fold(conv(3, { padding: 1, stride: 2, bias: false }), 2);
-    const padded = { ...strided.map, padding: [1, 1, 2, 2] as const };
+    const padded = { ...strided.map, axes: strided.map.axes.map((axis) => ({ ...axis, after: 2 })) };
     expect(certified(strided, padded).absolute).toBeGreaterThan(0);
     const nothing: Sentence = (f, x) => f.conv2d(x, f.lift(zeros([1, 1, 3, 3])), null);
     const wider: Sentence = (f, x) => f.conv2d(x, f.lift(zeros([1, 1, 3, 3])), null, { padding: [0, 0, 1, 0] });

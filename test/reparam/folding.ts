@@ -4,7 +4,8 @@ import type { Conv2dAttributes } from '../../lib/ops/conv2d.js';
 import type { ConvTranspose2dAttributes } from '../../lib/ops/convTranspose2d.js';
 import { referenceOps } from '../../lib/ops/reference.js';
 import { affineSum, mergedTerms } from '../../lib/reparam/affine.js';
-import { type ConvMap, roundedParameters } from '../../lib/reparam/convMap.js';
+import { type ConvMap, layerOptions, roundedParameters } from '../../lib/reparam/convMap.js';
+import { type Frame, isPadded, kernelSizeOf, paddingOf } from '../../lib/reparam/frame.js';
 import { isReason, Reason, type ReasonCode } from '../../lib/reparam/reason.js';
 import { difference } from '../../lib/tensor/compare.js';
 import { Random, randn } from '../../lib/tensor/random.js';
@@ -28,19 +29,16 @@ export function folded(sentence: Sentence, channels: number, size: Size = ['H', 
 /** The map as a sentence again: one convolution. */
 export function sentenceOfMap(map: ConvMap): Sentence {
   const { weight, bias } = roundedParameters(map, 'float64');
-  const { stride, padding, dilation, groups, paddingMode, outputPadding } = map;
+  const { kernelSize: _, ...options } = layerOptions(map);
+  const { paddingMode } = map;
+  const outputPadding = map.axes.map((axis) => axis.outputPadding);
   return (f, x) =>
-    outputPadding === null
-      ? f.conv2d(x, f.lift(weight), f.lift(bias), {
-          stride,
-          padding,
-          dilation,
-          groups,
-          paddingMode,
-        } satisfies Conv2dAttributes)
-      : f.convTranspose2d(x, f.lift(weight), f.lift(bias), {
-          ...{ stride, padding, dilation, groups, outputPadding },
-        } satisfies ConvTranspose2dAttributes);
+    map.isTransposed
+      ? f.convTranspose2d(x, f.lift(weight), f.lift(bias), {
+          ...options,
+          outputPadding,
+        } as unknown as ConvTranspose2dAttributes)
+      : f.conv2d(x, f.lift(weight), f.lift(bias), { ...options, paddingMode } as unknown as Conv2dAttributes);
 }
 
 export function compute(sentence: Sentence, x: Tensor<'float64'>): Tensor<'float64'> {
@@ -91,23 +89,18 @@ export function expectReason(
 }
 
 /** The frame of a map in one line, for tests that say what comes out. */
-export function frameOf({
-  kernelSize,
-  stride,
-  padding,
-  dilation,
-  groups,
-  paddingMode,
-  outputPadding,
-}: ConvMap): string {
+export function frameOf(frame: Frame): string {
+  const { axes, groups, paddingMode, isTransposed } = frame;
+  const along = (role: 'stride' | 'dilation' | 'outputPadding', usual: number): readonly number[] =>
+    axes.some((axis) => axis[role] !== usual) ? axes.map((axis) => axis[role]) : [];
   const list = [
-    `${outputPadding === null ? '' : 'transposed '}${kernelSize.join('×')}`,
-    ...(stride.some((s) => s !== 1) ? [`stride ${stride.join('×')}`] : []),
-    ...(padding.some((p) => p !== 0) ? [`padding ${padding.join(',')}`] : []),
-    ...(dilation.some((d) => d !== 1) ? [`dilation ${dilation.join('×')}`] : []),
+    `${isTransposed ? 'transposed ' : ''}${kernelSizeOf(frame).join('×')}`,
+    ...(along('stride', 1).length > 0 ? [`stride ${along('stride', 1).join('×')}`] : []),
+    ...(isPadded(frame) ? [`padding ${paddingOf(frame).join(',')}`] : []),
+    ...(along('dilation', 1).length > 0 ? [`dilation ${along('dilation', 1).join('×')}`] : []),
     ...(groups === 1 ? [] : [`groups ${groups}`]),
     ...(paddingMode === 'zeros' ? [] : [paddingMode]),
-    ...(outputPadding?.some((p) => p !== 0) ? [`output padding ${outputPadding.join('×')}`] : []),
+    ...(along('outputPadding', 0).length > 0 ? [`output padding ${along('outputPadding', 0).join('×')}`] : []),
   ];
   return list.join(' ');
 }

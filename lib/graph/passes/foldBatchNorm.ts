@@ -43,14 +43,14 @@ function foldedParameters(conv: Node, norm: Node): ReturnType<typeof roundedPara
     conv.operator.name === 'conv2d'
       ? convMap(weight as AnyTensor, bias, conv.attributes as Conv2dAttributes)
       : convTransposeMap(weight as AnyTensor, bias, conv.attributes as ConvTranspose2dAttributes);
+  if (isReason(first)) return first;
   const statistics = {
     weight: gamma,
     bias: beta,
     runningMean: mean as AnyTensor,
     runningVariance: variance as AnyTensor,
   };
-  const second = batchNormMap(statistics, (norm.attributes as BatchNormAttributes).eps);
-  if (isReason(first)) return first;
+  const second = batchNormMap(statistics, (norm.attributes as BatchNormAttributes).eps, first.axes.length);
   if (isReason(second)) return second;
   const map = compose(second, first, { roundingTo: 'float32' });
   return isReason(map) ? map : roundedParameters(map, 'float32');

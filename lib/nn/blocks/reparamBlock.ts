@@ -7,11 +7,14 @@
  * sentence with the convolution that replaces it. No block has folding code of its own.
  */
 import { RepconvError } from '../../errors.js';
+import type { Conv2dAttributes } from '../../ops/conv2d.js';
 import { withinStack } from '../../ops/traceable.js';
 import type { Ops } from '../../ops/vocabulary.js';
+import type { Pair } from '../../ops/window.js';
 import { type AffineSum, affineSum, mergedTerms } from '../../reparam/affine.js';
 import { type Certificate, type CertificateOptions, certify } from '../../reparam/certificate.js';
-import { type ConvMap, roundedParameters } from '../../reparam/convMap.js';
+import { type ConvMap, layerOptions, roundedParameters } from '../../reparam/convMap.js';
+import type { FrameAxis } from '../../reparam/frame.js';
 import type { AffineSentence } from '../../reparam/impulse.js';
 import { isReason, Reason } from '../../reparam/reason.js';
 import { runSteps, type Steps } from '../../steps.js';
@@ -234,14 +237,13 @@ export abstract class ReparamBlock extends Module {
   /** The layer that computes `map`, its numbers rounded once to `dtype`. */
   private convolutionOf(map: ConvMap, dtype: FloatDType): DeployedConv {
     const { weight, bias } = roundedParameters(map, dtype);
-    const options = { stride: map.stride, padding: map.padding, dilation: map.dilation, groups: map.groups };
+    const { kernelSize, ...options } = layerOptions(map) as LayerOptions2d;
+    const { inChannels, outChannels, axes, paddingMode } = map;
+    const outputPadding = axes.map((axis) => axis.outputPadding) as unknown as Pair;
     const conv = withoutDrawing(() =>
-      map.outputPadding === null
-        ? new Conv2d(map.inChannels, map.outChannels, map.kernelSize, { ...options, paddingMode: map.paddingMode })
-        : new ConvTranspose2d(map.inChannels, map.outChannels, map.kernelSize, {
-            ...options,
-            outputPadding: map.outputPadding,
-          }),
+      map.isTransposed
+        ? new ConvTranspose2d(inChannels, outChannels, kernelSize, { ...options, outputPadding })
+        : new Conv2d(inChannels, outChannels, kernelSize, { ...options, paddingMode }),
     );
     conv.to(weight.dtype).train(this.training).loadStateDict({ weight, bias });
     return conv;
@@ -249,15 +251,16 @@ export abstract class ReparamBlock extends Module {
 
   /** The question whether `conv` answers every impulse as the branches do. */
   private comparisonWith(conv: DeployedConv, map: ConvMap, budget: number | undefined): Comparison {
-    const reachAlong = (axis: 0 | 1): number => map.dilation[axis] * (map.kernelSize[axis] - 1) + 1;
+    const [rows, columns] = map.axes;
+    const reachAlong = ({ dilation, kernel }: FrameAxis): number => dilation * (kernel - 1) + 1;
     return {
       name: 'compare',
       before: (f, x) => this.read(f, x),
       after: (f, x) => conv.compute(f, x),
       options: {
         channels: map.inChannels,
-        reach: [reachAlong(0), reachAlong(1)],
-        stride: map.stride,
+        reach: [reachAlong(rows), reachAlong(columns)],
+        stride: [rows.stride, columns.stride],
         ...(budget === undefined ? {} : { budget }),
       },
     };
@@ -269,6 +272,11 @@ export abstract class ReparamBlock extends Module {
     return ((tensors.find((tensor) => tensor.shape.length === 4) ?? tensors[0])?.dtype ?? 'float32') as FloatDType;
   }
 }
+
+/** Options of a layer over images. */
+type LayerOptions2d = Required<Pick<Conv2dAttributes, 'stride' | 'padding' | 'dilation' | 'groups'>> & {
+  readonly kernelSize: Pair;
+};
 
 /** How far rounding to a format moves a number of size 1. */
 const roundingUnit: Readonly<Record<FloatDType, number>> = {
