@@ -8,7 +8,7 @@ import { isInstance } from '../checks.js';
 import { debugSettings } from '../debug.js';
 import { RepconvError } from '../errors.js';
 import { conv2d } from '../ops/conv2d.js';
-import type { Operator } from '../ops/operator.js';
+import { isParameter, type Operator } from '../ops/operator.js';
 import { pad } from '../ops/pad.js';
 import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
 import { showShape } from '../tensor/shape.js';
@@ -58,9 +58,8 @@ function applyNative(
     }
   }
   const builder = new ProgramBuilder();
-  // The first input varies, the rest are constants of the one-step program; two operands of equal standing both vary.
-  const isVarying = (index: number): boolean =>
-    index === 0 || ['add', 'mul', 'concat', 'batchNormTraining', 'prelu'].includes(operator.name);
+  // Parameters are constants of the one-step program.
+  const isVarying = (index: number): boolean => !isParameter(operator, index);
   const values = inputs.map(
     (input, index): BuilderValue | null => input && { type: input, constant: isVarying(index) ? undefined : input },
   );

@@ -7,7 +7,7 @@
  */
 import { printable, RepconvError } from '../errors.js';
 import type { Operator, TensorType } from '../ops/operator.js';
-import type { OperatorName } from '../ops/vocabulary.js';
+import type { OperatorName } from '../ops/registry.js';
 import { showShape } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 
@@ -103,27 +103,8 @@ export function inferTypes(graph: Graph, inputs: readonly TensorType[]): Readonl
   return types;
 }
 
-/**
- * Multiply-accumulates of a node: those of convolutions and linear layers, as the papers count them. NaN where extents
- * are symbolic.
- */
+/** Multiply-accumulates of a node, 0 where the papers count none. NaN where extents are symbolic. */
 export function macsOf({ operator, inputs, outputs }: Node): number {
-  const weight = inputs[1]?.type.shape as readonly number[] | undefined;
-  const output = outputs[0].type.shape;
-  const pixels = (shape: readonly (number | string)[], axes: readonly number[]): number =>
-    axes.reduce((n, axis) => n * Number(shape[axis]), 1);
-  switch (operator.name) {
-    case 'conv2d':
-      return pixels(output, [0, 2, 3]) * pixels(weight ?? [], [0, 1, 2, 3]);
-    case 'convTranspose2d':
-      return pixels(inputs[0]?.type.shape ?? [], [0, 2, 3]) * pixels(weight ?? [], [0, 1, 2, 3]);
-    case 'linear':
-      return pixels(output, range(output.length - 1)) * pixels(weight ?? [], [0, 1]);
-    default:
-      return 0;
-  }
-}
-
-function range(length: number): number[] {
-  return Array.from({ length }, (_, i) => i);
+  const [read, made] = [inputs.map((input) => input?.type ?? null), outputs.map(({ type }) => type)];
+  return operator.macs?.(read, made) ?? 0;
 }

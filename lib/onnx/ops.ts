@@ -14,7 +14,7 @@
  */
 import { RepconvError } from '../errors.js';
 import { checkedAxis } from '../ops/operator.js';
-import type { OperatorName, operators } from '../ops/vocabulary.js';
+import type { OperatorName, operators } from '../ops/registry.js';
 import type { NodeScope } from './modelWriter.js';
 import { writeFlatten, writePad, writeReshape } from './movement.js';
 import { writeAdaptivePooling, writeAveragePool, writeMaxPool } from './pooling.js';

@@ -19,6 +19,8 @@ export function adaptiveAveragePool2dAttributes(options: { outputSize: PairLike 
 
 export const adaptiveAveragePool2d: Operator<AdaptiveAveragePool2dAttributes> = {
   name: 'adaptiveAveragePool2d',
+  inputs: [{ name: 'input' }],
+  complete: adaptiveAveragePool2dAttributes,
 
   infer: (inputs, { outputSize }) => [inferAdaptivePooling(inputs, outputSize, 'adaptiveAveragePool2d')],
 

@@ -19,6 +19,8 @@ export function adaptiveMaxPool2dAttributes(options: { outputSize: PairLike }): 
 
 export const adaptiveMaxPool2d: Operator<AdaptiveMaxPool2dAttributes> = {
   name: 'adaptiveMaxPool2d',
+  inputs: [{ name: 'input' }],
+  complete: adaptiveMaxPool2dAttributes,
 
   infer: (inputs, { outputSize }) => [inferAdaptivePooling(inputs, outputSize, 'adaptiveMaxPool2d')],
 

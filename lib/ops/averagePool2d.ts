@@ -45,6 +45,8 @@ export function averagePool2dAttributes(options: AveragePool2dOptions): AverageP
 
 export const averagePool2d: Operator<AveragePool2dAttributes> = {
   name: 'averagePool2d',
+  inputs: [{ name: 'input' }],
+  complete: averagePool2dAttributes,
 
   infer: (inputs, attributes) => [inferPooling(inputs, attributes, 'averagePool2d')],
 

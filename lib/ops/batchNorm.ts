@@ -22,6 +22,14 @@ export function batchNormAttributes(options: { eps?: number } = {}): BatchNormAt
 
 export const batchNorm: Operator<BatchNormAttributes> = {
   name: 'batchNorm',
+  inputs: [
+    { name: 'input' },
+    { name: 'weight', isParameter: true, isOptional: true },
+    { name: 'bias', isParameter: true, isOptional: true },
+    { name: 'running mean', isParameter: true },
+    { name: 'running variance', isParameter: true },
+  ],
+  complete: batchNormAttributes,
 
   infer(inputs) {
     const input = checkBatchNormInputs(inputs, 'batchNorm');

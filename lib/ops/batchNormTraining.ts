@@ -33,6 +33,14 @@ export function batchNormTrainingAttributes(
 
 export const batchNormTraining: Operator<BatchNormTrainingAttributes> = {
   name: 'batchNormTraining',
+  inputs: [
+    { name: 'input' },
+    { name: 'weight', isOptional: true },
+    { name: 'bias', isOptional: true },
+    { name: 'running mean', isOptional: true },
+    { name: 'running variance', isOptional: true },
+  ],
+  complete: batchNormTrainingAttributes,
 
   infer(inputs) {
     const input = checkBatchNormInputs(inputs, 'batchNormTraining');

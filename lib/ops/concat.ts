@@ -16,6 +16,8 @@ export function concatAttributes(options: { axis?: number } = {}): ConcatAttribu
 
 export const concat: Operator<ConcatAttributes> = {
   name: 'concat',
+  inputs: [{ name: 'input', isList: true }],
+  complete: concatAttributes,
 
   infer(inputs, { axis }) {
     const first = required(inputs, 0, 'concat', 'first input');

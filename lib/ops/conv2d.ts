@@ -12,6 +12,7 @@ import {
   checkHasPixels,
   checkPerChannel,
   concreteExtent,
+  elementsOf,
   type Operator,
   requiredRank,
   type TensorType,
@@ -75,6 +76,12 @@ export function conv2dAttributes(options: Conv2dOptions = {}): Conv2dAttributes 
 
 export const conv2d: Operator<Conv2dAttributes> = {
   name: 'conv2d',
+  inputs: [
+    { name: 'input' },
+    { name: 'weight', isParameter: true },
+    { name: 'bias', isParameter: true, isOptional: true },
+  ],
+  complete: conv2dAttributes,
 
   infer(inputs, attributes) {
     const input = requiredRank(inputs, 0, 4, 'conv2d', 'input');
@@ -92,6 +99,8 @@ export const conv2d: Operator<Conv2dAttributes> = {
       },
     ];
   },
+
+  macs: ([, weight], [output]) => (elementsOf(output) / Number(output.shape[1])) * elementsOf(weight as TensorType),
 
   reference([input, weight, bias], { stride, padding, dilation, groups, paddingMode }) {
     const { data: x, shape } = padded(input as Tensor<'float64'>, padding, paddingMode);

@@ -11,7 +11,15 @@ import { RepconvError } from '../errors.js';
 import { optionsOf } from '../options.js';
 import { scaledExtent, showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { checkHasPixels, checkPerChannel, concreteExtent, type Operator, requiredRank } from './operator.js';
+import {
+  checkHasPixels,
+  checkPerChannel,
+  concreteExtent,
+  elementsOf,
+  type Operator,
+  requiredRank,
+  type TensorType,
+} from './operator.js';
 import {
   kernelOf,
   type Padding,
@@ -77,6 +85,12 @@ export function convTranspose2dAttributes(options: ConvTranspose2dOptions = {}):
 
 export const convTranspose2d: Operator<ConvTranspose2dAttributes> = {
   name: 'convTranspose2d',
+  inputs: [
+    { name: 'input' },
+    { name: 'weight', isParameter: true },
+    { name: 'bias', isParameter: true, isOptional: true },
+  ],
+  complete: convTranspose2dAttributes,
 
   infer(inputs, { stride, padding, outputPadding, dilation, groups }) {
     const operation = 'convTranspose2d';
@@ -122,6 +136,9 @@ export const convTranspose2d: Operator<ConvTranspose2dAttributes> = {
     });
     return [{ dtype: input.dtype, shape: [input.shape[0], perGroup * groups, ...spatial] }];
   },
+
+  macs: ([input, weight]) =>
+    (elementsOf(input as TensorType) / Number(input?.shape[1])) * elementsOf(weight as TensorType),
 
   reference(inputs, attributes) {
     const [input, weight, bias] = inputs as [Tensor<'float64'>, Tensor<'float64'>, Tensor<'float64'> | null];

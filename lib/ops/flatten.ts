@@ -20,6 +20,8 @@ export function flattenAttributes(options: { startAxis?: number; endAxis?: numbe
 
 export const flatten: Operator<FlattenAttributes> = {
   name: 'flatten',
+  inputs: [{ name: 'input' }],
+  complete: flattenAttributes,
 
   infer(inputs, attributes) {
     const input = required(inputs, 0, 'flatten', 'input');

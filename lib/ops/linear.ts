@@ -2,10 +2,25 @@
 import { RepconvError } from '../errors.js';
 import { showShape } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { checkPerChannel, type NoAttributes, type Operator, required, requiredRank } from './operator.js';
+import {
+  checkPerChannel,
+  elementsOf,
+  type NoAttributes,
+  type Operator,
+  required,
+  requiredRank,
+  type TensorType,
+  withoutOptions,
+} from './operator.js';
 
 export const linear: Operator<NoAttributes> = {
   name: 'linear',
+  inputs: [
+    { name: 'input' },
+    { name: 'weight', isParameter: true },
+    { name: 'bias', isParameter: true, isOptional: true },
+  ],
+  complete: withoutOptions('linear'),
 
   infer(inputs) {
     const [input, weight] = [required(inputs, 0, 'linear', 'input'), requiredRank(inputs, 1, 2, 'linear', 'weight')];
@@ -20,6 +35,8 @@ export const linear: Operator<NoAttributes> = {
     checkPerChannel(inputs, 2, weight.shape[0], 'linear', 'bias');
     return [{ dtype: input.dtype, shape: [...input.shape.slice(0, -1), weight.shape[0]] }];
   },
+
+  macs: ([, weight], [output]) => (elementsOf(output) / Number(output.shape.at(-1))) * elementsOf(weight as TensorType),
 
   reference(inputs) {
     const [input, weight, bias] = inputs as [Tensor<'float64'>, Tensor<'float64'>, Tensor<'float64'> | null];

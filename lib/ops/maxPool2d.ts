@@ -32,6 +32,8 @@ export function maxPool2dAttributes(options: MaxPool2dOptions): MaxPool2dAttribu
 
 export const maxPool2d: Operator<MaxPool2dAttributes> = {
   name: 'maxPool2d',
+  inputs: [{ name: 'input' }],
+  complete: maxPool2dAttributes,
 
   infer: (inputs, attributes) => [inferPooling(inputs, attributes, 'maxPool2d')],
 

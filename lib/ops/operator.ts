@@ -1,5 +1,6 @@
 /**
- * What an operator is: a name, a rule for the types of its results, and a plain reference in float64.
+ * What an operator is: a name, what it reads, how its options are completed, a rule for the types of its results, what
+ * it costs, and a plain reference in float64.
  *
  * An operator is a value, not a class: native code, recorder, affine reading and ONNX export look it up by identity or
  * name and add their own meaning beside it. The reference is the oracle of every test, so it is written to be read, not
@@ -7,6 +8,7 @@
  */
 import { wholeNumber } from '../checks.js';
 import { RepconvError } from '../errors.js';
+import { optionsOf } from '../options.js';
 import type { DType } from '../tensor/dtype.js';
 import { type Extent, maxRank, type Shape, showShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -25,14 +27,47 @@ export type ReferenceInputs = readonly (Tensor<'float64'> | null)[];
 /** The attributes of an operator that has none. */
 export type NoAttributes = Record<never, never>;
 
-/** One meaning, with complete attributes of type `A`. */
-// biome-ignore lint/suspicious/noExplicitAny: a table of operators holds operators of all attribute types
-export interface Operator<A extends object = any> {
+/** One input of an operator, by its name in messages. */
+export interface OperatorInput {
   readonly name: string;
+  readonly isOptional?: true;
+  /** Whether it belongs to a layer, and no run changes it: a session packs it once. */
+  readonly isParameter?: true;
+  /** Whether any number of values may stand here. */
+  readonly isList?: true;
+}
+
+/** One meaning, with complete attributes of type `A`, made of options `O` as a person writes them. */
+// biome-ignore lint/suspicious/noExplicitAny: a table of operators holds operators of all attribute types
+export interface Operator<A extends object = any, O = any> {
+  readonly name: string;
+  readonly inputs: readonly OperatorInput[];
+  /** Checks options and completes them. @throws ERR_INPUT */
+  complete(options?: O): A;
   /** Types of the results. @throws ERR_SHAPE, ERR_INPUT naming operator, expected and received */
   infer(inputs: InputTypes, attributes: A): TensorType[];
   /** The results in float64. The inputs have passed `infer`. */
   reference(inputs: ReferenceInputs, attributes: A): Tensor<'float64'>[];
+  /**
+   * Multiply-accumulates, as the papers count them: those of convolutions and linear layers. NaN where extents are not
+   * known.
+   */
+  macs?(inputs: InputTypes, outputs: readonly TensorType[]): number;
+}
+
+/** {@link Operator.complete} of an operator that takes no options. @throws ERR_INPUT */
+export function withoutOptions(operation: string): (options?: NoAttributes) => NoAttributes {
+  return (options) => optionsOf(options, {}, operation);
+}
+
+/** Whether an input of the operator is a parameter. */
+export function isParameter({ inputs }: Operator, index: number): boolean {
+  return inputs[index]?.isParameter === true;
+}
+
+/** How many elements a value has; NaN where an extent is not known. */
+export function elementsOf({ shape }: TensorType): number {
+  return shape.reduce<number>((count, extent) => count * (typeof extent === 'number' ? extent : Number.NaN), 1);
 }
 
 /** An input that must be there. @throws ERR_INPUT */

@@ -42,6 +42,8 @@ export function padAttributes(options: PadOptions): PadAttributes {
 
 export const pad: Operator<PadAttributes> = {
   name: 'pad',
+  inputs: [{ name: 'input' }],
+  complete: padAttributes,
 
   infer(inputs, { padding, mode }) {
     const { dtype, shape } = requiredRank(inputs, 0, 4, 'pad', 'input');

@@ -5,10 +5,12 @@
 import { RepconvError } from '../errors.js';
 import { showShape, sizeOf } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
-import { type NoAttributes, type Operator, required } from './operator.js';
+import { type NoAttributes, type Operator, required, withoutOptions } from './operator.js';
 
 export const prelu: Operator<NoAttributes> = {
   name: 'prelu',
+  inputs: [{ name: 'input' }, { name: 'slope' }],
+  complete: withoutOptions('prelu'),
 
   infer(inputs) {
     const [input, slope] = [required(inputs, 0, 'prelu', 'input'), required(inputs, 1, 'prelu', 'slope')];

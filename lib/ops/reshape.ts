@@ -27,6 +27,8 @@ function isExtent(entry: unknown): entry is number {
 
 export const reshape: Operator<ReshapeAttributes> = {
   name: 'reshape',
+  inputs: [{ name: 'input' }],
+  complete: reshapeAttributes,
 
   infer(inputs, { shape }) {
     const input = required(inputs, 0, 'reshape', 'input');

@@ -15,6 +15,8 @@ export function softmaxAttributes(options: { axis?: number } = {}): SoftmaxAttri
 
 export const softmax: Operator<SoftmaxAttributes> = {
   name: 'softmax',
+  inputs: [{ name: 'input' }],
+  complete: softmaxAttributes,
 
   infer(inputs, { axis }) {
     const input = required(inputs, 0, 'softmax', 'input');

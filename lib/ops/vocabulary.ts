@@ -1,77 +1,22 @@
 /**
- * The vocabulary: every operator, and `Ops<X>`, the words in which a module says what it computes.
+ * The vocabulary: `Ops<X>`, the words in which a module says what it computes.
  *
  * A *reading* gives the words a meaning for its own kind of value X: it lifts a tensor to an X and applies an operator
- * to Xs. All words are made from those two here, so that a new operator is one file, one row of `operators` and one
- * word of `Ops`.
+ * to Xs. All words are made from those two here: a word takes the inputs that its operator names, then its options.
  */
 import { entriesOf, isInstance, refused } from '../checks.js';
 import { optionsOf } from '../options.js';
 import { type AnyTensor, Tensor } from '../tensor/tensor.js';
-import { adaptiveAveragePool2d, adaptiveAveragePool2dAttributes } from './adaptiveAveragePool2d.js';
-import { adaptiveMaxPool2d, adaptiveMaxPool2dAttributes } from './adaptiveMaxPool2d.js';
-import { add } from './add.js';
-import { type AveragePool2dOptions, averagePool2d, averagePool2dAttributes } from './averagePool2d.js';
-import { batchNorm, batchNormAttributes } from './batchNorm.js';
-import { batchNormTraining, batchNormTrainingAttributes } from './batchNormTraining.js';
-import { concat, concatAttributes } from './concat.js';
-import { type Conv2dOptions, conv2d, conv2dAttributes } from './conv2d.js';
-import { type ConvTranspose2dOptions, convTranspose2d, convTranspose2dAttributes } from './convTranspose2d.js';
-import { flatten, flattenAttributes } from './flatten.js';
-import { gelu, geluAttributes } from './gelu.js';
-import { globalAveragePool2d } from './globalAveragePool2d.js';
-import { globalMaxPool2d } from './globalMaxPool2d.js';
-import { hardSigmoid } from './hardSigmoid.js';
-import { hardSwish } from './hardSwish.js';
-import { leakyRelu, leakyReluAttributes } from './leakyRelu.js';
-import { linear } from './linear.js';
-import { type MaxPool2dOptions, maxPool2d, maxPool2dAttributes } from './maxPool2d.js';
-import { mul } from './mul.js';
+import type { AveragePool2dOptions } from './averagePool2d.js';
+import type { Conv2dOptions } from './conv2d.js';
+import type { ConvTranspose2dOptions } from './convTranspose2d.js';
+import type { MaxPool2dOptions } from './maxPool2d.js';
 import type { Operator } from './operator.js';
-import { type PadOptions, pad, padAttributes } from './pad.js';
-import { prelu } from './prelu.js';
-import { relu } from './relu.js';
-import { relu6 } from './relu6.js';
-import { reshape, reshapeAttributes } from './reshape.js';
-import { sigmoid } from './sigmoid.js';
-import { silu } from './silu.js';
-import { softmax, softmaxAttributes } from './softmax.js';
-import { tanh } from './tanh.js';
+import type { PadOptions } from './pad.js';
+import { binaryOperators } from './pointwise/binary.js';
+import { unaryOperators } from './pointwise/unary.js';
+import { type OperatorName, operators } from './registry.js';
 import type { PairLike } from './window.js';
-
-/** All operators by name. */
-export const operators = {
-  adaptiveAveragePool2d,
-  adaptiveMaxPool2d,
-  add,
-  averagePool2d,
-  batchNorm,
-  batchNormTraining,
-  concat,
-  conv2d,
-  convTranspose2d,
-  flatten,
-  gelu,
-  globalAveragePool2d,
-  globalMaxPool2d,
-  hardSigmoid,
-  hardSwish,
-  leakyRelu,
-  linear,
-  maxPool2d,
-  mul,
-  pad,
-  prelu,
-  relu,
-  relu6,
-  reshape,
-  sigmoid,
-  silu,
-  softmax,
-  tanh,
-} as const satisfies Record<string, Operator>;
-
-export type OperatorName = keyof typeof operators;
 
 /** What a batch norm normalizes with: four values of shape [C]. */
 export interface BatchNormParameters<X> {
@@ -129,6 +74,11 @@ export interface Ops<X> {
    * out.
    */
   commit(buffer: AnyTensor, value: X): void;
+  /**
+   * Any operator by its name, for those that have no word of their own: all its results.
+   * @throws ERR_INPUT for an unknown name, and as the words do
+   */
+  apply(operator: OperatorName, inputs: readonly (X | null)[], options?: object): X[];
 
   /**
    * Convolution: input [N, C, H, W], weight [O, C / groups, K, L], bias [O] or null → [N, O, H', W'] with
@@ -222,69 +172,69 @@ export interface Reading<X> {
 
 /** The words of a reading. They are doors: whoever writes a sentence writes what they are given. */
 export function vocabulary<X>(reading: Reading<X>): Ops<X> {
-  const applyAll = (operator: Operator, inputs: readonly (X | null | undefined)[], attributes: object): X[] =>
+  const apply = (operator: Operator, inputs: readonly unknown[], options: object | undefined): X[] =>
     reading.apply(
       operator,
       inputs.map((input, i) => operand(reading, input, `${operator.name}: operand ${i + 1}`)),
-      attributes,
+      operator.complete(options),
     );
-  const apply = (operator: Operator, inputs: readonly (X | null)[], attributes: object = {}): X =>
-    applyAll(operator, inputs, attributes)[0];
+  /** The word that takes the operator's inputs one by one, then its options. */
+  const word =
+    (operator: Operator) =>
+    (...given: unknown[]): X => {
+      const inputs = operator.inputs.map((_, i) => given[i]);
+      return apply(operator, inputs, given[inputs.length] as object | undefined)[0];
+    };
+  const words = Object.fromEntries(plainWords.map((name) => [name, word(operators[name])])) as unknown as Ops<X>;
   return {
+    ...words,
     lift: (tensor) => reading.lift(checkedTensor(tensor, 'lift')),
     commit: (buffer, value) => {
       const committed = operand(reading, value, 'commit: value');
       if (committed === null) throw refused('commit: value', 'a value of this call of compute', value);
       reading.commit?.(checkedTensor(buffer, 'commit: buffer'), committed);
     },
-
-    conv2d: (input, weight, bias, options) => apply(conv2d, [input, weight, bias], conv2dAttributes(options)),
-    convTranspose2d: (input, weight, bias, options) =>
-      apply(convTranspose2d, [input, weight, bias], convTranspose2dAttributes(options)),
-    linear: (input, weight, bias) => apply(linear, [input, weight, bias]),
+    apply: (name, inputs, options) => {
+      if (typeof name !== 'string' || !Object.hasOwn(operators, name))
+        throw refused('apply: operator', 'the name of an operator', name);
+      return apply(operators[name], entries(inputs, `${name}: inputs`), options);
+    },
+    concat: (inputs, options) => apply(operators.concat, entries(inputs, 'concat: inputs'), options)[0],
     batchNorm: (input, parameters, options) =>
-      apply(batchNorm, [input, ...parametersOf(parameters, 'batchNorm')], batchNormAttributes(options)),
+      apply(operators.batchNorm, [input, ...parametersOf(parameters, 'batchNorm')], options)[0],
     batchNormTraining: (input, parameters, options) => {
-      const [output, runningMean, runningVariance] = applyAll(
-        batchNormTraining,
-        [input, ...parametersOf(parameters, 'batchNormTraining')],
-        batchNormTrainingAttributes(options),
-      );
+      const inputs = [input, ...parametersOf(parameters, 'batchNormTraining')];
+      const [output, runningMean, runningVariance] = apply(operators.batchNormTraining, inputs, options);
       return { output, runningMean, runningVariance };
     },
-
-    add: (a, b) => apply(add, [a, b]),
-    mul: (a, b) => apply(mul, [a, b]),
-    concat: (inputs, options) => {
-      const entries = entriesOf(inputs, maxOperands);
-      if (entries === null) throw refused('concat: inputs', 'a list of values', inputs);
-      return apply(concat, entries as X[], concatAttributes(options));
-    },
-    pad: (input, options) => apply(pad, [input], padAttributes(options)),
-
-    relu: (input) => apply(relu, [input]),
-    relu6: (input) => apply(relu6, [input]),
-    leakyRelu: (input, options) => apply(leakyRelu, [input], leakyReluAttributes(options)),
-    prelu: (input, slope) => apply(prelu, [input, slope]),
-    sigmoid: (input) => apply(sigmoid, [input]),
-    silu: (input) => apply(silu, [input]),
-    hardSigmoid: (input) => apply(hardSigmoid, [input]),
-    hardSwish: (input) => apply(hardSwish, [input]),
-    gelu: (input, options) => apply(gelu, [input], geluAttributes(options)),
-    tanh: (input) => apply(tanh, [input]),
-    softmax: (input, options) => apply(softmax, [input], softmaxAttributes(options)),
-
-    maxPool2d: (input, options) => apply(maxPool2d, [input], maxPool2dAttributes(options)),
-    averagePool2d: (input, options) => apply(averagePool2d, [input], averagePool2dAttributes(options)),
-    globalAveragePool2d: (input) => apply(globalAveragePool2d, [input]),
-    globalMaxPool2d: (input) => apply(globalMaxPool2d, [input]),
-    adaptiveAveragePool2d: (input, options) =>
-      apply(adaptiveAveragePool2d, [input], adaptiveAveragePool2dAttributes(options)),
-    adaptiveMaxPool2d: (input, options) => apply(adaptiveMaxPool2d, [input], adaptiveMaxPool2dAttributes(options)),
-
-    flatten: (input, options) => apply(flatten, [input], flattenAttributes(options)),
-    reshape: (input, options) => apply(reshape, [input], reshapeAttributes(options)),
   };
+}
+
+/** Operators whose word takes their inputs one by one. */
+const plainWords = [
+  ...(Object.keys(unaryOperators) as (keyof typeof unaryOperators)[]),
+  ...(Object.keys(binaryOperators) as (keyof typeof binaryOperators)[]),
+  'adaptiveAveragePool2d',
+  'adaptiveMaxPool2d',
+  'averagePool2d',
+  'conv2d',
+  'convTranspose2d',
+  'flatten',
+  'globalAveragePool2d',
+  'globalMaxPool2d',
+  'linear',
+  'maxPool2d',
+  'pad',
+  'prelu',
+  'reshape',
+  'softmax',
+] as const satisfies readonly (OperatorName & keyof Ops<unknown>)[];
+
+/** @throws ERR_INPUT */
+function entries(inputs: unknown, what: string): unknown[] {
+  const list = entriesOf(inputs, maxOperands);
+  if (list === null) throw refused(what, 'a list of values', inputs);
+  return list;
 }
 
 /** The most values that one {@link Ops.concat} joins. */

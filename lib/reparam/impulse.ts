@@ -5,14 +5,14 @@
  * the answer to the zero image alone, which is read by itself. Nothing here is shared with folding, nor with the
  * reference.
  */
-import { add } from '../ops/add.js';
+
 import { type AveragePool2dAttributes, averagePool2d } from '../ops/averagePool2d.js';
 import { batchNorm } from '../ops/batchNorm.js';
 import { type Conv2dAttributes, conv2d } from '../ops/conv2d.js';
 import { type ConvTranspose2dAttributes, convTranspose2d } from '../ops/convTranspose2d.js';
-import { mul } from '../ops/mul.js';
 import type { Operator } from '../ops/operator.js';
 import { borderIndex, type PadAttributes, pad } from '../ops/pad.js';
+import { add, mul } from '../ops/pointwise/binary.js';
 import { spanLength, windowSpans } from '../ops/pooling.js';
 import { type Ops, vocabulary } from '../ops/vocabulary.js';
 import type { AnyTensor, Tensor } from '../tensor/tensor.js';

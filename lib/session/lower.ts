@@ -20,7 +20,7 @@ import {
 } from '../engine/programBuilder.js';
 import { printable, RepconvError } from '../errors.js';
 import type { Graph, Node, Value } from '../graph/graph.js';
-import type { OperatorName } from '../ops/vocabulary.js';
+import { isParameter } from '../ops/operator.js';
 import { sameShape } from '../tensor/shape.js';
 
 export interface Lowered {
@@ -57,27 +57,20 @@ export function lower(graph: Graph, preprocess: ReadonlyMap<string, Normalizatio
 function checkParameters(graph: Graph): void {
   const producers = graph.producers();
   for (const { operator, inputs, label } of graph.nodes) {
-    const index = (parametersOf[operator.name] ?? []).findIndex(
-      (_, i) => inputs[i + 1] != null && inputs[i + 1]?.constant === undefined,
+    const index = inputs.findIndex(
+      (input, i) => isParameter(operator, i) && input !== null && input.constant === undefined,
     );
     if (index < 0) continue;
-    const behind = [...valuesBehind(inputs[index + 1] as Value, producers)];
+    const behind = [...valuesBehind(inputs[index] as Value, producers)];
     const layer = [label, ...behind.map((value) => producers.get(value)?.label ?? '')].find((path) => path !== '');
     const names = behind.filter((value) => graph.inputs.includes(value)).map(({ name }) => printable(name, 40));
     throw new RepconvError(
       'ERR_UNSUPPORTED',
-      `compile: ${operator.name}${layer === undefined ? '' : ` of ${printable(layer, 80)}`}: ${parametersOf[operator.name]?.[index]} is computed from the input ${names.join(', ')}, ` +
+      `compile: ${operator.name}${layer === undefined ? '' : ` of ${printable(layer, 80)}`}: ${operator.inputs[index].name} is computed from the input ${names.join(', ')}, ` +
         'and a session takes parameters that no input changes: it packs them once',
     );
   }
 }
-
-const parametersOf: { readonly [N in OperatorName]?: readonly string[] } = {
-  batchNorm: ['weight', 'bias', 'running mean', 'running variance'],
-  conv2d: ['weight', 'bias'],
-  convTranspose2d: ['weight', 'bias'],
-  linear: ['weight', 'bias'],
-};
 
 /** A value and all that it is computed from, the nearest first. */
 function valuesBehind(value: Value, producers: ReadonlyMap<Value, Node>): ReadonlySet<Value> {

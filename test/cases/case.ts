@@ -8,22 +8,7 @@
  *       …                                            and in the message of a failure: caseLine(c)
  *     }
  */
-import { adaptiveAveragePool2dAttributes } from '../../lib/ops/adaptiveAveragePool2d.js';
-import { adaptiveMaxPool2dAttributes } from '../../lib/ops/adaptiveMaxPool2d.js';
-import { averagePool2dAttributes } from '../../lib/ops/averagePool2d.js';
-import { batchNormAttributes } from '../../lib/ops/batchNorm.js';
-import { batchNormTrainingAttributes } from '../../lib/ops/batchNormTraining.js';
-import { concatAttributes } from '../../lib/ops/concat.js';
-import { conv2dAttributes } from '../../lib/ops/conv2d.js';
-import { convTranspose2dAttributes } from '../../lib/ops/convTranspose2d.js';
-import { flattenAttributes } from '../../lib/ops/flatten.js';
-import { geluAttributes } from '../../lib/ops/gelu.js';
-import { leakyReluAttributes } from '../../lib/ops/leakyRelu.js';
-import { maxPool2dAttributes } from '../../lib/ops/maxPool2d.js';
-import { padAttributes } from '../../lib/ops/pad.js';
-import { reshapeAttributes } from '../../lib/ops/reshape.js';
-import { softmaxAttributes } from '../../lib/ops/softmax.js';
-import { type OperatorName, operators } from '../../lib/ops/vocabulary.js';
+import { type OperatorName, operators } from '../../lib/ops/registry.js';
 import { Random } from '../../lib/tensor/random.js';
 import type { AnyTensor, Tensor } from '../../lib/tensor/tensor.js';
 import { type Fill, filled, positive } from './data.js';
@@ -39,7 +24,7 @@ export interface OperatorCase {
 
 /** The complete attributes, as `infer`, `reference` and the engines take them. */
 export function attributesOf({ operator, options }: Pick<OperatorCase, 'operator' | 'options'>): object {
-  return (completions[operator] ?? (() => ({})))(options as never);
+  return operators[operator].complete(options as never);
 }
 
 /** Seeded float32 inputs; small whole numbers stay exact in every sum a convolution of the tables makes. */
@@ -64,21 +49,3 @@ export function referenceOf(
 export function caseLine(c: object): string {
   return JSON.stringify(c);
 }
-
-const completions: { readonly [N in OperatorName]?: (options: never) => object } = {
-  adaptiveAveragePool2d: adaptiveAveragePool2dAttributes,
-  adaptiveMaxPool2d: adaptiveMaxPool2dAttributes,
-  averagePool2d: averagePool2dAttributes,
-  batchNorm: batchNormAttributes,
-  batchNormTraining: batchNormTrainingAttributes,
-  concat: concatAttributes,
-  conv2d: conv2dAttributes,
-  convTranspose2d: convTranspose2dAttributes,
-  flatten: flattenAttributes,
-  gelu: geluAttributes,
-  leakyRelu: leakyReluAttributes,
-  maxPool2d: maxPool2dAttributes,
-  pad: padAttributes,
-  reshape: reshapeAttributes,
-  softmax: softmaxAttributes,
-};

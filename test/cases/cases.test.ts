@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { operators } from '../../lib/ops/vocabulary.js';
+import { operators } from '../../lib/ops/registry.js';
 import { isIdentical } from '../../lib/tensor/compare.js';
 import { attributesOf, caseLine, inputsOf, referenceOf } from './case.js';
 import { convCases, operatorCaseOf } from './convCases.js';

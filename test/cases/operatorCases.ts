@@ -1,7 +1,7 @@
 /**
  * Everything but convolutions: every operator, on shapes that are not square, not even and not multiples of a vector.
  */
-import type { OperatorName } from '../../lib/ops/vocabulary.js';
+import type { OperatorName } from '../../lib/ops/registry.js';
 import { caseLine, type OperatorCase } from './case.js';
 import { convCases, operatorCaseOf } from './convCases.js';
 

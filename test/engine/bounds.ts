@@ -6,7 +6,7 @@
  * from.
  */
 
-import type { OperatorName } from '../../lib/ops/vocabulary.js';
+import type { OperatorName } from '../../lib/ops/registry.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 import type { OperatorCase } from '../cases/case.js';
 import { referenceOf } from '../cases/case.js';

@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { nativeReading } from '../../lib/engine/eager.js';
 import { isIdentical, Random, rand, randn, Tensor } from '../../lib/index.js';
-import { operators } from '../../lib/ops/vocabulary.js';
+import { operators } from '../../lib/ops/registry.js';
 import { type OperatorCase, referenceOf } from '../cases/case.js';
 import { usableIsas } from './isas.js';
 

@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { nativeReading } from '../../lib/engine/eager.js';
 import { isIdentical, type Tensor } from '../../lib/index.js';
-import { type OperatorName, operators } from '../../lib/ops/vocabulary.js';
+import { type OperatorName, operators } from '../../lib/ops/registry.js';
 import { attributesOf, caseLine, inputsOf, type OperatorCase, referenceOf } from '../cases/case.js';
 import { allCases } from '../cases/operatorCases.js';
 import { boundsOf } from './bounds.js';

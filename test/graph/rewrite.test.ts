@@ -4,7 +4,7 @@ import type { Graph, Node } from '../../lib/graph/graph.js';
 import { printGraph } from '../../lib/graph/print.js';
 import { trace } from '../../lib/graph/record.js';
 import { rewrite } from '../../lib/graph/rewrite.js';
-import { operators } from '../../lib/ops/vocabulary.js';
+import { operators } from '../../lib/ops/registry.js';
 import { ones } from '../../lib/tensor/tensor.js';
 import { expectRefusal } from '../cases/refusal.js';
 import { expectPass, model } from './graphs.js';

@@ -1,6 +1,6 @@
 /** Cases of the tables as graphs: what a network computes are inputs, what it has learnt are constants under keys. */
 import { Graph, type Node, type Value } from '../../lib/graph/graph.js';
-import { operators } from '../../lib/ops/vocabulary.js';
+import { operators } from '../../lib/ops/registry.js';
 import type { Shape } from '../../lib/tensor/shape.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { attributesOf, inputsOf, type OperatorCase } from '../cases/case.js';

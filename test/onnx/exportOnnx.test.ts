@@ -21,8 +21,8 @@ import {
 import { maxModelBytes } from '../../lib/onnx/modelWriter.js';
 import { onnxOperators } from '../../lib/onnx/ops.js';
 import { opsets } from '../../lib/onnx/opset.js';
+import { operators } from '../../lib/ops/registry.js';
 import type { Traceable } from '../../lib/ops/traceable.js';
-import { operators } from '../../lib/ops/vocabulary.js';
 import { bytesOf } from '../../lib/tensor/compare.js';
 import { type AnyTensor, ones, Tensor, zeros } from '../../lib/tensor/tensor.js';
 import { version } from '../../package.json';

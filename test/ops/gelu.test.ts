@@ -1,6 +1,6 @@
 /** Whether gelu is right to the last digits for every number by itself, not only for the largest of a tensor. */
 import { describe, expect, it } from 'vitest';
-import { gelu, geluAttributes } from '../../lib/ops/gelu.js';
+import { gelu } from '../../lib/ops/pointwise/unary.js';
 import { tensor } from '../../lib/tensor/tensor.js';
 import { referenceOf } from '../cases/case.js';
 import { goldenCases } from './golden.js';
@@ -31,7 +31,7 @@ describe('gelu', () => {
     [0.3, 0.1853734266566858],
     [3.3, 3.2984047003301336],
   ])('of %d is %d', (x, y) => {
-    const [result] = gelu.reference([tensor([x], [1], 'float64')], geluAttributes());
+    const [result] = gelu.reference([tensor([x], [1], 'float64')], gelu.complete());
     expect(Math.abs(result.data[0] / y - 1)).toBeLessThan(1e-15);
   });
 });

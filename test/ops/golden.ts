@@ -1,7 +1,7 @@
 /** What PyTorch answered: the files of `test/golden/ops`, written by the `make.py` beside them. */
 import { readFileSync } from 'node:fs';
 import { parseSafetensors } from '../../lib/formats/safetensors.js';
-import type { OperatorName } from '../../lib/ops/vocabulary.js';
+import type { OperatorName } from '../../lib/ops/registry.js';
 import type { AnyTensor } from '../../lib/tensor/tensor.js';
 
 const folder = new URL('../golden/ops/', import.meta.url);

@@ -5,7 +5,7 @@ import { conv2d, conv2dAttributes } from '../../lib/ops/conv2d.js';
 import { convTranspose2d, convTranspose2dAttributes } from '../../lib/ops/convTranspose2d.js';
 import { maxPool2d, maxPool2dAttributes } from '../../lib/ops/maxPool2d.js';
 import type { InputTypes } from '../../lib/ops/operator.js';
-import { type OperatorName, operators } from '../../lib/ops/vocabulary.js';
+import { type OperatorName, operators } from '../../lib/ops/registry.js';
 import { windowExtent } from '../../lib/ops/window.js';
 import { bindExtent, type Extent, type Shape } from '../../lib/tensor/shape.js';
 import { attributesOf, type OperatorCase } from '../cases/case.js';

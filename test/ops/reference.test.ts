@@ -1,6 +1,6 @@
 /** The reference interpreter against PyTorch, for every case of the golden files. */
 import { describe, expect, it, test } from 'vitest';
-import { type OperatorName, operators } from '../../lib/ops/vocabulary.js';
+import { type OperatorName, operators } from '../../lib/ops/registry.js';
 import { difference, isIdentical } from '../../lib/tensor/compare.js';
 import type { AnyTensor } from '../../lib/tensor/tensor.js';
 import { caseLine, referenceOf } from '../cases/case.js';

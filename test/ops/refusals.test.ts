@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../lib/errors.js';
-import { type OperatorName, operators } from '../../lib/ops/vocabulary.js';
+import { type OperatorName, operators } from '../../lib/ops/registry.js';
 import { tensor } from '../../lib/tensor/tensor.js';
 import { attributesOf } from '../cases/case.js';
 import { expectRefusal } from '../cases/refusal.js';

@@ -6,7 +6,8 @@ import { convTranspose2dAttributes } from '../../lib/ops/convTranspose2d.js';
 import { maxPool2dAttributes } from '../../lib/ops/maxPool2d.js';
 import { padAttributes } from '../../lib/ops/pad.js';
 import { referenceOps } from '../../lib/ops/reference.js';
-import { type Ops, operators, vocabulary } from '../../lib/ops/vocabulary.js';
+import { operators } from '../../lib/ops/registry.js';
+import { type Ops, vocabulary } from '../../lib/ops/vocabulary.js';
 import { ones, tensor } from '../../lib/tensor/tensor.js';
 
 type Call = readonly [operator: string, inputs: readonly (string | null)[], attributes: object];

@@ -9,7 +9,8 @@
  */
 
 import type { Operator } from '../../lib/ops/operator.js';
-import { type OperatorName, type Reading, vocabulary } from '../../lib/ops/vocabulary.js';
+import type { OperatorName } from '../../lib/ops/registry.js';
+import { type Reading, vocabulary } from '../../lib/ops/vocabulary.js';
 import type { AnyTensor } from '../../lib/tensor/tensor.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
 

@@ -12,7 +12,7 @@ import fs from 'node:fs';
 import { expect, it } from 'vitest';
 import { nativeReading } from '../../lib/engine/eager.js';
 import { compileSync, randn, repconv } from '../../lib/index.js';
-import { operators } from '../../lib/ops/vocabulary.js';
+import { operators } from '../../lib/ops/registry.js';
 import { Random } from '../../lib/tensor/random.js';
 import { attributesOf, inputsOf } from '../cases/case.js';
 import { allCases } from '../cases/operatorCases.js';

@@ -7,10 +7,11 @@
  * pixel; the concatenation of one value; x·1; x + (−0) (x + 0 makes 0 of −0, and so does a mean over one pixel, which
  * begins its sum at 0); leaky ReLU of slope 1; ReLU and ReLU6 of what is in their range already.
  */
-import type { LeakyReluAttributes } from '../../ops/leakyRelu.js';
+
 import type { PadAttributes } from '../../ops/pad.js';
+import type { LeakyReluAttributes } from '../../ops/pointwise/unary.js';
 import type { PoolingAttributes } from '../../ops/pooling.js';
-import type { OperatorName } from '../../ops/vocabulary.js';
+import type { OperatorName } from '../../ops/registry.js';
 import { sameShape } from '../../tensor/shape.js';
 import type { Graph, Node, Value } from '../graph.js';
 import { rewrite } from '../rewrite.js';

@@ -1,24 +1,16 @@
-/** gelu: x · Φ(x), with the normal distribution Φ exactly or by its tanh approximation. Hendrycks and Gimpel 2016. */
-import { oneOf } from '../checks.js';
-import { optionsOf } from '../options.js';
-import { elementwise } from './elementwise.js';
-import type { Operator } from './operator.js';
+/** The formulas of GELU, x · Φ(x), to double precision. Hendrycks and Gimpel 2016, arXiv:1606.08415. */
 
-export interface GeluAttributes {
-  readonly approximate: 'none' | 'tanh';
+/** x · Φ(x), with the normal distribution Φ exactly. */
+export function exactGelu(x: number): number {
+  return x * normalDistribution(x);
 }
 
-export function geluAttributes(options: { approximate?: 'none' | 'tanh' } = {}): GeluAttributes {
-  const { approximate } = optionsOf(options, { approximate: 'none' }, 'gelu');
-  return { approximate: oneOf(approximate, ['none', 'tanh'], 'gelu: approximate') };
-}
-
-export const gelu: Operator<GeluAttributes> = elementwise('gelu', (x, { approximate }) => {
-  if (approximate === 'none') return x * normalDistribution(x);
+/** x · ½·(1 + tanh z), z = √(2/π)·(x + 0.044715·x³). */
+export function tanhGelu(x: number): number {
   // ½·(1 + tanh z) = 1 / (1 + e^−2z), which does not cancel where tanh z nears −1.
   const z = Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x);
   return x / (1 + Math.exp(-2 * z));
-});
+}
 
 /**
  * Φ to double precision, relatively too: near zero ½ + φ(x) · Σ x^(2n+1) / (2n+1)!!, in the lower tail, where that

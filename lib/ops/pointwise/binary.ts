@@ -1,31 +1,27 @@
-/** What the operators that work element by element share: one input, or two that broadcast. */
-import { RepconvError } from '../errors.js';
-import { type Extent, type Shape, showShape, sizeOf, stridesOf } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
-import { type NoAttributes, type Operator, required } from './operator.js';
+/**
+ * The operators of two inputs that work element by element, each a row: its formula. Their inputs broadcast as in
+ * PyTorch and NumPy: axes aligned at the end, extent 1 stretched.
+ */
+import { RepconvError } from '../../errors.js';
+import { type Extent, type Shape, showShape, sizeOf, stridesOf } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { type NoAttributes, type Operator, required, withoutOptions } from '../operator.js';
 
-/** An operator that applies one function to every element. */
-export function elementwise<A extends object = NoAttributes>(
-  name: string,
-  apply: (x: number, attributes: A) => number,
-): Operator<A> {
+/** a + b. */
+export const add = binary('add', (a, b) => a + b);
+
+/** a · b. */
+export const mul = binary('mul', (a, b) => a * b);
+
+/** All of them by name. */
+export const binaryOperators = { add, mul } as const;
+
+/** An operator that applies one function to pairs of elements. */
+function binary(name: string, formula: (a: number, b: number) => number): Operator<NoAttributes, NoAttributes> {
   return {
     name,
-    infer: (inputs) => [required(inputs, 0, name, 'input')],
-    reference: ([input], attributes) => [
-      new Tensor(
-        'float64',
-        (input as Tensor<'float64'>).shape,
-        (input as Tensor<'float64'>).data.map((x) => apply(x, attributes)),
-      ),
-    ],
-  };
-}
-
-/** An operator of two inputs that broadcast as in PyTorch and NumPy: axes aligned at the end, extent 1 stretched. */
-export function broadcasting(name: string, apply: (a: number, b: number) => number): Operator<NoAttributes> {
-  return {
-    name,
+    inputs: [{ name: 'first input' }, { name: 'second input' }],
+    complete: withoutOptions(name),
     infer(inputs) {
       const [a, b] = [required(inputs, 0, name, 'first input'), required(inputs, 1, name, 'second input')];
       return [{ dtype: a.dtype, shape: broadcastShape(a.shape, b.shape, name) }];
@@ -35,7 +31,7 @@ export function broadcasting(name: string, apply: (a: number, b: number) => numb
       const shape = broadcastShape(a.shape, b.shape, name) as number[];
       const output = new Tensor('float64', shape);
       const [fromA, fromB] = [broadcastIndex(a.shape, shape), broadcastIndex(b.shape, shape)];
-      for (let i = 0; i < output.data.length; i++) output.data[i] = apply(a.data[fromA(i)], b.data[fromB(i)]);
+      for (let i = 0; i < output.data.length; i++) output.data[i] = formula(a.data[fromA(i)], b.data[fromB(i)]);
       return [output];
     },
   };
