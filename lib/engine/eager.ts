@@ -7,9 +7,9 @@
 import { isInstance } from '../checks.js';
 import { debugSettings } from '../debug.js';
 import { RepconvError } from '../errors.js';
-import { conv2d } from '../ops/conv2d.js';
+import { conv2d } from '../ops/conv/conv2d.js';
+import { pad } from '../ops/move/pad.js';
 import { isParameter, type Operator } from '../ops/operator.js';
-import { pad } from '../ops/pad.js';
 import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
 import { showShape } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact, setNumbers, Tensor } from '../tensor/tensor.js';

@@ -1,7 +1,7 @@
 /** The recording reading: a sentence becomes a graph. */
 import { entriesOf, hasMethod, isWholeNumber, refused } from '../checks.js';
 import { listed, printable, RepconvError, shown } from '../errors.js';
-import { batchNormTraining } from '../ops/batchNormTraining.js';
+import { batchNormTraining } from '../ops/norm/batchNormTraining.js';
 import type { TensorType } from '../ops/operator.js';
 import type { OperatorName } from '../ops/registry.js';
 import { type Traceable, withinStack } from '../ops/traceable.js';

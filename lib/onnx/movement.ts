@@ -1,8 +1,8 @@
 /** How borders, flattening and reshaping are spelled in ONNX. */
-import type { FlattenAttributes } from '../ops/flatten.js';
+import type { FlattenAttributes } from '../ops/move/flatten.js';
+import type { PadAttributes } from '../ops/move/pad.js';
+import type { ReshapeAttributes } from '../ops/move/reshape.js';
 import { checkedAxis } from '../ops/operator.js';
-import type { PadAttributes } from '../ops/pad.js';
-import type { ReshapeAttributes } from '../ops/reshape.js';
 import type { Shape } from '../tensor/shape.js';
 import type { NodeScope } from './modelWriter.js';
 import type { Application } from './row.js';

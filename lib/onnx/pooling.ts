@@ -5,9 +5,10 @@
  * padding, and by what its mean is divided. So where the image's size is known it is spelled without: with as much more
  * padding behind as completes that window.
  */
-import type { AveragePool2dAttributes } from '../ops/averagePool2d.js';
-import type { MaxPool2dAttributes } from '../ops/maxPool2d.js';
-import { adaptiveSpans, type DilatedPooling, type PoolingAttributes, type Span } from '../ops/pooling.js';
+
+import type { AveragePool2dAttributes } from '../ops/pool/averagePool2d.js';
+import type { MaxPool2dAttributes } from '../ops/pool/maxPool2d.js';
+import { adaptiveSpans, type DilatedPooling, type PoolingAttributes, type Span } from '../ops/pool/pooling.js';
 import type { Padding, Pair } from '../ops/window.js';
 import { isConcrete, type Shape } from '../tensor/shape.js';
 import type { Attributes, NodeScope } from './modelWriter.js';

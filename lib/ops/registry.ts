@@ -2,26 +2,27 @@
  * The registry: every meaning there is, by name. Words to write sentences in are another thing (vocabulary.ts): what
  * only files say has a meaning here and no word there.
  */
-import { adaptiveAveragePool2d } from './adaptiveAveragePool2d.js';
-import { adaptiveMaxPool2d } from './adaptiveMaxPool2d.js';
-import { averagePool2d } from './averagePool2d.js';
-import { batchNorm } from './batchNorm.js';
-import { batchNormTraining } from './batchNormTraining.js';
-import { concat } from './concat.js';
-import { conv2d } from './conv2d.js';
-import { convTranspose2d } from './convTranspose2d.js';
-import { flatten } from './flatten.js';
-import { globalAveragePool2d } from './globalAveragePool2d.js';
-import { globalMaxPool2d } from './globalMaxPool2d.js';
-import { linear } from './linear.js';
-import { maxPool2d } from './maxPool2d.js';
+
+import { conv2d } from './conv/conv2d.js';
+import { convTranspose2d } from './conv/convTranspose2d.js';
+import { concat } from './move/concat.js';
+import { flatten } from './move/flatten.js';
+import { pad } from './move/pad.js';
+import { reshape } from './move/reshape.js';
+import { batchNorm } from './norm/batchNorm.js';
+import { batchNormTraining } from './norm/batchNormTraining.js';
 import type { Operator } from './operator.js';
-import { pad } from './pad.js';
 import { binaryOperators } from './pointwise/binary.js';
+import { prelu } from './pointwise/prelu.js';
 import { unaryOperators } from './pointwise/unary.js';
-import { prelu } from './prelu.js';
-import { reshape } from './reshape.js';
-import { softmax } from './softmax.js';
+import { adaptiveAveragePool2d } from './pool/adaptiveAveragePool2d.js';
+import { adaptiveMaxPool2d } from './pool/adaptiveMaxPool2d.js';
+import { averagePool2d } from './pool/averagePool2d.js';
+import { globalAveragePool2d } from './pool/globalAveragePool2d.js';
+import { globalMaxPool2d } from './pool/globalMaxPool2d.js';
+import { maxPool2d } from './pool/maxPool2d.js';
+import { linear } from './product/linear.js';
+import { softmax } from './reduce/softmax.js';
 
 /** All operators by name. */
 export const operators = {

@@ -7,14 +7,14 @@
 import { entriesOf, isInstance, refused } from '../checks.js';
 import { optionsOf } from '../options.js';
 import { type AnyTensor, Tensor } from '../tensor/tensor.js';
-import type { AveragePool2dOptions } from './averagePool2d.js';
-import type { Conv2dOptions } from './conv2d.js';
-import type { ConvTranspose2dOptions } from './convTranspose2d.js';
-import type { MaxPool2dOptions } from './maxPool2d.js';
+import type { Conv2dOptions } from './conv/conv2d.js';
+import type { ConvTranspose2dOptions } from './conv/convTranspose2d.js';
+import type { PadOptions } from './move/pad.js';
 import type { Operator } from './operator.js';
-import type { PadOptions } from './pad.js';
 import { binaryOperators } from './pointwise/binary.js';
 import { unaryOperators } from './pointwise/unary.js';
+import type { AveragePool2dOptions } from './pool/averagePool2d.js';
+import type { MaxPool2dOptions } from './pool/maxPool2d.js';
 import { type OperatorName, operators } from './registry.js';
 import type { PairLike } from './window.js';
 

@@ -8,14 +8,14 @@
 
 import { isInstance } from '../checks.js';
 import { RepconvError, shown } from '../errors.js';
-import { type AveragePool2dAttributes, averagePool2d } from '../ops/averagePool2d.js';
-import { type BatchNormAttributes, batchNorm } from '../ops/batchNorm.js';
-import { batchNormTraining } from '../ops/batchNormTraining.js';
-import { type Conv2dAttributes, conv2d } from '../ops/conv2d.js';
-import { type ConvTranspose2dAttributes, convTranspose2d } from '../ops/convTranspose2d.js';
+import { type Conv2dAttributes, conv2d } from '../ops/conv/conv2d.js';
+import { type ConvTranspose2dAttributes, convTranspose2d } from '../ops/conv/convTranspose2d.js';
+import { type PadAttributes, pad } from '../ops/move/pad.js';
+import { type BatchNormAttributes, batchNorm } from '../ops/norm/batchNorm.js';
+import { batchNormTraining } from '../ops/norm/batchNormTraining.js';
 import type { Operator, TensorType } from '../ops/operator.js';
-import { type PadAttributes, pad } from '../ops/pad.js';
 import { add as addOperator, mul } from '../ops/pointwise/binary.js';
+import { type AveragePool2dAttributes, averagePool2d } from '../ops/pool/averagePool2d.js';
 import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
 import { isPlainObject } from '../options.js';
 import { type Extent, sameShape, showShape, sizeOf } from '../tensor/shape.js';

@@ -10,9 +10,10 @@
  * Formulas of the constructors: Ding et al. 2021 (Diverse Branch Block, arXiv:2103.13425), transforms I and V; identity
  * as in RepVGG (arXiv:2101.03697, section 3.3).
  */
-import type { AveragePool2dAttributes } from '../ops/averagePool2d.js';
-import type { Conv2dAttributes } from '../ops/conv2d.js';
-import type { ConvTranspose2dAttributes } from '../ops/convTranspose2d.js';
+
+import type { Conv2dAttributes } from '../ops/conv/conv2d.js';
+import type { ConvTranspose2dAttributes } from '../ops/conv/convTranspose2d.js';
+import type { AveragePool2dAttributes } from '../ops/pool/averagePool2d.js';
 import type { PaddingMode } from '../ops/window.js';
 import { type AnyTensor, Tensor } from '../tensor/tensor.js';
 import { type Kernel, nativeArithmetic } from './arithmetic.js';

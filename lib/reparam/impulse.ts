@@ -6,14 +6,14 @@
  * reference.
  */
 
-import { type AveragePool2dAttributes, averagePool2d } from '../ops/averagePool2d.js';
-import { batchNorm } from '../ops/batchNorm.js';
-import { type Conv2dAttributes, conv2d } from '../ops/conv2d.js';
-import { type ConvTranspose2dAttributes, convTranspose2d } from '../ops/convTranspose2d.js';
+import { type Conv2dAttributes, conv2d } from '../ops/conv/conv2d.js';
+import { type ConvTranspose2dAttributes, convTranspose2d } from '../ops/conv/convTranspose2d.js';
+import { borderIndex, type PadAttributes, pad } from '../ops/move/pad.js';
+import { batchNorm } from '../ops/norm/batchNorm.js';
 import type { Operator } from '../ops/operator.js';
-import { borderIndex, type PadAttributes, pad } from '../ops/pad.js';
 import { add, mul } from '../ops/pointwise/binary.js';
-import { spanLength, windowSpans } from '../ops/pooling.js';
+import { type AveragePool2dAttributes, averagePool2d } from '../ops/pool/averagePool2d.js';
+import { spanLength, windowSpans } from '../ops/pool/pooling.js';
 import { type Ops, vocabulary } from '../ops/vocabulary.js';
 import type { AnyTensor, Tensor } from '../tensor/tensor.js';
 import {

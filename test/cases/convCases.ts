@@ -2,7 +2,7 @@
  * Convolutions, chosen for the edges of kernels: channel counts around vector widths, maps around tile sizes, every
  * kernel size, stride, dilation, grouping and border. None has more than 20 million multiply-accumulates.
  */
-import type { Conv2dOptions } from '../../lib/ops/conv2d.js';
+import type { Conv2dOptions } from '../../lib/ops/conv/conv2d.js';
 import type { PaddingMode } from '../../lib/ops/window.js';
 import type { OperatorCase } from './case.js';
 

@@ -18,7 +18,7 @@ import {
 import { ReLU } from '../../lib/nn/layers/activations.js';
 import { Sequential } from '../../lib/nn/layers/containers.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
-import { conv2d } from '../../lib/ops/conv2d.js';
+import { conv2d } from '../../lib/ops/conv/conv2d.js';
 import { relativeRms } from './bounds.js';
 import { usableIsas } from './isas.js';
 

@@ -5,8 +5,9 @@
  * Σ|x||w| is the block's own sentence with every number in absolute value (means with the sign that makes them add up);
  * n is the length of the longest sum of products in it.
  */
-import { batchNorm } from '../../lib/ops/batchNorm.js';
-import { convTranspose2d } from '../../lib/ops/convTranspose2d.js';
+
+import { convTranspose2d } from '../../lib/ops/conv/convTranspose2d.js';
+import { batchNorm } from '../../lib/ops/norm/batchNorm.js';
 import { type Ops, vocabulary } from '../../lib/ops/vocabulary.js';
 import { type AnyTensor, Tensor } from '../../lib/tensor/tensor.js';
 

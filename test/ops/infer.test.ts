@@ -1,10 +1,10 @@
 /** Shape rules: what they say of symbols is, once the symbols are bound, what they say of the numbers. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { conv2d, conv2dAttributes } from '../../lib/ops/conv2d.js';
-import { convTranspose2d, convTranspose2dAttributes } from '../../lib/ops/convTranspose2d.js';
-import { maxPool2d, maxPool2dAttributes } from '../../lib/ops/maxPool2d.js';
+import { conv2d, conv2dAttributes } from '../../lib/ops/conv/conv2d.js';
+import { convTranspose2d, convTranspose2dAttributes } from '../../lib/ops/conv/convTranspose2d.js';
 import type { InputTypes } from '../../lib/ops/operator.js';
+import { maxPool2d, maxPool2dAttributes } from '../../lib/ops/pool/maxPool2d.js';
 import { type OperatorName, operators } from '../../lib/ops/registry.js';
 import { windowExtent } from '../../lib/ops/window.js';
 import { bindExtent, type Extent, type Shape } from '../../lib/tensor/shape.js';

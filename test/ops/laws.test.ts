@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Conv2dOptions } from '../../lib/ops/conv2d.js';
+import type { Conv2dOptions } from '../../lib/ops/conv/conv2d.js';
 import { referenceOps as f } from '../../lib/ops/reference.js';
 import type { Padding, PaddingMode } from '../../lib/ops/window.js';
 import { difference, isIdentical } from '../../lib/tensor/compare.js';

@@ -1,10 +1,10 @@
 /** The words of a sentence, read by a reading that only writes down what it is told. */
 import { describe, expect, it } from 'vitest';
-import { averagePool2dAttributes } from '../../lib/ops/averagePool2d.js';
-import { conv2dAttributes } from '../../lib/ops/conv2d.js';
-import { convTranspose2dAttributes } from '../../lib/ops/convTranspose2d.js';
-import { maxPool2dAttributes } from '../../lib/ops/maxPool2d.js';
-import { padAttributes } from '../../lib/ops/pad.js';
+import { conv2dAttributes } from '../../lib/ops/conv/conv2d.js';
+import { convTranspose2dAttributes } from '../../lib/ops/conv/convTranspose2d.js';
+import { padAttributes } from '../../lib/ops/move/pad.js';
+import { averagePool2dAttributes } from '../../lib/ops/pool/averagePool2d.js';
+import { maxPool2dAttributes } from '../../lib/ops/pool/maxPool2d.js';
 import { referenceOps } from '../../lib/ops/reference.js';
 import { operators } from '../../lib/ops/registry.js';
 import { type Ops, vocabulary } from '../../lib/ops/vocabulary.js';

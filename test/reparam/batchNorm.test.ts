@@ -1,6 +1,6 @@
 /** Batch norms, scales and shifts around a convolution. */
 import { describe, expect, it } from 'vitest';
-import { conv2dAttributes } from '../../lib/ops/conv2d.js';
+import { conv2dAttributes } from '../../lib/ops/conv/conv2d.js';
 import { convMap } from '../../lib/reparam/convMap.js';
 import { Reason } from '../../lib/reparam/reason.js';
 import { tensor } from '../../lib/tensor/tensor.js';

@@ -1,7 +1,7 @@
 /** How tests fold a sentence, and compare what it computes before and after with the reference, in float64. */
 import { expect } from 'vitest';
-import type { Conv2dAttributes } from '../../lib/ops/conv2d.js';
-import type { ConvTranspose2dAttributes } from '../../lib/ops/convTranspose2d.js';
+import type { Conv2dAttributes } from '../../lib/ops/conv/conv2d.js';
+import type { ConvTranspose2dAttributes } from '../../lib/ops/conv/convTranspose2d.js';
 import { referenceOps } from '../../lib/ops/reference.js';
 import { affineSum, mergedTerms } from '../../lib/reparam/affine.js';
 import { type ConvMap, layerOptions, roundedParameters } from '../../lib/reparam/convMap.js';

@@ -4,10 +4,11 @@
  *
  *     sum(conv(3, { padding: 1 }), conv(1), [])          3×3 + 1×1 + identity; a list is a sequence, the empty one the identity
  */
-import type { AveragePool2dOptions } from '../../lib/ops/averagePool2d.js';
-import type { Conv2dOptions } from '../../lib/ops/conv2d.js';
-import type { ConvTranspose2dOptions } from '../../lib/ops/convTranspose2d.js';
-import type { PadOptions } from '../../lib/ops/pad.js';
+
+import type { Conv2dOptions } from '../../lib/ops/conv/conv2d.js';
+import type { ConvTranspose2dOptions } from '../../lib/ops/conv/convTranspose2d.js';
+import type { PadOptions } from '../../lib/ops/move/pad.js';
+import type { AveragePool2dOptions } from '../../lib/ops/pool/averagePool2d.js';
 import type { Ops } from '../../lib/ops/vocabulary.js';
 import type { Pair } from '../../lib/ops/window.js';
 import { type Random, rand, randn } from '../../lib/tensor/random.js';

@@ -5,9 +5,10 @@
  *
  * The new parameters are rounded to float32, in which sessions compute, whatever format the old ones are kept in.
  */
-import type { BatchNormAttributes } from '../../ops/batchNorm.js';
-import type { Conv2dAttributes } from '../../ops/conv2d.js';
-import type { ConvTranspose2dAttributes } from '../../ops/convTranspose2d.js';
+
+import type { Conv2dAttributes } from '../../ops/conv/conv2d.js';
+import type { ConvTranspose2dAttributes } from '../../ops/conv/convTranspose2d.js';
+import type { BatchNormAttributes } from '../../ops/norm/batchNorm.js';
 import { compose } from '../../reparam/algebra.js';
 import { batchNormMap, convMap, convTransposeMap, roundedParameters } from '../../reparam/convMap.js';
 import { isReason, Reason } from '../../reparam/reason.js';

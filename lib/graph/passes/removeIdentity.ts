@@ -8,9 +8,9 @@
  * begins its sum at 0); leaky ReLU of slope 1; ReLU and ReLU6 of what is in their range already.
  */
 
-import type { PadAttributes } from '../../ops/pad.js';
+import type { PadAttributes } from '../../ops/move/pad.js';
 import type { LeakyReluAttributes } from '../../ops/pointwise/unary.js';
-import type { PoolingAttributes } from '../../ops/pooling.js';
+import type { PoolingAttributes } from '../../ops/pool/pooling.js';
 import type { OperatorName } from '../../ops/registry.js';
 import { sameShape } from '../../tensor/shape.js';
 import type { Graph, Node, Value } from '../graph.js';

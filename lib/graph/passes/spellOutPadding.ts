@@ -3,8 +3,8 @@
  * after    p = pad(x) { mode reflect }    y = conv2d(p, w, b)
  * when     the mode is not zeros: what lowers and exports knows borders of zeros only (without padding the mode is all that goes)
  */
-import { type Conv2dAttributes, conv2d } from '../../ops/conv2d.js';
-import { pad } from '../../ops/pad.js';
+import { type Conv2dAttributes, conv2d } from '../../ops/conv/conv2d.js';
+import { pad } from '../../ops/move/pad.js';
 import type { Graph, Node, Value } from '../graph.js';
 import { rewrite } from '../rewrite.js';
 

@@ -7,7 +7,7 @@
  * sentence with the convolution that replaces it. No block has folding code of its own.
  */
 import { RepconvError } from '../../errors.js';
-import type { Conv2dAttributes } from '../../ops/conv2d.js';
+import type { Conv2dAttributes } from '../../ops/conv/conv2d.js';
 import { withinStack } from '../../ops/traceable.js';
 import type { Ops } from '../../ops/vocabulary.js';
 import type { Pair } from '../../ops/window.js';

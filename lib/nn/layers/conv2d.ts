@@ -1,6 +1,6 @@
 import { flag, wholeNumber } from '../../checks.js';
 import { RepconvError } from '../../errors.js';
-import { type Conv2dAttributes, conv2dAttributes, conv2dDefaults } from '../../ops/conv2d.js';
+import { type Conv2dAttributes, conv2dAttributes, conv2dDefaults } from '../../ops/conv/conv2d.js';
 import type { Ops } from '../../ops/vocabulary.js';
 import { type Padding, type PaddingLike, type PaddingMode, type Pair, type PairLike, pair } from '../../ops/window.js';
 import { optionsOf } from '../../options.js';

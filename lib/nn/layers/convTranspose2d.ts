@@ -4,7 +4,7 @@ import {
   type ConvTranspose2dOptions,
   convTranspose2dAttributes,
   convTranspose2dDefaults,
-} from '../../ops/convTranspose2d.js';
+} from '../../ops/conv/convTranspose2d.js';
 import type { Ops } from '../../ops/vocabulary.js';
 import { type Pair, type PairLike, pair } from '../../ops/window.js';
 import { optionsOf } from '../../options.js';

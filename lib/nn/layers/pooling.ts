@@ -1,7 +1,8 @@
 /** Pooling and flattening as modules, under PyTorch's names. */
-import { type AveragePool2dAttributes, averagePool2dAttributes } from '../../ops/averagePool2d.js';
-import { type MaxPool2dAttributes, maxPool2dAttributes } from '../../ops/maxPool2d.js';
+
 import { axisNumber } from '../../ops/operator.js';
+import { type AveragePool2dAttributes, averagePool2dAttributes } from '../../ops/pool/averagePool2d.js';
+import { type MaxPool2dAttributes, maxPool2dAttributes } from '../../ops/pool/maxPool2d.js';
 import type { Ops } from '../../ops/vocabulary.js';
 import { isOne, type PaddingLike, type PairLike, pair } from '../../ops/window.js';
 import { optionsOf } from '../../options.js';

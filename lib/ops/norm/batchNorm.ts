@@ -4,12 +4,12 @@
  *
  * input [N, C, …], weight γ and bias β [C] or none (1 and 0), running mean μ and variance σ² [C].
  */
-import { finiteNumber } from '../checks.js';
-import { RepconvError } from '../errors.js';
-import { optionsOf } from '../options.js';
-import { sizeOf } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
-import { checkPerChannel, type InputTypes, type Operator, required } from './operator.js';
+import { finiteNumber } from '../../checks.js';
+import { RepconvError } from '../../errors.js';
+import { optionsOf } from '../../options.js';
+import { sizeOf } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { checkPerChannel, type InputTypes, type Operator, required } from '../operator.js';
 
 export interface BatchNormAttributes {
   readonly eps: number;

@@ -2,12 +2,12 @@
  * reshape: the same elements in row-major order under another shape; one extent may be −1, 0 keeps the input's extent
  * on that axis (ONNX).
  */
-import { entriesOf, isWholeNumber, refused } from '../checks.js';
-import { RepconvError } from '../errors.js';
-import { optionsOf } from '../options.js';
-import { type Extent, isConcrete, maxRank, opaqueSymbol, type Shape, showShape, sizeOf } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
-import { type Operator, required } from './operator.js';
+import { entriesOf, isWholeNumber, refused } from '../../checks.js';
+import { RepconvError } from '../../errors.js';
+import { optionsOf } from '../../options.js';
+import { type Extent, isConcrete, maxRank, opaqueSymbol, type Shape, showShape, sizeOf } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { type Operator, required } from '../operator.js';
 
 export interface ReshapeAttributes {
   readonly shape: readonly number[];

@@ -2,10 +2,10 @@
  * prelu: x for x > 0, else slope · x; one slope for all or one per channel. input [N, C, …], slope [1] or [C]. He et
  * al. 2015.
  */
-import { RepconvError } from '../errors.js';
-import { showShape, sizeOf } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
-import { type NoAttributes, type Operator, required, withoutOptions } from './operator.js';
+import { RepconvError } from '../../errors.js';
+import { showShape, sizeOf } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { type NoAttributes, type Operator, required, withoutOptions } from '../operator.js';
 
 export const prelu: Operator<NoAttributes> = {
   name: 'prelu',

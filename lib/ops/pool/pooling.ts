@@ -1,10 +1,10 @@
 /** What max and average pooling share: attributes, size rule, and the walk over the windows. */
-import { flag } from '../checks.js';
-import { RepconvError } from '../errors.js';
-import { showShape } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
-import { checkHasPixels, concreteExtent, type InputTypes, requiredRank, type TensorType } from './operator.js';
-import { type Padding, type PaddingLike, type Pair, type PairLike, paddingOf, pair, windowExtent } from './window.js';
+import { flag } from '../../checks.js';
+import { RepconvError } from '../../errors.js';
+import { showShape } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { checkHasPixels, concreteExtent, type InputTypes, requiredRank, type TensorType } from '../operator.js';
+import { type Padding, type PaddingLike, type Pair, type PairLike, paddingOf, pair, windowExtent } from '../window.js';
 
 /** How a pooling window slides, complete: {@link PoolingOptions} with what was left out. */
 export interface PoolingAttributes {

@@ -1,8 +1,8 @@
 /** softmax: e^(x − max) / Σ e^(x − max) along one axis. */
-import { optionsOf } from '../options.js';
-import { sizeOf } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
-import { axisNumber, checkedAxis, type Operator, required } from './operator.js';
+import { optionsOf } from '../../options.js';
+import { sizeOf } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { axisNumber, checkedAxis, type Operator, required } from '../operator.js';
 
 export interface SoftmaxAttributes {
   readonly axis: number;

@@ -2,11 +2,11 @@
  * adaptiveMaxPool2d: largest values over bins that divide the image into a fixed number of rows and columns. input [N,
  * C, H, W], output [N, C, h, w].
  */
-import { optionsOf } from '../options.js';
-import type { Tensor } from '../tensor/tensor.js';
-import type { Operator } from './operator.js';
+import { optionsOf } from '../../options.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import type { Operator } from '../operator.js';
+import { type Pair, type PairLike, pair } from '../window.js';
 import { adaptiveSpans, inferAdaptivePooling, pooled } from './pooling.js';
-import { type Pair, type PairLike, pair } from './window.js';
 
 export interface AdaptiveMaxPool2dAttributes {
   readonly outputSize: Pair;

@@ -1,6 +1,6 @@
 /** globalMaxPool2d: the largest value of every channel. input [N, C, H, W], output [N, C, 1, 1]. */
-import type { Tensor } from '../tensor/tensor.js';
-import { type NoAttributes, type Operator, withoutOptions } from './operator.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import { type NoAttributes, type Operator, withoutOptions } from '../operator.js';
 import { adaptiveSpans, inferGlobalPooling, pooled } from './pooling.js';
 
 export const globalMaxPool2d: Operator<NoAttributes> = {

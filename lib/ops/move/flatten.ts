@@ -1,9 +1,9 @@
 /** flatten: the axes from startAxis to endAxis become one. */
-import { RepconvError } from '../errors.js';
-import { optionsOf } from '../options.js';
-import { type Extent, multiplyExtents, type Shape } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
-import { axisNumber, checkedAxis, type Operator, required } from './operator.js';
+import { RepconvError } from '../../errors.js';
+import { optionsOf } from '../../options.js';
+import { type Extent, multiplyExtents, type Shape } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { axisNumber, checkedAxis, type Operator, required } from '../operator.js';
 
 export interface FlattenAttributes {
   readonly startAxis: number;

@@ -1,7 +1,8 @@
 /** maxPool2d: the largest value of every window; padding never wins, NaN always does. input [N, C, H, W]. */
-import { optionsOf } from '../options.js';
-import type { Tensor } from '../tensor/tensor.js';
-import type { Operator } from './operator.js';
+import { optionsOf } from '../../options.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import type { Operator } from '../operator.js';
+import { type Pair, type PairLike, pair } from '../window.js';
 import {
   inferPooling,
   type PoolingAttributes,
@@ -11,7 +12,6 @@ import {
   poolingDefaults,
   windowSpans,
 } from './pooling.js';
-import { type Pair, type PairLike, pair } from './window.js';
 
 /** How a window of maxima slides, complete. */
 export interface MaxPool2dAttributes extends PoolingAttributes {

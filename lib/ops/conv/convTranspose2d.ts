@@ -7,10 +7,10 @@
  * input [N, C, H, W], weight [C, O/G, K, K'] (channels in first), bias [O] or none. Output extent (H − 1)·s − p − p' +
  * d·(K − 1) + outputPadding + 1.
  */
-import { RepconvError } from '../errors.js';
-import { optionsOf } from '../options.js';
-import { scaledExtent, showShape } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
+import { RepconvError } from '../../errors.js';
+import { optionsOf } from '../../options.js';
+import { scaledExtent, showShape } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
 import {
   checkHasPixels,
   checkPerChannel,
@@ -19,7 +19,7 @@ import {
   type Operator,
   requiredRank,
   type TensorType,
-} from './operator.js';
+} from '../operator.js';
 import {
   kernelOf,
   type Padding,
@@ -29,7 +29,7 @@ import {
   paddingOf,
   pair,
   positiveInteger,
-} from './window.js';
+} from '../window.js';
 
 /** How a transposed convolution scatters, complete: {@link ConvTranspose2dOptions} with what was left out. */
 export interface ConvTranspose2dAttributes {

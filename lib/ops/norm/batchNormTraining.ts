@@ -7,13 +7,13 @@
  * A pure operator: whoever calls it decides what becomes of the new statistics. Outputs: y, running mean, running
  * variance (the latter two zero-sized where none are tracked). An empty batch leaves the statistics alone.
  */
-import { finiteNumber } from '../checks.js';
-import { RepconvError } from '../errors.js';
-import { optionsOf } from '../options.js';
-import { showShape, sizeOf } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
+import { finiteNumber } from '../../checks.js';
+import { RepconvError } from '../../errors.js';
+import { optionsOf } from '../../options.js';
+import { showShape, sizeOf } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { type Operator, required } from '../operator.js';
 import { checkBatchNormInputs, mapChannels, normalized } from './batchNorm.js';
-import { type Operator, required } from './operator.js';
 
 export interface BatchNormTrainingAttributes {
   readonly eps: number;

@@ -6,13 +6,13 @@
  *     replicate  a a | a b c d | d d
  *     circular   c d | a b c d | a b        (padding ≤ extent)
  */
-import { anyNumber } from '../checks.js';
-import { RepconvError } from '../errors.js';
-import { optionsOf } from '../options.js';
-import { affineExtent, type Extent, showShape, sizeOf } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
-import { type Operator, requiredRank } from './operator.js';
-import { type Padding, type PaddingLike, type PaddingMode, paddingModeOf, paddingOf } from './window.js';
+import { anyNumber } from '../../checks.js';
+import { RepconvError } from '../../errors.js';
+import { optionsOf } from '../../options.js';
+import { affineExtent, type Extent, showShape, sizeOf } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { type Operator, requiredRank } from '../operator.js';
+import { type Padding, type PaddingLike, type PaddingMode, paddingModeOf, paddingOf } from '../window.js';
 
 export interface PadAttributes {
   readonly padding: Padding;

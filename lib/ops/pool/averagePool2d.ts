@@ -4,10 +4,10 @@
  * With `countIncludePad` (PyTorch's default) the divisor is the window's size inside the padded input; without (ONNX's
  * default) the number of real elements.
  */
-import { flag } from '../checks.js';
-import { optionsOf } from '../options.js';
-import type { Tensor } from '../tensor/tensor.js';
-import type { Operator } from './operator.js';
+import { flag } from '../../checks.js';
+import { optionsOf } from '../../options.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import type { Operator } from '../operator.js';
 import {
   inferPooling,
   type PoolingAttributes,

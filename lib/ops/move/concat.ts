@@ -1,9 +1,9 @@
 /** concat: tensors laid one after the other along one axis; all other extents agree. */
-import { RepconvError } from '../errors.js';
-import { optionsOf } from '../options.js';
-import { affineExtent, type Extent, opaqueSymbol, showShape, sizeOf } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
-import { axisNumber, checkedAxis, type Operator, required } from './operator.js';
+import { RepconvError } from '../../errors.js';
+import { optionsOf } from '../../options.js';
+import { affineExtent, type Extent, opaqueSymbol, showShape, sizeOf } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { axisNumber, checkedAxis, type Operator, required } from '../operator.js';
 
 export interface ConcatAttributes {
   readonly axis: number;

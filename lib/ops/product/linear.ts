@@ -1,7 +1,7 @@
 /** linear: y = x · Wᵀ + b over the last axis. input [N, …, F], weight [O, F], bias [O] or none. */
-import { RepconvError } from '../errors.js';
-import { showShape } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
+import { RepconvError } from '../../errors.js';
+import { showShape } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
 import {
   checkPerChannel,
   elementsOf,
@@ -11,7 +11,7 @@ import {
   requiredRank,
   type TensorType,
   withoutOptions,
-} from './operator.js';
+} from '../operator.js';
 
 export const linear: Operator<NoAttributes> = {
   name: 'linear',

@@ -4,10 +4,11 @@
  *
  * input [N, C, H, W], weight [O, C/G, K, K'], bias [O] or none.
  */
-import { RepconvError } from '../errors.js';
-import { optionsOf } from '../options.js';
-import { showShape } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
+import { RepconvError } from '../../errors.js';
+import { optionsOf } from '../../options.js';
+import { showShape } from '../../tensor/shape.js';
+import { Tensor } from '../../tensor/tensor.js';
+import { checkPaddingFits, padded } from '../move/pad.js';
 import {
   checkHasPixels,
   checkPerChannel,
@@ -16,8 +17,7 @@ import {
   type Operator,
   requiredRank,
   type TensorType,
-} from './operator.js';
-import { checkPaddingFits, padded } from './pad.js';
+} from '../operator.js';
 import {
   kernelOf,
   type Padding,
@@ -30,7 +30,7 @@ import {
   pair,
   positiveInteger,
   windowExtent,
-} from './window.js';
+} from '../window.js';
 
 /** How a convolution slides, complete: {@link Conv2dOptions} with what was left out. */
 export interface Conv2dAttributes {
