@@ -14,7 +14,8 @@ import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
 import { showShape } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact, setNumbers, Tensor } from '../tensor/tensor.js';
 import { type NativeOptions, nativeAddon } from './addon.js';
-import { type BuilderValue, concreteShapes, ProgramBuilder } from './programBuilder.js';
+import { concreteShapes, ProgramBuilder } from './programBuilder.js';
+import type { BuilderValue } from './steps/step.js';
 
 /** The words over float32 tensors, computed by the addon. Options left empty follow the environment variables. */
 export function nativeOps(options: Partial<NativeOptions> = {}): Ops<Tensor> {

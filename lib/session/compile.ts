@@ -11,7 +11,7 @@ import { entriesOf, isInstance } from '../checks.js';
 import { debugLog } from '../debug.js';
 import { nativeAddon } from '../engine/addon.js';
 import { nativeOptions } from '../engine/eager.js';
-import { channelsLast } from '../engine/programBuilder.js';
+import { channelsLast } from '../engine/steps/step.js';
 import { chosenThreads } from '../engine/threads.js';
 import { listed, printable, RepconvError, shown } from '../errors.js';
 import { Graph } from '../graph/graph.js';

@@ -1,7 +1,7 @@
 /**
  * Lowering: a graph becomes a program.
  *
- * Operators become native steps one by one (engine/programBuilder.ts), except that what follows a step element by
+ * Operators become native steps one by one (engine/steps/), except that what follows a step element by
  * element, and nobody else reads, is done on the way to memory:
  *
  * before   a = conv2d(x, w)    b = add(a, r)    y = relu(b)
@@ -10,14 +10,9 @@
  */
 
 import type { Program } from '../engine/program.js';
-import {
-  type BuilderValue,
-  epilogueOperators,
-  isActivation,
-  isPerChannel,
-  type Normalization,
-  ProgramBuilder,
-} from '../engine/programBuilder.js';
+import { type Normalization, ProgramBuilder } from '../engine/programBuilder.js';
+import type { ApplicationTypes, BuilderValue } from '../engine/steps/step.js';
+import { stepOf } from '../engine/steps/steps.js';
 import { printable, RepconvError } from '../errors.js';
 import type { Graph, Node, Value } from '../graph/graph.js';
 import { isParameter } from '../ops/operator.js';
@@ -105,7 +100,7 @@ function groupEpilogues(graph: Graph): ReadonlyMap<Node, Group> {
         ? { producer, group }
         : undefined;
     };
-    const joined = isActivation(node.operator)
+    const joined = stepOf(node.operator).asActivation
       ? joinActivation(node, endingIn)
       : node.operator.name === 'add'
         ? joinAdd(node, endingIn)
@@ -121,7 +116,11 @@ type EndingIn = (value: Value | null) => { producer: Node; group: Group } | unde
 
 function joinActivation(node: Node, endingIn: EndingIn): { producer: Node; group: Group } | undefined {
   const found = endingIn(node.inputs[0]);
-  if (found === undefined || !canActivate(found.group.anchor) || found.group.epilogue.activation !== undefined)
+  if (
+    found === undefined ||
+    !stepOf(found.group.anchor.operator).takesActivation?.(typesOf(found.group.anchor)) ||
+    found.group.epilogue.activation !== undefined
+  )
     return undefined;
   const activation = { operator: node.operator, attributes: node.attributes };
   return {
@@ -143,7 +142,7 @@ function joinAdd(node: Node, endingIn: EndingIn): { producer: Node; group: Group
       found !== undefined &&
       found.group.epilogue.residual === undefined &&
       found.group.epilogue.activation === undefined;
-    if (isFree && epilogueOperators[found.group.anchor.operator.name]?.residual && isImage(found.group.anchor)) {
+    if (isFree && stepOf(found.group.anchor.operator).takesResidual?.(typesOf(found.group.anchor))) {
       return {
         producer: found.producer,
         group: { anchor: found.group.anchor, epilogue: { residual, activation: undefined } },
@@ -153,18 +152,6 @@ function joinAdd(node: Node, endingIn: EndingIn): { producer: Node; group: Group
   return undefined;
 }
 
-/** Element-by-element steps take an activation only over images: plain ones broadcast too freely. */
-function canActivate(anchor: Node): boolean {
-  const { name } = anchor.operator;
-  if (name === 'linear' || name === 'conv2d' || name === 'convTranspose2d') return true;
-  if (epilogueOperators[name] === undefined || !isImage(anchor)) return false;
-  if (name === 'batchNorm') return true;
-  const [a, b] = anchor.inputs as [Value, Value];
-  return [a, b].every(
-    (value) => sameShape(value.type.shape, anchor.outputs[0].type.shape) || isPerChannel(value, anchor.outputs[0]),
-  );
-}
-
-function isImage({ outputs }: Node): boolean {
-  return outputs[0].type.shape.length === 4;
+function typesOf({ inputs, outputs }: Node): ApplicationTypes {
+  return { inputs: inputs.map((input) => input?.type ?? null), output: outputs[0].type };
 }

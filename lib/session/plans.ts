@@ -5,7 +5,8 @@
  */
 import { debugLog, debugSettings } from '../debug.js';
 import type { NativeSession } from '../engine/addon.js';
-import { type BuilderValue, concreteShapes } from '../engine/programBuilder.js';
+import { concreteShapes } from '../engine/programBuilder.js';
+import type { BuilderValue } from '../engine/steps/step.js';
 import { type Graph, inferTypes, type Value } from '../graph/graph.js';
 import type { TensorType } from '../ops/operator.js';
 import { showShape } from '../tensor/shape.js';

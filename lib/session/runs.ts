@@ -3,7 +3,7 @@
  * end. After `dispose` the memory goes with the last of them.
  */
 import { type NativeSession, nativeAddon } from '../engine/addon.js';
-import type { BuilderValue } from '../engine/programBuilder.js';
+import type { BuilderValue } from '../engine/steps/step.js';
 import { RepconvError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import { type AbortSignalLike, onAbort, unlessAborted } from './abort.js';
