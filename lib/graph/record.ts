@@ -7,7 +7,7 @@ import type { OperatorName } from '../ops/registry.js';
 import { type Traceable, withinStack } from '../ops/traceable.js';
 import { vocabulary } from '../ops/vocabulary.js';
 import { isPlainObject } from '../options.js';
-import { checkedSize, type Extent, isConcrete, maxRank, showShape } from '../tensor/shape.js';
+import { checkedSize, isConcrete, maxRank, type OpenShape, type Shape, shapeOf, showShape } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact } from '../tensor/tensor.js';
 import { Graph, type Node, type Value } from './graph.js';
 
@@ -15,7 +15,7 @@ import { Graph, type Node, type Value } from './graph.js';
  * Inputs by name, with their shapes; a letter stands for an extent that is known only later: `{ images: ['N', 3, 224,
  * 224] }`.
  */
-export type InputSpec = Readonly<Record<string, readonly Extent[]>>;
+export type InputSpec = Readonly<Record<string, OpenShape>>;
 
 /**
  * Records what `model` computes, as a graph that can be printed, compiled and exported.
@@ -140,7 +140,7 @@ class Recorder {
   }
 }
 
-function checkedInputs(inputs: unknown, operation: string): (readonly [string, readonly Extent[]])[] {
+function checkedInputs(inputs: unknown, operation: string): (readonly [string, Shape])[] {
   const entries = isPlainObject(inputs) ? Object.entries(inputs) : [];
   if (entries.length === 0)
     throw new RepconvError(
@@ -150,15 +150,16 @@ function checkedInputs(inputs: unknown, operation: string): (readonly [string, r
   return entries.map(([name, shape]) => [name, checkedInput(name, shape, operation)] as const);
 }
 
-function checkedInput(name: string, given: unknown, operation: string): readonly Extent[] {
-  const isExtent = (extent: unknown): extent is Extent =>
+function checkedInput(name: string, given: unknown, operation: string): Shape {
+  const isExtent = (extent: unknown): extent is number | string =>
     isWholeNumber(extent, 0) || (typeof extent === 'string' && /^[A-Za-z_]\w{0,59}$/.test(extent));
   const what = `${operation}: input ${printable(name, 60)}`;
   const shape = entriesOf(given, maxRank);
   if (shape === null || !shape.every(isExtent))
     throw refused(what, "a list of whole numbers and names such as 'N'", given);
-  if (isConcrete(shape)) checkedSize(shape, what);
-  return shape;
+  const read = shapeOf(shape);
+  if (isConcrete(read)) checkedSize(read, what);
+  return read;
 }
 
 function namedOutputs(

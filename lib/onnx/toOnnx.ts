@@ -13,7 +13,7 @@ import { type InputSpec, trace } from '../graph/record.js';
 import type { Traceable } from '../ops/traceable.js';
 import { isPlainObject, optionsOf } from '../options.js';
 import { type FloatDType, isFloatDType } from '../tensor/dtype.js';
-import { type Extent, maxRank, sameShape, showShape } from '../tensor/shape.js';
+import { maxRank, type OpenShape, type Shape, sameShape, shapeOf, showShape } from '../tensor/shape.js';
 import { elementTypes } from './elementTypes.js';
 import { ModelWriter, maxModelBytes } from './modelWriter.js';
 import { onnxOperators } from './ops.js';
@@ -113,7 +113,7 @@ function recorded(
   const given = isPlainObject(inputs) ? Object.entries(inputs) : [];
   const isOwn = given.every(([name, shape], i) => {
     const input = model.inputs[i];
-    return input?.name === name && sameShape((entriesOf(shape, maxRank) ?? []) as Extent[], input.type.shape);
+    return input?.name === name && sameShape(shapeOf((entriesOf(shape, maxRank) ?? []) as OpenShape), input.type.shape);
   });
   if (inputs !== undefined && (!isOwn || given.length !== model.inputs.length))
     throw new RepconvError(
@@ -213,8 +213,10 @@ function checkedNames(graph: Graph, keys: ReadonlySet<string>, operation: string
   return seen;
 }
 
-function valueInfo(name: string, shape: readonly Extent[], dtype: FloatDType): OnnxMessage<'ValueInfoProto'> {
-  const dim = shape.map((extent) => (typeof extent === 'number' ? { dimValue: BigInt(extent) } : { dimParam: extent }));
+function valueInfo(name: string, shape: Shape, dtype: FloatDType): OnnxMessage<'ValueInfoProto'> {
+  const dim = shape.map((extent) =>
+    typeof extent === 'number' ? { dimValue: BigInt(extent) } : { dimParam: extent.text },
+  );
   return { name, type: { tensorType: { elemType: elementTypes[dtype] as number, shape: { dim } } } };
 }
 

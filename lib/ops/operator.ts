@@ -10,7 +10,8 @@ import { wholeNumber } from '../checks.js';
 import { RepconvError } from '../errors.js';
 import { optionsOf } from '../options.js';
 import type { DType } from '../tensor/dtype.js';
-import { type Extent, maxRank, type Shape, showShape } from '../tensor/shape.js';
+import type { Extent } from '../tensor/extent.js';
+import { maxRank, type Shape, showShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** The type of a value in a graph: number format and shape, extents possibly symbolic. */

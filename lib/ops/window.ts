@@ -4,7 +4,8 @@
  */
 import { isWholeNumber, listOf, oneOf, wholeNumber } from '../checks.js';
 import { RepconvError } from '../errors.js';
-import { affineExtent, type Extent, showShape } from '../tensor/shape.js';
+import { type Extent, floorDivide, plus } from '../tensor/extent.js';
+import { showShape } from '../tensor/shape.js';
 import { concreteExtent, type TensorType } from './operator.js';
 
 /** Height, width. */
@@ -80,7 +81,7 @@ export function windowExtent(
   const after = window.padding[axis === 0 ? 2 : 3];
   const span = dilation * (kernel - 1) + 1;
   const add = before + after - span + stride;
-  const positions = affineExtent(extent, window.ceilMode ? Math.min(add, before) + stride - 1 : add, stride);
+  const positions = floorDivide(plus(extent, window.ceilMode ? Math.min(add, before) + stride - 1 : add), stride);
   if (typeof positions === 'number' && positions < 1) {
     throw new RepconvError(
       'ERR_SHAPE',

@@ -18,7 +18,8 @@ import { add as addOperator, mul } from '../ops/pointwise/binary.js';
 import { type AveragePool2dAttributes, averagePool2d } from '../ops/pool/averagePool2d.js';
 import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
 import { isPlainObject } from '../options.js';
-import { type Extent, sameShape, showShape, sizeOf } from '../tensor/shape.js';
+import type { Extent } from '../tensor/extent.js';
+import { sameShape, showShape, sizeOf } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import { add, type Context, compose } from './algebra.js';
 import {
@@ -234,7 +235,7 @@ function withConstant(
 function openSizes([a, b]: readonly [TensorType, TensorType]): string | null {
   const isOpen = (extent: Extent, axis: number): boolean => {
     const other = b.shape[axis];
-    return extent !== other && extent !== 1 && other !== 1 && (typeof extent === 'string' || typeof other === 'string');
+    return extent !== other && extent !== 1 && other !== 1 && (typeof extent !== 'number' || typeof other !== 'number');
   };
   return a.shape.length === b.shape.length && a.shape.some(isOpen)
     ? `sizes ${showShape(a.shape)} and ${showShape(b.shape)}`

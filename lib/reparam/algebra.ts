@@ -7,7 +7,7 @@
  * geometry, and where there is a reason instead, is decided in frame.ts; here are the numbers.
  */
 import type { FloatDType } from '../tensor/dtype.js';
-import type { Extent } from '../tensor/shape.js';
+import type { Extent } from '../tensor/extent.js';
 import { type Arithmetic, inFloat64, type Kernel, nativeArithmetic } from './arithmetic.js';
 import type { ConvMap } from './convMap.js';
 import { addFrames, composeFrames, tapCountOf } from './frame.js';

@@ -7,7 +7,7 @@
  * merge would cost before a number is touched.
  */
 import type { PaddingMode } from '../ops/window.js';
-import type { Extent } from '../tensor/shape.js';
+import type { Extent } from '../tensor/extent.js';
 import { Reason } from './reason.js';
 
 /** The geometry along one axis of the image. */

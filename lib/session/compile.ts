@@ -23,7 +23,7 @@ import { printGraph } from '../graph/print.js';
 import { type InputSpec, trace } from '../graph/record.js';
 import type { Traceable } from '../ops/traceable.js';
 import { isPlainObject } from '../options.js';
-import { type Extent, maxRank, showShape } from '../tensor/shape.js';
+import { maxRank, type OpenShape, shapeOf, showShape } from '../tensor/shape.js';
 import type { DeclaredInput } from './arguments.js';
 import { InputShapes } from './inputShapes.js';
 import { lower } from './lower.js';
@@ -90,7 +90,7 @@ function checkedGraph(graph: Graph, inputs: unknown, outputs: unknown): Graph {
   const own = graph.inputs.map(({ name, type }) => `${name} ${showShape(type.shape)}`);
   const declared = (isPlainObject(inputs) ? Object.entries(inputs) : []).map(([name, shape]) => {
     const extents = entriesOf(shape, maxRank);
-    return `${name} ${extents === null ? shown(shape) : showShape(extents as Extent[])}`;
+    return `${name} ${extents === null ? shown(shape) : showShape(shapeOf(extents as OpenShape))}`;
   });
   if (!isSame(own, declared))
     throw new RepconvError(

@@ -1,6 +1,7 @@
 /** The declared shapes of a session's inputs: what runs may bring, and which shapes algorithms are chosen for. */
 import { printable, RepconvError } from '../errors.js';
-import { bindExtent, showShape } from '../tensor/shape.js';
+import { bind, type Formula } from '../tensor/extent.js';
+import { showShape } from '../tensor/shape.js';
 import type { DeclaredInput } from './arguments.js';
 
 /** Concrete shapes of all inputs, in their order. */
@@ -8,14 +9,14 @@ export type Shapes = readonly (readonly number[])[];
 
 export class InputShapes {
   /** The letter of the batch: the leading extent of the first input, where that is open. */
-  private readonly batch: string | null;
+  private readonly batch: Formula | null;
 
   constructor(
     readonly declared: readonly DeclaredInput[],
     private readonly maxBatch: number,
   ) {
     const leading = declared[0].shape[0];
-    this.batch = typeof leading === 'string' ? leading : null;
+    this.batch = typeof leading === 'number' ? null : leading;
   }
 
   /** The shapes of the largest batch, if nothing but the batch is open. */
@@ -30,7 +31,7 @@ export class InputShapes {
 
   #withBatch(batch: number): Shapes | null {
     const isOpenElsewhere = this.declared.some(({ shape }) =>
-      shape.some((extent) => typeof extent === 'string' && extent !== this.batch),
+      shape.some((extent) => typeof extent !== 'number' && extent !== this.batch),
     );
     return isOpenElsewhere
       ? null
@@ -45,8 +46,8 @@ export class InputShapes {
       const fits =
         declared.length === shape.length &&
         declared.every((extent, axis) => {
-          if (typeof extent === 'string' && !bindings.has(extent)) bindings.set(extent, shape[axis]);
-          return shape[axis] > 0 && bindExtent(extent, bindings) === shape[axis];
+          if (typeof extent !== 'number' && !bindings.has(extent.text)) bindings.set(extent.text, shape[axis]);
+          return shape[axis] > 0 && bind(extent, bindings) === shape[axis];
         });
       if (!fits)
         throw new RepconvError(
@@ -54,7 +55,7 @@ export class InputShapes {
           `${operation}: input ${printable(name, 60)} expects ${showShape(declared)}, got ${showShape(shape)}`,
         );
     }
-    const size = this.batch === null ? 0 : (bindings.get(this.batch) ?? 0);
+    const size = this.batch === null ? 0 : (bindings.get(this.batch.text) ?? 0);
     if (size > this.maxBatch)
       throw new RepconvError(
         'ERR_SHAPE',

@@ -10,7 +10,7 @@ import { inspect } from 'node:util';
 import type { NativeMemory, NativeSettings } from '../engine/addon.js';
 import { knownPeak, knownPeakSync, type WorkRates, workRates } from '../engine/peak.js';
 import { RepconvError, sizeText } from '../errors.js';
-import { type Shape, showShape } from '../tensor/shape.js';
+import { type OpenShape, showShape, writtenShape } from '../tensor/shape.js';
 import { randomInputs, type SessionInputs, type SessionOutputs } from './arguments.js';
 import { checkedRunOptions, checkedRunSyncOptions, type RunOptions, type RunSyncOptions } from './options.js';
 import type { Plan } from './plans.js';
@@ -52,13 +52,17 @@ export class Session {
   }
 
   /** Names and shapes of what runs take, bytes with channels last; letters are open extents. */
-  get inputs(): Readonly<Record<string, Shape>> {
-    return Object.fromEntries(this.#runs.compiled.shapes.declared.map(({ name, shape }) => [name, shape]));
+  get inputs(): Readonly<Record<string, OpenShape>> {
+    return Object.fromEntries(
+      this.#runs.compiled.shapes.declared.map(({ name, shape }) => [name, writtenShape(shape)]),
+    );
   }
 
   /** Names and shapes of what runs give; letters are extents that follow from the inputs. */
-  get outputs(): Readonly<Record<string, Shape>> {
-    return Object.fromEntries([...this.#runs.compiled.graph.outputs].map(([name, { type }]) => [name, type.shape]));
+  get outputs(): Readonly<Record<string, OpenShape>> {
+    return Object.fromEntries(
+      [...this.#runs.compiled.graph.outputs].map(([name, { type }]) => [name, writtenShape(type.shape)]),
+    );
   }
 
   /** Runs that wait or compute, {@link runSync} not among them; at most `maxQueue`. */
@@ -174,7 +178,7 @@ export class Session {
     const about = {
       inputs: Object.fromEntries(declared.map(({ name, dtype, shape }) => [name, `${dtype} ${showShape(shape)}`])),
       outputs: Object.fromEntries(
-        Object.entries(this.outputs).map(([name, shape]) => [name, `float32 ${showShape(shape)}`]),
+        Object.entries(this.outputs).map(([name, shape]) => [name, `float32 [${shape.join(',')}]`]),
       ),
     };
     if (this.#runs.native === null) return { ...about, isDisposed: true };

@@ -169,9 +169,7 @@ function fraction(rest: Polynomial, divisor: number): Polynomial {
     const numerator = sum([...inner.numerator, { coefficient: safe(inner.divisor * constant), factors: [] }]);
     return quotient(numerator, safe(inner.divisor * divisor));
   }
-  const isOneName = rest.length === 1 && coefficient === 1 && factors.length === 1;
-  const text = `${isOneName ? showTerms(rest) : `(${showTerms(rest)})`}//${divisor}`;
-  return [{ coefficient: 1, factors: [{ numerator: rest, divisor, text }] }];
+  return [{ coefficient: 1, factors: [{ numerator: rest, divisor, text: showQuotient(rest, divisor) }] }];
 }
 
 function greatestCommonDivisor(a: number, b: number): number {
@@ -215,12 +213,25 @@ function keyOf({ factors }: Term): string {
 
 /** `H*2+1`, `(H+1)//2`, `H//2*(W//2)`: what Python reads as the same number. */
 function showTerms(terms: Polynomial): string {
+  // A number beside one division goes back into it: `(H+2)//2` reads better than `H//2+1`.
+  const [first, last] = terms;
+  const division =
+    terms.length === 2 && first.coefficient === 1 && first.factors.length === 1 ? first.factors[0] : null;
+  if (division !== null && 'divisor' in division && last.factors.length === 0) {
+    const inside = { coefficient: safe(division.divisor * last.coefficient), factors: [] };
+    return showQuotient(sum([...division.numerator, inside]), division.divisor);
+  }
   return terms
     .map((term, i) => {
       const text = showTerm(term);
       return i === 0 || text.startsWith('-') ? text : `+${text}`;
     })
     .join('');
+}
+
+function showQuotient(numerator: Polynomial, divisor: number): string {
+  const isOneName = numerator.length === 1 && numerator[0].coefficient === 1 && numerator[0].factors.length === 1;
+  return `${isOneName ? showTerms(numerator) : `(${showTerms(numerator)})`}//${divisor}`;
 }
 
 function showTerm({ coefficient, factors }: Term): string {

@@ -1,18 +1,23 @@
-/**
- * Shapes, and the little algebra of symbolic extents.
- *
- * An extent is a number, or a string for one that is known only at run time. Everything a convolution or a pooling does
- * to an extent is x → ⌊(x + a) / m⌋, and ⌊(⌊(x + a) / m⌋ + b) / n⌋ = ⌊(x + a + m·b) / (m·n)⌋, so an extent that depends
- * on the symbol H keeps one normal form, `H`, `H+2`, `(H+1)//2` (floor division, as Python writes it), and two branches
- * agree exactly when their strings do.
- */
+/** Shapes: lists of extents, checked, compared and shown. What an extent is, is in extent.ts. */
 import { entriesOf, isWholeNumber } from '../checks.js';
 import { printable, RepconvError, shown } from '../errors.js';
+import { type Extent, symbolic } from './extent.js';
 
-/** Number of elements along one axis; a string where it is symbolic (`'N'`, `'(H+1)//2'`). */
-export type Extent = number | string;
 /** Extents, outermost first; images are [N, C, H, W]. */
 export type Shape = readonly Extent[];
+
+/** A shape as people write it: a name stands for an extent that is known only later, `['N', 3, 'H', 'W']`. */
+export type OpenShape = readonly (number | string)[];
+
+/** The shape that somebody wrote. */
+export function shapeOf(written: OpenShape): Shape {
+  return written.map((extent) => (typeof extent === 'string' ? symbolic(extent) : extent));
+}
+
+/** The shape as people write it. */
+export function writtenShape(shape: Shape): OpenShape {
+  return shape.map((extent) => (typeof extent === 'number' ? extent : extent.text));
+}
 
 /** Most axes a tensor may have. */
 export const maxRank = 32;
@@ -40,7 +45,7 @@ export function showShape(shape: Shape | null | undefined): string {
   return shape == null ? 'none' : printable(`[${shape.slice(0, 2 * maxRank).join(',')}]`);
 }
 
-/** Whether two shapes are equal, symbols by their name. */
+/** Whether two shapes are equal for all values of their symbols. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 }
@@ -73,54 +78,4 @@ export function checkedSize(shape: readonly number[], operation: string): number
       throw new RepconvError('ERR_LIMIT', `${operation}: shape ${showShape(shape)} has more than 2^53 elements`);
   }
   return isEmpty ? 0 : size;
-}
-
-/** ⌊(extent + add) / divide⌋, exactly, for numbers and symbols alike. */
-export function affineExtent(extent: Extent, add: number, divide = 1): Extent {
-  if (typeof extent === 'number') return Math.floor((extent + add) / divide);
-  const { symbol, add: a, divide: m } = parseExtent(extent);
-  return showExtent(symbol, a + m * add, m * divide);
-}
-
-/** extent · factor + add, for the extents of transposed convolutions. */
-export function scaledExtent(extent: Extent, factor: number, add: number): Extent {
-  if (typeof extent === 'number') return extent * factor + add;
-  if (factor === 1) return affineExtent(extent, add);
-  return opaqueSymbol(`${extent}*${factor}${add === 0 ? '' : signed(add)}`);
-}
-
-/** An extent about which only equality of spelling is known. */
-export function opaqueSymbol(text: string): string {
-  return `{${text}}`;
-}
-
-/** The product of two extents. */
-export function multiplyExtents(a: Extent, b: Extent): Extent {
-  if (typeof a === 'number' && typeof b === 'number') return a * b;
-  if (a === 1) return b;
-  if (b === 1) return a;
-  return opaqueSymbol(`${a}*${b}`);
-}
-
-/** The number an extent stands for when its symbols have the values of `bindings`. */
-export function bindExtent(extent: Extent, bindings: ReadonlyMap<string, number>): number | undefined {
-  if (typeof extent === 'number') return extent;
-  const { symbol, add, divide } = parseExtent(extent);
-  const value = bindings.get(symbol);
-  return value === undefined ? undefined : Math.floor((value + add) / divide);
-}
-
-function parseExtent(extent: string): { symbol: string; add: number; divide: number } {
-  const match = /^\((.+?)([+-]\d+)?\)\/\/(\d+)$/.exec(extent) ?? /^(.+?)([+-]\d+)?$/.exec(extent);
-  if (match === null || /^\{.*\}$/.test(extent)) return { symbol: extent, add: 0, divide: 1 };
-  return { symbol: match[1], add: Number(match[2] ?? 0), divide: Number(match[3] ?? 1) };
-}
-
-function showExtent(symbol: string, add: number, divide: number): string {
-  const sum = `${symbol}${add === 0 ? '' : signed(add)}`;
-  return divide === 1 ? sum : `(${sum})//${divide}`;
-}
-
-function signed(n: number): string {
-  return n < 0 ? `${n}` : `+${n}`;
 }

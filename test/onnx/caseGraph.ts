@@ -1,7 +1,8 @@
 /** Cases of the tables as graphs: what a network computes are inputs, what it has learnt are constants under keys. */
 import { Graph, type Node, type Value } from '../../lib/graph/graph.js';
 import { operators } from '../../lib/ops/registry.js';
-import type { Shape } from '../../lib/tensor/shape.js';
+import { symbolic } from '../../lib/tensor/extent.js';
+import { type Shape, shapeOf } from '../../lib/tensor/shape.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { attributesOf, inputsOf, type OperatorCase } from '../cases/case.js';
 import type { Fill } from '../cases/data.js';
@@ -27,12 +28,12 @@ export type Open = (shape: readonly number[], n: number) => Shape;
 
 /** The batch of everything. */
 export function openBatch(shape: readonly number[], n: number): Shape {
-  return shape.length < 2 ? shape : [`N${n}`, ...shape.slice(1)];
+  return shape.length < 2 ? shape : [symbolic(`N${n}`), ...shape.slice(1)];
 }
 
 /** Batch, height and width of images. */
 export function openImage(shape: readonly number[], n: number): Shape {
-  return shape.length === 4 ? [`N${n}`, shape[1], `H${n}`, `W${n}`] : openBatch(shape, n);
+  return shape.length === 4 ? shapeOf([`N${n}`, shape[1], `H${n}`, `W${n}`]) : openBatch(shape, n);
 }
 
 export interface CaseGraph {

@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../lib/errors.js';
 import { type OperatorName, operators } from '../../lib/ops/registry.js';
+import { shapeOf } from '../../lib/tensor/shape.js';
 import { tensor } from '../../lib/tensor/tensor.js';
 import { attributesOf } from '../cases/case.js';
 import { expectRefusal } from '../cases/refusal.js';
@@ -423,7 +424,7 @@ describe.each(names)('%s refuses', (name) => {
   it.each(refused[name].map((row) => [`${shown(row[0])} ${shown(row[1])}`, row] as const))(
     '%s',
     (_, [inputs, options, code, message]) => {
-      const types = inputs.map((shape) => shape && { dtype: 'float32' as const, shape });
+      const types = inputs.map((shape) => shape && { dtype: 'float32' as const, shape: shapeOf(shape) });
       // Options are refused where they are completed, inputs where types are inferred.
       const act = (): unknown => operators[name].infer(types, attributesOf({ operator: name, options }) as never);
       expectRefusal(act, code, `${name}: ${message}`);

@@ -9,20 +9,20 @@ import { type Frame, isPadded, kernelSizeOf, paddingOf } from '../../lib/reparam
 import { isReason, Reason, type ReasonCode } from '../../lib/reparam/reason.js';
 import { difference } from '../../lib/tensor/compare.js';
 import { Random, randn } from '../../lib/tensor/random.js';
-import type { Extent } from '../../lib/tensor/shape.js';
+import { shapeOf } from '../../lib/tensor/shape.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { type Part, type Sentence, sentenceOf } from './parts.js';
 
 /** What fused may differ from unfused by, relative to the largest output: float64 and a few hundred additions. */
 export const foldTolerance = 1e-13;
 
-export type Size = readonly [Extent, Extent];
+export type Size = readonly [number | string, number | string];
 
 /**
  * The one map of a sentence, or why there is none. Folding knows the image's size only if the size is made of numbers.
  */
 export function folded(sentence: Sentence, channels: number, size: Size = ['H', 'W']): ConvMap | Reason {
-  const sum = affineSum(sentence, { dtype: 'float64', shape: ['N', channels, ...size] });
+  const sum = affineSum(sentence, { dtype: 'float64', shape: shapeOf(['N', channels, ...size]) });
   return isReason(sum) ? sum : mergedTerms(sum);
 }
 

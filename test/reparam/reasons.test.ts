@@ -6,6 +6,7 @@ import type { TensorType } from '../../lib/ops/operator.js';
 import { type Ops, vocabulary } from '../../lib/ops/vocabulary.js';
 import { type Affine, affineReading, affineSource, affineSum } from '../../lib/reparam/affine.js';
 import { isReason, type ReasonCode, reasonCodes } from '../../lib/reparam/reason.js';
+import { shapeOf } from '../../lib/tensor/shape.js';
 import { type AnyTensor, full, ones, tensor } from '../../lib/tensor/tensor.js';
 import { folded, type Size } from './folding.js';
 import type { Sentence } from './parts.js';
@@ -110,7 +111,7 @@ describe('the reason is', () => {
 
   it('DIFFERENT_SOURCES where two inputs meet', () => {
     const f = vocabulary<Affine>(affineReading());
-    const [x, y] = [0, 1].map(() => affineSource({ dtype: 'float64', shape: ['N', 2, 'H', 'W'] }));
+    const [x, y] = [0, 1].map(() => affineSource({ dtype: 'float64', shape: shapeOf(['N', 2, 'H', 'W']) }));
     expect(f.add(x, y)).toMatchObject({ code: 'DIFFERENT_SOURCES' });
   });
 

@@ -2,6 +2,7 @@
  * Random networks as data: a list of steps, each reading values made before it, so that a failure prints a network and
  * shrinks to a small one.
  */
+
 import fc from 'fast-check';
 import { RepconvError } from '../../lib/errors.js';
 import type { TensorType } from '../../lib/ops/operator.js';
@@ -9,6 +10,7 @@ import type { Traceable } from '../../lib/ops/traceable.js';
 import { type Ops, vocabulary } from '../../lib/ops/vocabulary.js';
 import type { PaddingMode } from '../../lib/ops/window.js';
 import { Random, rand, randn } from '../../lib/tensor/random.js';
+import { shapeOf } from '../../lib/tensor/shape.js';
 import { type AnyTensor, full, ones, type Tensor } from '../../lib/tensor/tensor.js';
 
 const kinds = [
@@ -104,7 +106,7 @@ export function networkOf(
   const generator = new Random(seed);
   const inputShape: [number, ...number[]] = [1, channels, ...size];
   const types: ConcreteType[] = [{ dtype: 'float32', shape: inputShape }];
-  const openTypes: TensorType[] = [{ dtype: 'float32', shape: ['N', channels, 'H', 'W'] }];
+  const openTypes: TensorType[] = [{ dtype: 'float32', shape: shapeOf(['N', channels, 'H', 'W']) }];
   const sentences: Compute[] = [];
   for (const step of steps) {
     const sentence = sentenceOf(step, types, generator);

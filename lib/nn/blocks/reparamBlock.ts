@@ -19,6 +19,7 @@ import type { AffineSentence } from '../../reparam/impulse.js';
 import { isReason, Reason } from '../../reparam/reason.js';
 import { runSteps, type Steps } from '../../steps.js';
 import type { FloatDType } from '../../tensor/dtype.js';
+import { shapeOf } from '../../tensor/shape.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { seenFrom } from '../copy.js';
 import { withoutDrawing } from '../init.js';
@@ -149,7 +150,7 @@ export abstract class ReparamBlock extends Module {
 
   /** The branches as one convolution, in float64, or why they are none. @internal */
   fold(): FoldedBlock | Reason {
-    const type = { dtype: 'float32', shape: ['N', this.inChannels, 'H', 'W'] } as const;
+    const type = { dtype: 'float32', shape: shapeOf(['N', this.inChannels, 'H', 'W']) } as const;
     const sum = affineSum((f, x) => this.read(f, x), type);
     if (isReason(sum)) return sum;
     const map = mergedTerms(sum);

@@ -9,7 +9,8 @@
  */
 import { RepconvError } from '../../errors.js';
 import { optionsOf } from '../../options.js';
-import { scaledExtent, showShape } from '../../tensor/shape.js';
+import { plus, times } from '../../tensor/extent.js';
+import { showShape } from '../../tensor/shape.js';
 import { Tensor } from '../../tensor/tensor.js';
 import {
   checkHasPixels,
@@ -122,9 +123,8 @@ export const convTranspose2d: Operator<ConvTranspose2dAttributes> = {
     const kernel = kernelOf(weight, operation);
     const spatial = ([0, 1] as const).map((axis) => {
       const after = padding[axis === 0 ? 2 : 3];
-      const extent = scaledExtent(
-        input.shape[axis + 2],
-        stride[axis],
+      const extent = plus(
+        times(input.shape[axis + 2], stride[axis]),
         dilation[axis] * (kernel[axis] - 1) + outputPadding[axis] + 1 - stride[axis] - padding[axis] - after,
       );
       if (typeof extent === 'number' && extent < 1)

@@ -1,7 +1,8 @@
 /** concat: tensors laid one after the other along one axis; all other extents agree. */
 import { RepconvError } from '../../errors.js';
 import { optionsOf } from '../../options.js';
-import { affineExtent, type Extent, opaqueSymbol, showShape, sizeOf } from '../../tensor/shape.js';
+import { type Extent, plus } from '../../tensor/extent.js';
+import { showShape, sizeOf } from '../../tensor/shape.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { axisNumber, checkedAxis, type Operator, required } from '../operator.js';
 
@@ -31,7 +32,7 @@ export const concat: Operator<ConcatAttributes> = {
           `concat: input ${index} expects ${showShape(first.shape)} except on axis ${at}, got ${showShape(shape)}`,
         );
       }
-      extent = sumOf(extent, shape[at]);
+      extent = plus(extent, shape[at]);
     }
     return [{ dtype: first.dtype, shape: first.shape.map((e, i) => (i === at ? extent : e)) }];
   },
@@ -52,8 +53,3 @@ export const concat: Operator<ConcatAttributes> = {
     return [output];
   },
 };
-
-function sumOf(a: Extent, b: Extent): Extent {
-  if (typeof b === 'number') return affineExtent(a, b);
-  return typeof a === 'number' ? affineExtent(b, a) : opaqueSymbol(`${a}+${b}`);
-}

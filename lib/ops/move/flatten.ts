@@ -1,7 +1,8 @@
 /** flatten: the axes from startAxis to endAxis become one. */
 import { RepconvError } from '../../errors.js';
 import { optionsOf } from '../../options.js';
-import { type Extent, multiplyExtents, type Shape } from '../../tensor/shape.js';
+import { type Extent, times } from '../../tensor/extent.js';
+import type { Shape } from '../../tensor/shape.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { axisNumber, checkedAxis, type Operator, required } from '../operator.js';
 
@@ -43,6 +44,6 @@ function flattenedShape(shape: Shape, { startAxis, endAxis }: FlattenAttributes)
       'ERR_INPUT',
       `flatten: endAxis expects an axis not before startAxis ${startAxis}, got ${endAxis} (${rank} axes)`,
     );
-  const joined = shape.slice(start, end + 1).reduce<Extent>(multiplyExtents, 1);
+  const joined = shape.slice(start, end + 1).reduce<Extent>(times, 1);
   return [...shape.slice(0, start), joined, ...shape.slice(end + 1)];
 }

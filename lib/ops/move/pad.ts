@@ -9,7 +9,8 @@
 import { anyNumber } from '../../checks.js';
 import { RepconvError } from '../../errors.js';
 import { optionsOf } from '../../options.js';
-import { affineExtent, type Extent, showShape, sizeOf } from '../../tensor/shape.js';
+import { type Extent, plus } from '../../tensor/extent.js';
+import { showShape, sizeOf } from '../../tensor/shape.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { type Operator, requiredRank } from '../operator.js';
 import { type Padding, type PaddingLike, type PaddingMode, paddingModeOf, paddingOf } from '../window.js';
@@ -52,7 +53,7 @@ export const pad: Operator<PadAttributes> = {
     return [
       {
         dtype,
-        shape: [shape[0], shape[1], affineExtent(shape[2], top + bottom), affineExtent(shape[3], left + right)],
+        shape: [shape[0], shape[1], plus(shape[2], top + bottom), plus(shape[3], left + right)],
       },
     ];
   },

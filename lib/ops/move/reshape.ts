@@ -5,7 +5,8 @@
 import { entriesOf, isWholeNumber, refused } from '../../checks.js';
 import { RepconvError } from '../../errors.js';
 import { optionsOf } from '../../options.js';
-import { type Extent, isConcrete, maxRank, opaqueSymbol, type Shape, showShape, sizeOf } from '../../tensor/shape.js';
+import { type Extent, floorDivide, times } from '../../tensor/extent.js';
+import { isConcrete, maxRank, type Shape, showShape, sizeOf } from '../../tensor/shape.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { type Operator, required } from '../operator.js';
 
@@ -57,17 +58,17 @@ function reshapedShape(from: Shape, wanted: readonly number[]): Extent[] {
     left.splice(at, 1);
     right.splice(right.indexOf(extent), 1);
   }
-  if (!isConcrete(right)) throw misfit();
+  if (!isConcrete(right)) {
+    const isSameSize = left.reduce<Extent>(times, 1) === (right as Shape).reduce<Extent>(times, 1);
+    if (isSameSize && !result.includes(-1)) return result;
+    throw misfit();
+  }
   const known = sizeOf(right);
   const wildcard = result.indexOf(-1);
   if (!isConcrete(left)) {
     if (wildcard < 0) throw misfit();
-    const symbols = left.filter((extent) => typeof extent === 'string');
-    const numbers = sizeOf(left.filter((extent) => typeof extent === 'number'));
-    result[wildcard] =
-      symbols.length === 1 && numbers === known
-        ? symbols[0]
-        : opaqueSymbol(`${[...symbols, numbers].join('*')}/${known}`);
+    // Whether it divides, a plan for numbers finds.
+    result[wildcard] = floorDivide(left.reduce<Extent>(times, 1), known);
     return result;
   }
   const rest = sizeOf(left) / known;

@@ -9,7 +9,7 @@ import { RepconvError } from '../../errors.js';
 import { optionsOf } from '../../options.js';
 import { sizeOf } from '../../tensor/shape.js';
 import { Tensor } from '../../tensor/tensor.js';
-import { checkPerChannel, type InputTypes, type Operator, required } from '../operator.js';
+import { checkPerChannel, type InputTypes, type Operator, required, type TensorType } from '../operator.js';
 
 export interface BatchNormAttributes {
   readonly eps: number;
@@ -71,15 +71,12 @@ export function mapChannels(input: Tensor<'float64'>, apply: (x: number, c: numb
 }
 
 /** The rules both forms share: at least [N, C], and [C] everywhere else. */
-export function checkBatchNormInputs(
-  inputs: InputTypes,
-  operation: string,
-): { dtype: 'float32'; shape: readonly (number | string)[] } {
+export function checkBatchNormInputs(inputs: InputTypes, operation: string): TensorType {
   const input = required(inputs, 0, operation, 'input');
   if (input.shape.length < 2)
     throw new RepconvError('ERR_SHAPE', `${operation}: input expects at least 2 axes, got ${input.shape.length}`);
   for (const [index, role] of ['', 'weight', 'bias', 'running mean', 'running variance'].entries()) {
     if (index > 0) checkPerChannel(inputs, index, input.shape[1], operation, role);
   }
-  return input as { dtype: 'float32'; shape: readonly (number | string)[] };
+  return input;
 }

@@ -3,7 +3,8 @@
  * PyTorch and NumPy: axes aligned at the end, extent 1 stretched.
  */
 import { RepconvError } from '../../errors.js';
-import { type Extent, type Shape, showShape, sizeOf, stridesOf } from '../../tensor/shape.js';
+import type { Extent } from '../../tensor/extent.js';
+import { type Shape, showShape, sizeOf, stridesOf } from '../../tensor/shape.js';
 import { Tensor } from '../../tensor/tensor.js';
 import { type NoAttributes, type Operator, required, withoutOptions } from '../operator.js';
 
