@@ -10,6 +10,7 @@ import type { Operator, TensorType } from '../ops/operator.js';
 import type { OperatorName } from '../ops/registry.js';
 import { showShape } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
+import type { Condition } from './conditions.js';
 
 /** An input, a constant, or a result of a node. */
 export interface Value {
@@ -50,6 +51,8 @@ export class Graph {
     readonly outputs: ReadonlyMap<string, Value>,
     /** What it computes: no node reads what a later one makes. */
     readonly nodes: readonly Node[],
+    /** What has to hold of the sizes that come. */
+    readonly conditions: readonly Condition[] = [],
   ) {
     const made = new Set(inputs);
     const checkMade = (value: Value | null, reader: string): void => {

@@ -36,8 +36,9 @@ export function printGraph(graph: Graph): string {
     const types = node.outputs.map(({ type }) => showShape(type.shape)).join(', ');
     return `  ${left} = ${node.operator.name}(${node.inputs.map(nameOf).join(', ')})${printAttributes(node.attributes)} : ${types}`;
   });
+  const conditions = graph.conditions.map(({ left, right }) => `  where ${left} = ${right}`);
   const outputs = [...graph.outputs].map(([name, value]) => `${name} = ${nameOf(value)}`);
-  return [`graph (${inputs.join(', ')})`, ...lines, `  return ${outputs.join(', ')}`].join('\n');
+  return [`graph (${inputs.join(', ')})`, ...conditions, ...lines, `  return ${outputs.join(', ')}`].join('\n');
 }
 
 /** Attributes that say something: those at their usual values are left out. */

@@ -9,6 +9,7 @@ import { vocabulary } from '../ops/vocabulary.js';
 import { isPlainObject } from '../options.js';
 import { checkedSize, isConcrete, maxRank, type OpenShape, type Shape, shapeOf, showShape } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact } from '../tensor/tensor.js';
+import { type Condition, collecting } from './conditions.js';
 import { Graph, type Node, type Value } from './graph.js';
 
 /**
@@ -47,7 +48,12 @@ export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly st
   );
   const recorder = new Recorder(registeredIn(model), values, operation);
   const result = withinStack(model, operation, () => model.compute(vocabulary<Value>(recorder), ...values));
-  const graph = new Graph(values, namedOutputs(result, outputs, recorder, operation), recorder.nodes);
+  const graph = new Graph(
+    values,
+    namedOutputs(result, outputs, recorder, operation),
+    recorder.nodes,
+    recorder.conditions,
+  );
   checkInputsAreTaken(model, graph, operation);
   return graph;
 }
@@ -74,6 +80,7 @@ function checkInputsAreTaken(model: Traceable, graph: Graph, operation: string):
 
 class Recorder {
   readonly nodes: Node[] = [];
+  readonly conditions: Condition[] = [];
   readonly #constants = new Map<AnyTensor, Value>();
   /** Those of this recording: one kept from another would be read before it is made. */
   readonly #values: Set<unknown>;
@@ -123,13 +130,15 @@ class Recorder {
       );
     }
     const checked = operator as Node['operator'] & { name: OperatorName };
+    const label = this.#label(inputs);
     const types: TensorType[] = checked.infer(
       inputs.map((input) => input?.type ?? null),
       attributes,
+      collecting(this.conditions, label === '' ? operator.name : `${operator.name} of ${printable(label, 60)}`),
     );
     const outputs = types.map((type): Value => ({ name: '', type }));
     for (const output of outputs) this.#values.add(output);
-    this.nodes.push({ operator: checked, inputs, outputs, attributes, label: this.#label(inputs) });
+    this.nodes.push({ operator: checked, inputs, outputs, attributes, label });
     return outputs;
   }
 

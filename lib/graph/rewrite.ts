@@ -3,6 +3,7 @@
  * types are inferred again as the new graph is built, so a pass cannot leave a shape that is not true.
  */
 import type { AnyTensor } from '../tensor/tensor.js';
+import { granted } from './conditions.js';
 import { Graph, type Node, type Value } from './graph.js';
 
 /** Builds the new graph behind a pass. */
@@ -11,32 +12,27 @@ export interface Rewriter {
   now(value: Value): Value;
   /** A new constant, in memory that nobody else has. */
   constant(tensor: AnyTensor, name: string): Value;
-  /** Adds a node; returns its (first) output. */
-  apply(operator: Node['operator'], inputs: readonly (Value | null)[], attributes: object, label: string): Value;
-}
-
-/**
- * Rewrites a graph node by node. `replace` returns the value that takes the place of the node's output, or undefined to
- * keep the node. Nodes whose results nobody reads any more are dropped.
- */
-export function rewrite(graph: Graph, replace: (node: Node, rewriter: Rewriter) => Value | undefined): Graph {
-  const current = new Map<Value, Value>();
-  const nodes: Node[] = [];
-  const now = (value: Value): Value => current.get(value) ?? value;
-  const add = (
+  /** Adds a node; returns its outputs. */
+  apply(
     operator: Node['operator'],
     inputs: readonly (Value | null)[],
     attributes: object,
     label: string,
-  ): readonly Value[] => {
-    const types = operator.infer(
-      inputs.map((input) => input?.type ?? null),
-      attributes,
-    );
-    const outputs = types.map((type): Value => ({ name: '', type }));
-    nodes.push({ operator, inputs, outputs, attributes, label });
-    return outputs;
-  };
+  ): readonly Value[];
+}
+
+/**
+ * Rewrites a graph node by node. `replace` returns what takes the place of the node's outputs, one for each, or
+ * undefined to keep the node. Nodes whose results nobody reads any more are dropped.
+ */
+export function rewrite(
+  graph: Graph,
+  replace: (node: Node, rewriter: Rewriter) => readonly Value[] | undefined,
+): Graph {
+  const current = new Map<Value, Value>();
+  const nodes: Node[] = [];
+  const assume = granted(graph.conditions);
+  const now = (value: Value): Value => current.get(value) ?? value;
   const rewriter: Rewriter = {
     now,
     constant: (tensor, name) => ({
@@ -45,23 +41,28 @@ export function rewrite(graph: Graph, replace: (node: Node, rewriter: Rewriter) 
       constant: tensor,
       isPrivate: true,
     }),
-    apply: (...node) => add(...node)[0],
+    apply(operator, inputs, attributes, label) {
+      const types = operator.infer(
+        inputs.map((input) => input?.type ?? null),
+        attributes,
+        assume,
+      );
+      const outputs = types.map((type): Value => ({ name: '', type }));
+      nodes.push({ operator, inputs, outputs, attributes, label });
+      return outputs;
+    },
   };
   for (const node of graph.nodes) {
-    const replaced = replace(node, rewriter);
-    const outputs =
-      replaced !== undefined
-        ? [replaced]
-        : add(
-            node.operator,
-            node.inputs.map((input) => input && now(input)),
-            node.attributes,
-            node.label,
-          );
+    const inputs = (): (Value | null)[] => node.inputs.map((input) => input && now(input));
+    const outputs = replace(node, rewriter) ?? rewriter.apply(node.operator, inputs(), node.attributes, node.label);
+    if (outputs.length !== node.outputs.length)
+      throw new TypeError(
+        `${node.operator.name} has ${node.outputs.length} outputs, and ${outputs.length} replace them`,
+      );
     for (const [i, output] of node.outputs.entries()) current.set(output, outputs[i]);
   }
   const outputs = new Map([...graph.outputs].map(([name, value]) => [name, now(value)]));
-  return withoutDeadNodes(new Graph(graph.inputs, outputs, nodes));
+  return withoutDeadNodes(new Graph(graph.inputs, outputs, nodes, graph.conditions));
 }
 
 function withoutDeadNodes(graph: Graph): Graph {
@@ -72,5 +73,5 @@ function withoutDeadNodes(graph: Graph): Graph {
     kept.push(node);
     for (const input of node.inputs) if (input !== null) needed.add(input);
   }
-  return new Graph(graph.inputs, graph.outputs, kept.reverse());
+  return new Graph(graph.inputs, graph.outputs, kept.reverse(), graph.conditions);
 }

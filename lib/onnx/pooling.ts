@@ -8,8 +8,9 @@
 
 import type { AveragePool2dAttributes } from '../ops/pool/averagePool2d.js';
 import type { MaxPool2dAttributes } from '../ops/pool/maxPool2d.js';
-import { adaptiveSpans, type DilatedPooling, type PoolingAttributes, type Span } from '../ops/pool/pooling.js';
+import { adaptiveSpans, type DilatedPooling, type PoolingAttributes } from '../ops/pool/pooling.js';
 import type { Padding, Pair } from '../ops/window.js';
+import type { Extent } from '../tensor/extent.js';
 import { isConcrete, type Shape } from '../tensor/shape.js';
 import type { Attributes, NodeScope } from './modelWriter.js';
 import { slice } from './movement.js';
@@ -86,7 +87,7 @@ function missingBehind(
 
 /**
  * One bin is global pooling, equal ones are windows; bins of unequal size are cut out and reduced one by one, rows
- * first, then columns.
+ * first, then columns. Where the image's size is open, so are the places to cut, and the model computes them.
  */
 export function writeAdaptivePooling(
   f: NodeScope,
@@ -98,21 +99,35 @@ export function writeAdaptivePooling(
     max: { global: 'GlobalMaxPool', windows: 'MaxPool', reduce: 'ReduceMax' },
   }[kind];
   if (outputSize.every((extent) => extent === 1)) return f.node(words.global, [x]);
-  const [H, W] = shapes[0].slice(2) as number[];
-  const window = [H / outputSize[0], W / outputSize[1]];
+  const size = shapes[0].slice(2);
+  const window = size.map((extent, axis) => (typeof extent === 'number' ? extent / outputSize[axis] : Number.NaN));
   if (window.every(Number.isInteger)) return f.node(words.windows, [x], { kernel_shape: window, strides: window });
-  const rows = pooledAxis(f, x, 2, adaptiveSpans(H, outputSize[0]), words.reduce);
-  return pooledAxis(f, rows, 3, adaptiveSpans(W, outputSize[1]), words.reduce);
+  const rows = pooledAxis(f, x, 2, size[0], outputSize[0], words.reduce);
+  return pooledAxis(f, rows, 3, size[1], outputSize[1], words.reduce);
 }
 
-function pooledAxis(f: NodeScope, x: string, axis: number, spans: readonly Span[], reduce: string): string {
-  if (spans.every(({ from, to }) => to - from === 1) && new Set(spans.map(({ from }) => from)).size === spans.length)
-    return x;
-  const bins = spans.map(({ from, to }) => {
-    const bin = spans.length === 1 ? x : slice(f, x, axis, from, to);
-    return f.opset >= 18
+function pooledAxis(f: NodeScope, x: string, axis: number, extent: Extent, count: number, reduce: string): string {
+  if (extent === count) return x;
+  const pooled = binsOf(f, x, axis, extent, count).map((bin) =>
+    f.opset >= 18
       ? f.node(reduce, [bin, f.integers('axes', [axis])], { keepdims: 1 })
-      : f.node(reduce, [bin], { axes: [axis], keepdims: 1 });
-  });
-  return bins.length === 1 ? bins[0] : f.node('Concat', bins, { axis });
+      : f.node(reduce, [bin], { axes: [axis], keepdims: 1 }),
+  );
+  return pooled.length === 1 ? pooled[0] : f.node('Concat', pooled, { axis });
+}
+
+/** The parts of the image that become one number along an axis: ⌊i·extent/count⌋ … ⌈(i + 1)·extent/count⌉. */
+function binsOf(f: NodeScope, x: string, axis: number, extent: Extent, count: number): string[] {
+  if (count === 1) return [x];
+  if (typeof extent === 'number')
+    return adaptiveSpans(extent, count).map(({ from, to }) => slice(f, x, axis, from, to));
+  const length = slice(f, f.node('Shape', [x]), 0, axis, axis + 1);
+  const share = (parts: number, more: number): string => {
+    const scaled = f.node('Mul', [length, f.integers('parts', [parts])]);
+    const raised = more === 0 ? scaled : f.node('Add', [scaled, f.integers('more', [more])]);
+    return f.node('Div', [raised, f.integers('count', [count])]);
+  };
+  return Array.from({ length: count }, (_, i) =>
+    f.node('Slice', [x, share(i, 0), share(i + 1, count - 1), f.integers('axes', [axis])]),
+  );
 }

@@ -125,7 +125,12 @@ function recorded(
   const names = entriesOf(outputs, values.length) ?? [];
   if (names.length !== values.length || new Set(names).size !== names.length)
     throw refused(`${operation}: outputs`, `${values.length} different names`, outputs);
-  return new Graph(model.inputs, new Map(names.map((name, i) => [name as string, values[i]])), model.nodes);
+  return new Graph(
+    model.inputs,
+    new Map(names.map((name, i) => [name as string, values[i]])),
+    model.nodes,
+    model.conditions,
+  );
 }
 
 /** The format of the model's numbers: one for all. */

@@ -38,6 +38,12 @@ export interface OperatorInput {
   readonly isList?: true;
 }
 
+/**
+ * Whether two extents that are written differently may be taken as equal from here on; whoever says so sees to it that
+ * they are, once they are numbers.
+ */
+export type Assume = (a: Extent, b: Extent) => boolean;
+
 /** One meaning, with complete attributes of type `A`, made of options `O` as a person writes them. */
 // biome-ignore lint/suspicious/noExplicitAny: a table of operators holds operators of all attribute types
 export interface Operator<A extends object = any, O = any> {
@@ -45,8 +51,11 @@ export interface Operator<A extends object = any, O = any> {
   readonly inputs: readonly OperatorInput[];
   /** Checks options and completes them. @throws ERR_INPUT */
   complete(options?: O): A;
-  /** Types of the results. @throws ERR_SHAPE, ERR_INPUT naming operator, expected and received */
-  infer(inputs: InputTypes, attributes: A): TensorType[];
+  /**
+   * Types of the results. Extents that have to be equal and are not written so are refused, unless `assume` takes them.
+   * @throws ERR_SHAPE, ERR_INPUT naming operator, expected and received
+   */
+  infer(inputs: InputTypes, attributes: A, assume?: Assume): TensorType[];
   /** The results in float64. The inputs have passed `infer`. */
   reference(inputs: ReferenceInputs, attributes: A): Tensor<'float64'>[];
   /**

@@ -18,7 +18,7 @@ import { add as addOperator, mul } from '../ops/pointwise/binary.js';
 import { type AveragePool2dAttributes, averagePool2d } from '../ops/pool/averagePool2d.js';
 import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
 import { isPlainObject } from '../options.js';
-import type { Extent } from '../tensor/extent.js';
+import { differ, type Extent } from '../tensor/extent.js';
 import { sameShape, showShape, sizeOf } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import { add, type Context, compose } from './algebra.js';
@@ -92,7 +92,8 @@ export function affineReading(context: Context = {}): Reading<Affine> {
       const sizes =
         operator === addOperator || operator === mul ? openSizes(inputTypes as [TensorType, TensorType]) : null;
       if (sizes !== null) return [new Reason('SHAPE_DEPENDENT', sizes)];
-      const types = operator.infer(inputTypes, attributes);
+      // What may be unequal for some sizes was answered above, where it matters.
+      const types = operator.infer(inputTypes, attributes, (a, b) => !differ(a, b));
       if (operator === batchNormTraining) {
         const hasStatistics = inputs[3] !== null && inputs[4] !== null;
         return types.map(() => new Reason(hasStatistics ? 'TRAIN_MODE' : 'NO_RUNNING_STATISTICS', ''));

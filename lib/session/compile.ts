@@ -81,7 +81,7 @@ function translate(model: Traceable | Graph, given: CompileOptions): Compiled {
     const isBytes = preprocess.has(name);
     return { name, dtype: isBytes ? 'uint8' : 'float32', shape: isBytes ? channelsLast(shape) : shape };
   });
-  const shapes = new InputShapes(declared, maxBatch);
+  const shapes = new InputShapes(declared, maxBatch, graph.conditions);
   return { native, graph, origins, shapes, steps: program.steps.length, maxQueue, threadsBecause };
 }
 

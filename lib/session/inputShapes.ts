@@ -1,5 +1,6 @@
 /** The declared shapes of a session's inputs: what runs may bring, and which shapes algorithms are chosen for. */
 import { printable, RepconvError } from '../errors.js';
+import { type Condition, checkConditions } from '../graph/conditions.js';
 import { bind, type Formula } from '../tensor/extent.js';
 import { showShape } from '../tensor/shape.js';
 import type { DeclaredInput } from './arguments.js';
@@ -14,6 +15,7 @@ export class InputShapes {
   constructor(
     readonly declared: readonly DeclaredInput[],
     private readonly maxBatch: number,
+    private readonly conditions: readonly Condition[] = [],
   ) {
     const leading = declared[0].shape[0];
     this.batch = typeof leading === 'number' ? null : leading;
@@ -55,6 +57,7 @@ export class InputShapes {
           `${operation}: input ${printable(name, 60)} expects ${showShape(declared)}, got ${showShape(shape)}`,
         );
     }
+    checkConditions(this.conditions, bindings, operation);
     const size = this.batch === null ? 0 : (bindings.get(this.batch.text) ?? 0);
     if (size > this.maxBatch)
       throw new RepconvError(

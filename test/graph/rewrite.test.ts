@@ -35,7 +35,7 @@ describe('rewriting', () => {
     const dropped = model({}, (f, _, x) => ({ a: f.relu(f.relu(x)), b: f.relu(x) }));
     const once = (graph: Graph): Graph =>
       rewrite(graph, ({ operator, inputs }, rewriter) =>
-        operator.name === 'relu' ? rewriter.now(inputs[0] as never) : undefined,
+        operator.name === 'relu' ? [rewriter.now(inputs[0] as never)] : undefined,
       );
     expect(printGraph(once(trace(dropped, { x: [2] })))).toBe('graph (x: float32 [2])\n  return a = x, b = x');
   });

@@ -17,15 +17,17 @@ export function foldConstants(graph: Graph): Graph {
     const inputs = node.inputs.map((input) => input && rewriter.now(input));
     const label = node.label || (inputs.flatMap((input) => (input && labels.get(input)) || [])[0] ?? '');
     if (inputs.every((input) => input === null || input.constant !== undefined)) {
-      const folded = rewriter.constant(computed(node, inputs), '');
-      labels.set(folded, label);
-      return folded;
+      return computed(node, inputs).map((tensor) => {
+        const folded = rewriter.constant(tensor, '');
+        labels.set(folded, label);
+        return folded;
+      });
     }
     return label === node.label ? undefined : rewriter.apply(node.operator, inputs, node.attributes, label);
   });
 }
 
-function computed({ operator, attributes }: Node, inputs: readonly (Value | null)[]): Tensor<'float64'> {
+function computed({ operator, attributes }: Node, inputs: readonly (Value | null)[]): Tensor<'float64'>[] {
   const numbers = inputs.map((input) => input && (input.constant as AnyTensor).to('float64'));
-  return operator.reference(numbers, attributes)[0];
+  return operator.reference(numbers, attributes);
 }

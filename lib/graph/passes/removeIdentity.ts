@@ -25,7 +25,7 @@ export function removeIdentity(graph: Graph): Graph {
     const same = rules[node.operator.name]?.(node, (value) => producers.get(originOf(value))?.operator.name);
     if (same === undefined) return undefined;
     origins.set(node.outputs[0], originOf(same));
-    return now(same);
+    return [now(same)];
   });
 }
 

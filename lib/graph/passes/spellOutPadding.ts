@@ -13,9 +13,9 @@ export function spellOutPadding(graph: Graph): Graph {
     const { padding, paddingMode, ...rest } = node.attributes as Conv2dAttributes;
     if (node.operator.name !== 'conv2d' || paddingMode === 'zeros') return undefined;
     const [x, ...parameters] = node.inputs.map((input) => input && rewriter.now(input));
-    const padded = padding.some((p) => p !== 0)
+    const [padded] = padding.some((p) => p !== 0)
       ? rewriter.apply(pad as Node['operator'], [x as Value], { padding, mode: paddingMode, value: 0 }, node.label)
-      : (x as Value);
+      : [x as Value];
     const attributes = { ...rest, padding: [0, 0, 0, 0], paddingMode: 'zeros' };
     return rewriter.apply(conv2d as Node['operator'], [padded, ...parameters], attributes, node.label);
   });

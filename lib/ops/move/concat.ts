@@ -20,13 +20,16 @@ export const concat: Operator<ConcatAttributes> = {
   inputs: [{ name: 'input', isList: true }],
   complete: concatAttributes,
 
-  infer(inputs, { axis }) {
+  infer(inputs, { axis }, assume) {
     const first = required(inputs, 0, 'concat', 'first input');
     const at = checkedAxis(axis, first.shape.length, 'concat');
     let extent: Extent = first.shape[at];
     for (let index = 1; index < inputs.length; index++) {
       const { shape } = required(inputs, index, 'concat', `input ${index}`);
-      if (shape.length !== first.shape.length || shape.some((e, i) => i !== at && e !== first.shape[i])) {
+      if (
+        shape.length !== first.shape.length ||
+        shape.some((e, i) => i !== at && e !== first.shape[i] && !assume?.(first.shape[i], e))
+      ) {
         throw new RepconvError(
           'ERR_SHAPE',
           `concat: input ${index} expects ${showShape(first.shape)} except on axis ${at}, got ${showShape(shape)}`,

@@ -6,7 +6,7 @@ import { RepconvError } from '../../errors.js';
 import type { Extent } from '../../tensor/extent.js';
 import { type Shape, showShape, sizeOf, stridesOf } from '../../tensor/shape.js';
 import { Tensor } from '../../tensor/tensor.js';
-import { type NoAttributes, type Operator, required, withoutOptions } from '../operator.js';
+import { type Assume, type NoAttributes, type Operator, required, withoutOptions } from '../operator.js';
 
 /** a + b. */
 export const add = binary('add', (a, b) => a + b);
@@ -23,9 +23,9 @@ function binary(name: string, formula: (a: number, b: number) => number): Operat
     name,
     inputs: [{ name: 'first input' }, { name: 'second input' }],
     complete: withoutOptions(name),
-    infer(inputs) {
+    infer(inputs, _, assume) {
       const [a, b] = [required(inputs, 0, name, 'first input'), required(inputs, 1, name, 'second input')];
-      return [{ dtype: a.dtype, shape: broadcastShape(a.shape, b.shape, name) }];
+      return [{ dtype: a.dtype, shape: broadcastShape(a.shape, b.shape, name, assume) }];
     },
     reference(inputs) {
       const [a, b] = inputs as [Tensor<'float64'>, Tensor<'float64'>];
@@ -39,16 +39,17 @@ function binary(name: string, formula: (a: number, b: number) => number): Operat
 }
 
 /** @throws ERR_SHAPE */
-function broadcastShape(a: Shape, b: Shape, operation: string): Extent[] {
+function broadcastShape(a: Shape, b: Shape, operation: string, assume?: Assume): Extent[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, axis) => {
     const [x, y] = [a[axis - rank + a.length] ?? 1, b[axis - rank + b.length] ?? 1];
-    if (x !== y && x !== 1 && y !== 1)
+    if (x !== y && x !== 1 && y !== 1 && !assume?.(x, y))
       throw new RepconvError(
         'ERR_SHAPE',
         `${operation}: shapes ${showShape(a)} and ${showShape(b)} do not broadcast (axis ${axis}: ${x} and ${y})`,
       );
-    return x === 1 ? y : x;
+    // Of two that are taken as equal, a number says more.
+    return x === 1 || (y !== 1 && typeof y === 'number') ? y : x;
   });
 }
 

@@ -3,7 +3,7 @@ import { flag } from '../../checks.js';
 import { RepconvError } from '../../errors.js';
 import { showShape } from '../../tensor/shape.js';
 import { Tensor } from '../../tensor/tensor.js';
-import { checkHasPixels, concreteExtent, type InputTypes, requiredRank, type TensorType } from '../operator.js';
+import { checkHasPixels, type InputTypes, requiredRank, type TensorType } from '../operator.js';
 import { type Padding, type PaddingLike, type Pair, type PairLike, paddingOf, pair, windowExtent } from '../window.js';
 
 /** How a pooling window slides, complete: {@link PoolingOptions} with what was left out. */
@@ -84,7 +84,6 @@ export function inferGlobalPooling(inputs: InputTypes, operation: string): Tenso
 export function inferAdaptivePooling(inputs: InputTypes, outputSize: Pair, operation: string): TensorType {
   const input = requiredRank(inputs, 0, 4, operation, 'input');
   checkHasPixels(input, operation);
-  for (const axis of [2, 3]) concreteExtent(input, axis, operation, 'input');
   return { dtype: input.dtype, shape: [input.shape[0], input.shape[1], ...outputSize] };
 }
 
