@@ -83,12 +83,12 @@ export type { BatchNormParameters, BatchNormTrainingResult, Ops } from './ops/vo
 
 // Options of words and layers
 
-export type { AveragePool2dAttributes, AveragePool2dOptions } from './ops/averagePool2d.js';
-export type { Conv2dAttributes, Conv2dOptions } from './ops/conv2d.js';
-export type { ConvTranspose2dAttributes, ConvTranspose2dOptions } from './ops/convTranspose2d.js';
-export type { MaxPool2dAttributes, MaxPool2dOptions } from './ops/maxPool2d.js';
-export type { PadOptions } from './ops/pad.js';
-export type { PoolingAttributes, PoolingOptions } from './ops/pooling.js';
+export type { Conv2dAttributes, Conv2dOptions } from './ops/conv/conv2d.js';
+export type { ConvTranspose2dAttributes, ConvTranspose2dOptions } from './ops/conv/convTranspose2d.js';
+export type { PadOptions } from './ops/move/pad.js';
+export type { AveragePool2dAttributes, AveragePool2dOptions } from './ops/pool/averagePool2d.js';
+export type { MaxPool2dAttributes, MaxPool2dOptions } from './ops/pool/maxPool2d.js';
+export type { PoolingAttributes, PoolingOptions } from './ops/pool/pooling.js';
 export type { Padding, PaddingLike, PaddingMode, Pair, PairLike } from './ops/window.js';
 
 // Files
@@ -108,8 +108,9 @@ export {
 
 export { type Difference, difference, isIdentical } from './tensor/compare.js';
 export type { DataOf, DType, FloatDType } from './tensor/dtype.js';
+export type { Extent, Formula } from './tensor/extent.js';
 export { manualSeed, Random, rand, randn } from './tensor/random.js';
-export type { Extent, Shape } from './tensor/shape.js';
+export type { OpenShape, Shape } from './tensor/shape.js';
 export { type AnyTensor, full, type NestedNumbers, ones, Tensor, tensor, zeros } from './tensor/tensor.js';
 
 // Errors
