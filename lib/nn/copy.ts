@@ -9,7 +9,7 @@ import { types } from 'node:util';
 import { isInstance } from '../checks.js';
 import { printable, RepconvError } from '../errors.js';
 import { isPlainObject } from '../options.js';
-import { Tensor } from '../tensor/tensor.js';
+import { isDetached, Tensor } from '../tensor/tensor.js';
 
 /** Where something was met first: in what, and under which name there, such as `.run`, `[0]` or `.get("stem")`. */
 export interface Place {
@@ -168,7 +168,7 @@ function copyOfNumbers(value: Tensor | NodeJS.TypedArray, copies: Map<object, ob
 
 /** Their own memory, which `slice` of a Buffer does not give; of an array whose memory was taken away, itself. */
 function sliced(numbers: NodeJS.TypedArray): NodeJS.TypedArray {
-  return numbers.buffer.byteLength === 0 ? numbers : typedArray.slice.call(numbers);
+  return isDetached(numbers) ? numbers : typedArray.slice.call(numbers);
 }
 
 const typedArray: Uint8Array = Object.getPrototypeOf(Uint8Array.prototype);

@@ -175,6 +175,14 @@ describe('a module', () => {
     });
   });
 
+  it('is copied with a bare array whose buffer was transferred or shrank, which is no tensor', () => {
+    const [buffer, moved] = [resizable(16), new Float32Array(4)];
+    const model = Object.assign(new Conv2d(2, 2, 3), { shrunk: new Float32Array(buffer, 0, 4), moved });
+    buffer.resize(12);
+    structuredClone(moved, { transfer: [moved.buffer] });
+    expect([model.copy().shrunk.length, model.copy().moved.length]).toEqual([0, 0]);
+  });
+
   it('is converted whole or not at all', () => {
     const model = new Sequential(new Conv2d(2, 2, 3), new BatchNorm2d(2));
     transferred(model.stateDict().get('1.running_var') as AnyTensor);
