@@ -352,9 +352,9 @@ function ofFixedLength<D extends DType>(dtype: D, elements: DataOf<D>): DataOf<D
 }
 
 /** Whether an array lost its elements: an empty one has none either, but it can be used. */
-export function isDetached(elements: { subarray(begin: number, end: number): unknown }): boolean {
+export function isDetached(elements: { at(index: number): unknown }): boolean {
   try {
-    elements.subarray(0, 0);
+    elements.at(0);
     return false;
   } catch {
     return true;
