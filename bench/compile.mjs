@@ -33,7 +33,7 @@ const { values: options, positionals } = parseArgs({
 const names = positionals.length > 0 ? positionals : ['repvgg-a0', 'repvgg-b1g4', 'mobileone-s0'];
 const shape = [1, 3, 224, 224];
 const runs = 15;
-/** Of float32 rounding over these networks, relative to the largest output. */
+/** How far float32 rounding may set outputs of these networks apart, relative to the largest. */
 const limit = 2e-5;
 
 if (options.row === undefined) showRows();

@@ -16,7 +16,7 @@ import { Conv2d, compile, difference, manualSeed, Random, randn, referenceForwar
 const channels = 192;
 const pixels = 14;
 const rounds = 200;
-/** Of float32 rounding, relative to the largest output. */
+/** How far float32 rounding may set outputs apart, relative to the largest. */
 const limit = 2e-5;
 
 /**

@@ -3,7 +3,7 @@
 import { cpus } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Of all processors' time: when others use more, two threads do not have two processors. */
+/** The share of all processors' time that others may use: above it two threads do not have two processors. */
 export const quietShare = 0.05;
 
 /**

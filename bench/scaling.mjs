@@ -17,7 +17,7 @@ import { takeTurns, timesOf } from '../dist/cli/turns.js';
 import { measuredPeak } from '../dist/engine/peak.js';
 import { compile, createRepVGG, difference, manualSeed, Random, randn } from '../dist/index.mjs';
 
-/** Of float32 rounding over these networks, relative to the largest output. */
+/** How far float32 rounding may set outputs of these networks apart, relative to the largest. */
 const limit = 2e-5;
 /**
  * The module's weights, copies while they are packed, two sessions and eager calls: less than eight times their four

@@ -6,7 +6,7 @@
  * | `REPCONV_ISA`     | `scalar`, `avx2` or `avx512`: the most the kernels may use                         |
  * | `REPCONV_CONV`    | a convolution algorithm to force wherever it fits (`direct`, `winograd4`, …)       |
  * | `REPCONV_THREADS` | threads of a session that does not say, at most {@link maxThreads}               |
- * | `REPCONV_DEBUG`   | 1: choices and why, and what passes and plans took; 2: also the graph after each pass; 3: also the memory plan (to stderr) |
+ * | `REPCONV_DEBUG`   | to stderr; 1: choices and why, and times; 2: the graph after each pass too; 3: the memory plan |
  * | `NO_COLOR`, `FORCE_COLOR`, `TERM` | whether the command line uses colours                              |
  */
 import { RepconvError } from './errors.js';

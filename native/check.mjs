@@ -1,11 +1,12 @@
 // `npm run check:native`: the native code under what finds its mistakes. In order, each stopping everything at the
 // first failure:
 //
-//   plain              the unit tests of test/native as the addon is compiled: guard pages, exactness, threads, failing allocations
+//   plain              the unit tests of test/native as the addon is compiled: guard pages, exactness, threads,
+//                      failing allocations
 //   address,undefined  the same under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 //   thread             the same under ThreadSanitizer
-//   allocations        every allocation of the addon that ships fails once in a Node: loading, compiling, running, folding, ending, in Workers too;
-//                      what V8 is told of memory outside its heap is taken back
+//   allocations        every allocation of the addon that ships fails once in a Node: loading, compiling, running,
+//                      folding, ending, in Workers too; what V8 is told of memory outside its heap is taken back
 //   addon              tests of test/ against an addon built with AddressSanitizer and UndefinedBehaviorSanitizer
 //   leaks              sessions made, run and dropped in a plain Node with that addon, under LeakSanitizer
 //

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { difference, repconv } from 'repconv';
 import { loadDigits, loadTestSet, predictions } from './model.mjs';
 
-/** Of float32 over a whole network, relative to the largest output. */
+/** How far float32 may be off over a whole network, relative to the largest output. */
 const limit = 2e-5;
 
 /** @param {string} [weights] another state dict of the same network */

@@ -42,7 +42,7 @@ export interface BenchOptions extends Omit<CaseOptions, 'threads' | 'rounds' | '
 /** What is measured when nobody says what. */
 const defaultNetworks: readonly ArchitectureName[] = ['mobileone-s0', 'repvgg-a0'];
 
-/** Of several cases' layers so many are printed of each; the document of `--json` and the page have all. */
+/** So many layers are printed of each of several cases; the document of `--json` and the page have all. */
 const slowestLayers = 10;
 
 /**
@@ -69,7 +69,7 @@ export async function bench(names: readonly string[], options: BenchOptions): Pr
 
 /** What is measured of each case, and how it is shown. */
 interface Question<R extends CaseResult> {
-  /** Of the results in the JSON document. */
+  /** The key of the results in the JSON document. */
   readonly key: string;
   measure(forms: NetworkForms, options: MeasureOptions, progress: Progress): Promise<R>;
   timesOf(result: R): readonly Times[];

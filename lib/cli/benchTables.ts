@@ -1,4 +1,6 @@
-/** What `repconv bench` prints of its results: one table for each network and precision, and in the end the footnotes. */
+/**
+ * What `repconv bench` prints of its results: one table for each network and precision, and in the end the footnotes.
+ */
 
 import { sizeText } from '../errors.js';
 import { groupsOf } from './cases.js';

@@ -13,7 +13,7 @@ import { quantile } from './turns.js';
 export interface LayerTime extends StepDescription, WorkRates {
   /** Over several profiled runs. */
   readonly medianMs: number;
-  /** Of the time of all layers. */
+  /** The share of the time that all layers take. */
   readonly shareOfTime: number;
 }
 
@@ -103,7 +103,9 @@ function reasonsOf(layers: readonly LayerTime[]): [string, number][] {
   return [...counts].sort(([, a], [, b]) => b - a);
 }
 
-/** What tables of layers leave to be said, once for all of them. @param isCut whether one has the slowest layers only */
+/**
+ * What tables of layers leave to be said, once for all of them. @param isCut whether one has the slowest layers only
+ */
 export function layerFootnotes(isCut: boolean): string[] {
   return [
     ...(isCut ? ['All layers, in order: --json, --html, or a bench of one case.'] : []),

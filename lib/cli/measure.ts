@@ -55,13 +55,13 @@ export interface CaseResult {
   /** What was computed in, also where `fastest` was asked for. */
   readonly precision: Session['settings']['precision'];
   readonly rounds: number;
-  /** Of the network with its branches merged. */
+  /** The layers of the network with its branches merged. */
   readonly layers?: LayerReport;
 }
 
 export interface NetworkResult extends CaseResult {
   readonly blocksFused: number;
-  /** Of the outputs with those of the network as written, in float32. */
+  /** How far the outputs are from those of the network as written, in float32. */
   readonly equality: { readonly folded: Equality; readonly merged: Equality };
   readonly forms: readonly FormResult[];
 }

@@ -32,7 +32,7 @@ export interface ModelFile {
 export interface ModelOptions {
   /** Name of the network, where the file does not say it. */
   readonly model?: string;
-  /** Of its batch norms, where they do not have the published one. */
+  /** The epsilon of its batch norms, where that is not the published one. */
   readonly eps?: number;
 }
 

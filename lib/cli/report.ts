@@ -31,7 +31,7 @@ export function comparisonPage({ results, place, warnings, commandLine }: Measur
   };
 }
 
-/** Of the three forms. */
+/** The page of the three forms. */
 export function formsPage({ results, place, warnings, commandLine }: Measurement<NetworkResult>): Omit<Page, 'data'> {
   return {
     title: 'What merging branches saves',

@@ -11,9 +11,9 @@ import type { Program } from './program.js';
 /** Options of a native session; empty texts and 0 mean the default. */
 export interface NativeOptions {
   readonly isa: string;
-  /** Of one run. */
+  /** Threads that one run may use. */
   readonly threads: number;
-  /** Of the pool that all runs share; it also grows to what any of them may use. */
+  /** Threads of the pool that all runs share; it also grows to what any of them may use. */
   readonly poolThreads: number;
   readonly conv: string;
   readonly precision: string;

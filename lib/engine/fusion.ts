@@ -12,7 +12,7 @@ export interface KernelStep<D extends KernelDType> {
   readonly operation: 'scaleChannels' | 'placeTaps' | 'contractChannels' | 'isFinite';
   /** All are constants of the program; null where one is absent. */
   readonly inputs: readonly (Tensor<KernelDType> | null)[];
-  /** Of the result, and its format. */
+  /** The shape of the result. */
   readonly shape: readonly number[];
   readonly dtype: D;
   readonly attributes: ProgramStep['attributes'];

@@ -34,7 +34,7 @@ function bestOf(isa: string, operationsPerSecond: number): number {
 export interface WorkRates {
   /** Two operations per multiply-accumulate; 0 where there are none. */
   readonly gigaflopsPerSecond: number;
-  /** Of the peak of all threads that computed. */
+  /** The share of the peak of all threads that computed. */
   readonly shareOfPeak: number;
 }
 

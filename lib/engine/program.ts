@@ -15,11 +15,11 @@ export interface ProgramValue {
   /** `uint8`: decoded images, as an input. */
   readonly dtype: 'float32' | 'float64' | 'uint8';
   readonly layout: Layout;
-  /** Of a constant; the shapes of other values come with each plan. */
+  /** The shape of a constant; those of other values come with each plan. */
   readonly shape?: readonly number[];
   /** Makes the value a constant. */
   readonly data?: Float32Array | Float64Array;
-  /** Of a constant whose memory nobody but the program has: native code may read it later without a copy. */
+  /** Whether nobody but the program has the constant's memory: native code may read it later without a copy. */
   readonly isPrivate?: boolean;
 }
 

@@ -5,7 +5,7 @@
  * anything else. Counts and lengths are 64-bit little-endian; a text is its length in bytes and its UTF-8; entries are
  * sorted by the UTF-8 of their names.
  *
- *     number of metadata entries   (key, value) …                                                    all but the checksum itself
+ *     number of metadata entries   (key, value) …    all but the checksum itself
  *     number of tensors            (name, dtype as in the file, rank, extents …, length in bytes, bytes) …
  *
  * Two keys carry it: one holds the digest, the other says that there is one, so that damage to either key is noticed

@@ -2,7 +2,7 @@
  * The header of a safetensors file: read strictly, and believed only where it agrees with itself and with the size of
  * the file.
  *
- *     {"__metadata__": {"key": "text", …}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}   and spaces
+ *     {"__metadata__": {"key": "text", …}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}
  *
  * Tensors cover the data exactly: no hole, no overlap, nothing behind the last. Fields that the format does not know
  * are passed over, as the reference implementation does.

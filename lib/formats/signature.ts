@@ -1,7 +1,7 @@
 /**
- * What a file is, by its first bytes: the one table of signatures, for every reader that is given something else than it
- * reads. A wrong name is common (a page in place of a download, a pointer in place of a large file, a checkpoint that
- * was renamed), and "the header is too long" helps nobody.
+ * What a file is, by its first bytes: the one table of signatures, for every reader that is given something else than
+ * it reads. A wrong name is common (a page in place of a download, a pointer in place of a large file, a checkpoint
+ * that was renamed), and "the header is too long" helps nobody.
  */
 import { RepconvError } from '../errors.js';
 
@@ -179,8 +179,8 @@ export function adviceForName(path: string, own: FileFormatName): string | null 
 }
 
 /**
- * Whether the first 8 bytes could be the length of a safetensors header, below 4 GiB: then two or three bytes of another
- * format are no proof, and what is damaged is called so.
+ * Whether the first 8 bytes could be the length of a safetensors header, below 4 GiB: then two or three bytes of
+ * another format are no proof, and what is damaged is called so.
  */
 function isHeaderLength({ bytes }: Beginning): boolean {
   return bytes.length >= 8 && bytes.subarray(4, 8).every((byte) => byte === 0);
@@ -190,7 +190,10 @@ function beginsWith(...marks: readonly string[]): FileFormat['matches'] {
   return ({ text }) => marks.some((mark) => text.startsWith(mark));
 }
 
-/** Name of the first file in a zip archive; empty for what is none. It stands behind 30 bytes, two of which are its length. */
+/**
+ * Name of the first file in a zip archive; empty for what is none. It stands behind 30 bytes, two of which are its
+ * length.
+ */
 function firstEntryOf(text: string): string {
   if (!text.startsWith('PK\x03\x04')) return '';
   const length = text.charCodeAt(26) + 256 * text.charCodeAt(27);

@@ -24,7 +24,8 @@ export type StateDict = Map<string, AnyTensor>;
 const kind = { files: 'state dicts', extension: '.safetensors' };
 
 /**
- * The tensors of a `.safetensors` file, by name. They share one piece of memory. A checksum that the file has is verified.
+ * The tensors of a `.safetensors` file, by name. They share one piece of memory. A checksum that the file has is
+ * verified.
  * @throws ERR_PATH for what is no such file, ERR_IO, ERR_TRUNCATED, ERR_HEADER, ERR_CORRUPT, ERR_LIMIT,
  * ERR_UNSUPPORTED, ERR_OOM
  * @example
@@ -45,8 +46,8 @@ export async function loadSafetensors(path: string, options: SafetensorsReadOpti
 }
 
 /**
- * Writes tensors by name into a `.safetensors` file, which it replaces at once and whole; with a checksum, which loading
- * verifies. What is written is what `dict` holds now; what happens to its tensors meanwhile does not matter.
+ * Writes tensors by name into a `.safetensors` file, which it replaces at once and whole; with a checksum, which
+ * loading verifies. What is written is what `dict` holds now; what happens to its tensors meanwhile does not matter.
  * @throws ERR_PATH, ERR_IO, ERR_INPUT, ERR_UNSUPPORTED, ERR_LIMIT, ERR_OOM
  * @example
  * ```ts

@@ -75,7 +75,8 @@ function* fuseBlock(
 }
 
 /**
- * Puts `conv` into a block of a copy. What takes the branches away is a user's code, which may be bound to the original.
+ * Puts `conv` into a block of a copy. What takes the branches away is a user's code, which may be bound to the
+ * original.
  */
 function replaceInCopy(
   who: string,

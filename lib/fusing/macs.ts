@@ -5,7 +5,10 @@ import { type InputSpec, trace } from '../graph/record.js';
 import type { Module } from '../nn/module.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 
-/** Refuses letters for extents, for which nothing could be counted. What else is wrong, recording says. @throws ERR_INPUT */
+/**
+ * Refuses letters for extents, for which nothing could be counted. What else is wrong, recording says. @throws
+ * ERR_INPUT
+ */
 export function checkCountable(inputs: InputSpec, operation: string): void {
   if (typeof inputs !== 'object' || inputs === null) return;
   for (const [name, shape] of Object.entries(inputs)) {

@@ -35,9 +35,9 @@ export interface RepconvOptions {
   /** Multiply-accumulates to spend on each certificate; default 1e8, about a third of a second. */
   readonly certificateBudget?: number;
   /**
-   * The number format of the fused model. Default: each tensor keeps its own, and a convolution has that of its branches.
-   * `float32` is for checkpoints in bfloat16 or float16, whose branches fit into one convolution of that format only
-   * roughly (see {@link Report.rounded}).
+   * The number format of the fused model. Default: each tensor keeps its own, and a convolution has that of its
+   * branches. `float32` is for checkpoints in bfloat16 or float16, whose branches fit into one convolution of that
+   * format only roughly (see {@link Report.rounded}).
    */
   readonly dtype?: FloatDType;
 }

@@ -31,7 +31,7 @@ export interface Copied<T extends object> {
 export interface CopyOptions {
   /** Which objects are modules, by which objects of classes are judged. */
   readonly isModule: (value: object) => boolean;
-  /** Of modules, for messages, which begin with `operation`. */
+  /** What modules are called in messages, which begin with `operation`. */
   readonly names: ReadonlyMap<object, string>;
   readonly operation: string;
   /** The copy has the original's tensors and arrays of numbers, instead of its own. */

@@ -60,8 +60,8 @@ export abstract class Module implements Traceable {
   private isChild_ = false;
 
   /**
-   * What the module computes, in the words of `f`: takes values and returns one. It must not branch on extents, and reads
-   * its parameters through `f.lift`.
+   * What the module computes, in the words of `f`: takes values and returns one. It must not branch on extents, and
+   * reads its parameters through `f.lift`.
    */
   abstract compute<X>(f: Ops<X>, ...inputs: X[]): X;
 
@@ -101,7 +101,10 @@ export abstract class Module implements Traceable {
     this.children_.delete(name);
   }
 
-  /** Registers a parameter under PyTorch's name. Read it back with {@link Module.tensor}: loading and `to` may put another in its place. */
+  /**
+   * Registers a parameter under PyTorch's name. Read it back with {@link Module.tensor}: loading and `to` may put
+   * another in its place.
+   */
   protected parameter(name: string, tensor: AnyTensor): void {
     const checked = checkedTensor(tensor, `${this.typeName}: parameter`);
     this.parameters_.set(checkedName(name, this.typeName), checked);
@@ -272,8 +275,8 @@ export abstract class Module implements Traceable {
    * A deep copy: its own tensors and modules, shared among themselves exactly where the original's are. Fields are
    * followed through arrays, maps, sets, plain objects, and objects of classes that lead to a module or a tensor; other
    * values (functions, a Date, a session) are shared.
-   * @throws ERR_UNSUPPORTED where the copy would still compute with the original's tensors, or could not compute: through
-   * a function in a field that was made for the original, or a `#` field
+   * @throws ERR_UNSUPPORTED where the copy would still compute with the original's tensors, or could not compute:
+   * through a function in a field that was made for the original, or a `#` field
    */
   copy(): this {
     return ownCopy(this, `${this.typeName}.copy`).root;

@@ -1,6 +1,6 @@
 /**
- * Whether a copy is its own: what copying could not see through is found out by listening to what the copy would compute
- * with, and named.
+ * Whether a copy is its own: what copying could not see through is found out by listening to what the copy would
+ * compute with, and named.
  */
 import { types } from 'node:util';
 import { listed, printable, RepconvError, shown } from '../errors.js';

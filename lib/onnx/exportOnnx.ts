@@ -9,8 +9,8 @@ import { modelBytes, type OnnxOptions } from './toOnnx.js';
 const kind = { files: 'ONNX models', extension: '.onnx' };
 
 /**
- * Writes `model` as it is now to the file at `path`, which it replaces at once and whole; what happens to the model while
- * the file is written does not matter.
+ * Writes `model` as it is now to the file at `path`, which it replaces at once and whole; what happens to the model
+ * while the file is written does not matter.
  * @throws what {@link toOnnx} throws; ERR_PATH for a path that is no `.onnx` file, ERR_IO when the system refuses
  * @example
  * ```ts

@@ -47,9 +47,9 @@ const defaults = {
 } as const;
 
 /**
- * The bytes of an ONNX file (onnx.ai) of `model`: a module, or anything with a `compute`, or a graph. It is written as it
- * is, branches and batch norms and all; initializers are named by their state-dict keys. The same model and options give
- * the same bytes.
+ * The bytes of an ONNX file (onnx.ai) of `model`: a module, or anything with a `compute`, or a graph. It is written as
+ * it is, branches and batch norms and all; initializers are named by their state-dict keys. The same model and options
+ * give the same bytes.
  * @throws ERR_TRAIN_MODE for a model in training mode; ERR_INPUT, ERR_SHAPE for inputs and outputs that are none;
  * ERR_UNSUPPORTED for an opset or format that cannot be had; ERR_LIMIT for 2 GiB of weights or more
  * @example

@@ -30,24 +30,26 @@ export interface BatchNormParameters<X> {
   readonly runningVariance: X;
 }
 
-/** What a batch norm in training mode gives: the normalized values, and the running statistics as they are afterwards. */
+/**
+ * What a batch norm in training mode gives: the normalized values, and the running statistics as they are afterwards.
+ */
 export interface BatchNormTrainingResult<X> {
   /** The normalized values, of the input's shape. */
   readonly output: X;
-  /** Of shape [C], or of size 0 where none were given. */
+  /** The mean of each channel, shape [C]; of size 0 where none was given. */
   readonly runningMean: X;
-  /** Of shape [C], or of size 0 where none were given. */
+  /** The variance of each channel, shape [C]; of size 0 where none was given. */
   readonly runningVariance: X;
 }
 
 /**
- * The words in which `compute` says what a module does. `X` is whatever they are read for: numbers when the module runs,
- * values of a graph when it is compiled or exported, convolutions when it is folded. So a module may only hand `X`s on,
- * and never look into them.
+ * The words in which `compute` says what a module does. `X` is whatever they are read for: numbers when the module
+ * runs, values of a graph when it is compiled or exported, convolutions when it is folded. So a module may only hand
+ * `X`s on, and never look into them.
  *
  * Images are [N, C, H, W]: batch, channels, height, width. Options that take one number for both axes also take
- * [height, width]; paddings also [top, left, bottom, right]. Every word throws ERR_INPUT for options that none could be,
- * and ERR_SHAPE for shapes that do not go together.
+ * [height, width]; paddings also [top, left, bottom, right]. Every word throws ERR_INPUT for options that none could
+ * be, and ERR_SHAPE for shapes that do not go together.
  *
  * @example
  * A block with a skip connection and a gate:
@@ -70,8 +72,8 @@ export interface Ops<X> {
   /** A tensor as a value: a parameter or buffer of the module, or a constant. */
   lift(tensor: AnyTensor): X;
   /**
-   * Says that `buffer` holds `value` from now on, as running statistics do in training. Only running a module carries it
-   * out.
+   * Says that `buffer` holds `value` from now on, as running statistics do in training. Only running a module carries
+   * it out.
    */
   commit(buffer: AnyTensor, value: X): void;
   /**

@@ -1,6 +1,6 @@
 /**
- * Waiting that a signal ends. Many runs may share one: there is one listener for all of them, since Node warns of a leak
- * from the eleventh on.
+ * Waiting that a signal ends. Many runs may share one: there is one listener for all of them, since Node warns of a
+ * leak from the eleventh on.
  */
 
 /**

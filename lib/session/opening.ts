@@ -11,8 +11,8 @@ import type { StepDescription } from './steps.js';
 /**
  * When opening runs over zeros: where inputs and outputs have at most so many bytes, which are copied on the JavaScript
  * thread, and no step so many multiply-adds that waiting for its end would be felt; and after how many milliseconds the
- * run is told to stop, which it does between two steps. Where runs take longer, what the first one meets is a small part
- * of it.
+ * run is told to stop, which it does between two steps. Where runs take longer, what the first one meets is a small
+ * part of it.
  */
 const warmUp = { bytes: 4 << 20, macs: 5e8, milliseconds: 20 };
 
@@ -55,8 +55,8 @@ export async function open(compiled: Compiled): Promise<Runs> {
 }
 
 /**
- * One image, where the batch is open: what a first run meets (its plan, untouched memory, code that was never called) is
- * met now, by nobody who waits. Without it the first run of RepVGG-A0 took 4.1 times the median of the next, that of
+ * One image, where the batch is open: what a first run meets (its plan, untouched memory, code that was never called)
+ * is met now, by nobody who waits. Without it the first run of RepVGG-A0 took 4.1 times the median of the next, that of
  * MobileOne-s0 3.5 times; with it 1.1 and 1.2 (`bench/compile.mjs`, a process each time; EPYC, Zen 5, two virtual
  * processors).
  *

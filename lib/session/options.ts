@@ -23,12 +23,12 @@ export interface CompileOptions {
    * what `bfloat16` computes linear layers in; everything else is float32. What only such convolutions read is stored
    * as they would round it, which changes no bit.
    *
-   * | precision    | products                                            | error over RepVGG-A0 (relative, root mean square) |
-   * |--------------|-----------------------------------------------------|---------------------------------------------------|
-   * | `float32`    | float32; the default                                | below 5e-6                                        |
-   * | `bfloat16x3` | each number as the sum of two bfloat16, 16 bits      | below 5e-5                                        |
-   * | `bfloat16`   | rounded to bfloat16, 8 bits, summed in float32       | below 2e-2                                        |
-   * | `fastest`    | `bfloat16` where the processor has it, else `float32` |                                                   |
+   * | precision    | products                                            | relative error (rms, RepVGG-A0) |
+   * |--------------|-----------------------------------------------------|---------------------------------|
+   * | `float32`    | float32; the default                                | below 5e-6                      |
+   * | `bfloat16x3` | each number as the sum of two bfloat16, 16 bits      | below 5e-5                      |
+   * | `bfloat16`   | rounded to bfloat16, 8 bits, summed in float32       | below 2e-2                      |
+   * | `fastest`    | `bfloat16` where the processor has it, else `float32` |                                 |
    *
    * Per convolution the estimate chooses the fastest algorithm that is at least as exact, so one may stay float32;
    * {@link Session.describe} names each,
@@ -81,7 +81,7 @@ export interface PreprocessOptions {
 /** Inputs by name that are made from something else. */
 export type PreprocessSpec = Readonly<Record<string, PreprocessOptions>>;
 
-/** Of one {@link Session.runSync}. */
+/** What one call of {@link Session.runSync} may be told. */
 export interface RunSyncOptions {
   /**
    * Tensors to write outputs into, by name; a model of one output also takes its tensor bare. float32, of the output's
@@ -92,8 +92,8 @@ export interface RunSyncOptions {
 }
 
 /**
- * Of one {@link Session.run}. The tensors of `out` are written when the run has ended well, and not at all otherwise;
- * until then they may be read.
+ * What one call of {@link Session.run} may be told. The tensors of `out` are written when the run has ended well, and
+ * not at all otherwise; until then they may be read.
  */
 export interface RunOptions extends RunSyncOptions {
   /**

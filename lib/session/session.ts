@@ -112,8 +112,8 @@ export class Session {
 
   /**
    * Runs once, as {@link run} does, and tells what each step took, and which share of the processor's peak that is
-   * (measured by the first call in a process, in a tenth of a second, on the pool). Without inputs: on one random image,
-   * the same each time; where the batch was declared, on that many.
+   * (measured by the first call in a process, in a tenth of a second, on the pool). Without inputs: on one random
+   * image, the same each time; where the batch was declared, on that many.
    * @throws as {@link run}; ERR_INPUT for no inputs where more than the batch is open
    */
   async profile(inputs?: SessionInputs): Promise<StepProfile[]> {
@@ -191,7 +191,7 @@ export class Session {
     return `Session ${inspect(this.toJSON(), options)}`;
   }
 
-  /** Of one image, or where more than the batch is open, of the latest run. */
+  /** The plan for one image or, where more than the batch is open, that of the latest run. */
   #usualPlan(): Plan | undefined {
     const { oneImage } = this.#runs.compiled.shapes;
     return oneImage === null ? this.#runs.plans.latest : this.#runs.planFor(oneImage);
@@ -205,8 +205,8 @@ export class Session {
 }
 
 /**
- * A property that whoever copies an object has to read: a structured clone (`postMessage`, `workerData`) and `{ ...session }`
- * alike. Without it they would make an empty object, and not say so.
+ * A property that whoever copies an object has to read: a structured clone (`postMessage`, `workerData`) and `{
+ * ...session }` alike. Without it they would make an empty object, and not say so.
  */
 const uncopiable: PropertyDescriptor = {
   enumerable: true,

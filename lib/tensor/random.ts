@@ -72,7 +72,9 @@ export class Random {
 
 let processGenerator = new Random(Math.floor(Math.random() * 2 ** 32));
 
-/** Makes everything random that follows (new layers, `randn`, `rand`) reproducible in this process. @throws ERR_INPUT */
+/**
+ * Makes everything random that follows (new layers, `randn`, `rand`) reproducible in this process. @throws ERR_INPUT
+ */
 export function manualSeed(seed: number): void {
   processGenerator = new Random(seed);
 }

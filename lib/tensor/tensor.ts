@@ -35,10 +35,11 @@ export let setNumbers: <D extends DType>(tensor: Tensor<D>, data: DataOf<D>) => 
 /**
  * Numbers of one format with a shape, in row-major order: the last axis varies fastest. `data` may be read and written.
  *
- * Posted to a Worker, or cloned by `structuredClone`, a tensor arrives as the plain object of its fields, with memory of
- * its own, and `new Tensor(posted.dtype, posted.shape, posted.data)` makes it a tensor again. With `tensor.data.buffer`
- * in the list of what is transferred nothing is copied, and the sender's tensor is lost; without it the whole of that
- * buffer is copied, which many tensors of one file may share: `clone()` first where that is more than is meant.
+ * Posted to a Worker, or cloned by `structuredClone`, a tensor arrives as the plain object of its fields, with memory
+ * of its own, and `new Tensor(posted.dtype, posted.shape, posted.data)` makes it a tensor again. With
+ * `tensor.data.buffer` in the list of what is transferred nothing is copied, and the sender's tensor is lost; without
+ * it the whole of that buffer is copied, which many tensors of one file may share: `clone()` first where that is more
+ * than is meant.
  *
  * @example
  * ```ts
@@ -86,7 +87,8 @@ export class Tensor<out D extends DType = 'float32'> {
 
   /**
    * Wraps `data` (no copy), or allocates zeros.
-   * @throws ERR_INPUT for an unknown dtype, an array of another kind or one whose buffer was transferred away, ERR_SHAPE
+   * @throws ERR_INPUT for an unknown dtype, an array of another kind or one whose buffer was transferred away,
+   * ERR_SHAPE
    * when the length is not the product of the shape
    */
   constructor(dtype: D, shape: readonly number[], data?: DataOf<D>);

@@ -33,10 +33,11 @@ class SessionObject {
   Result<Napi::Value> prepareAsync(const Napi::CallbackInfo& info);
   // keepConstants('all' | 'shared' | 'used'): Session::Keep
   Result<Napi::Value> keepConstants(const Napi::CallbackInfo& info);
-  // runSync(plan, inputs, outputs, nanoseconds?): what each step takes goes into a Float64Array with one number for each
+  // runSync(plan, inputs, outputs, nanoseconds?): what each step takes goes into a Float64Array with one number for
+  // each
   Result<Napi::Value> runSync(const Napi::CallbackInfo& info);
-  // run(plan, inputs, outputs, nanoseconds?) → { id, promise }; the inputs are read before it returns; the outputs, which
-  // share no memory with them or each other, and the times are written when the promise settles
+  // run(plan, inputs, outputs, nanoseconds?) → { id, promise }; the inputs are read before it returns; the outputs,
+  // which share no memory with them or each other, and the times are written when the promise settles
   Result<Napi::Value> run(const Napi::CallbackInfo& info);
   // describe(plan), arena(plan), settings(), memory(): addon/session_reports.h
   Result<Napi::Value> describe(const Napi::CallbackInfo& info);

@@ -18,7 +18,7 @@ Status readMemory(Napi::Value inputs, Napi::Value outputs, const Plan& plan, con
 // else, and nobody asks.
 double* timesOf(Napi::Value value, const Plan& plan);
 
-// Of the block of a run.
+// The size of the block of a run.
 size_t stagedBytes(const Plan& plan, const Program& program);
 
 class SessionRun : public AsyncRun {

@@ -20,7 +20,7 @@ class BlockPool {
   void give(Block block);
   // Frees idle blocks that are larger than a new one of `sizeBytes` would be.
   void trim(size_t sizeBytes);
-  // Of all blocks, idle or in use.
+  // The size of all blocks, idle or in use.
   size_t sizeBytes() const;
 
  private:

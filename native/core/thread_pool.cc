@@ -12,7 +12,7 @@
 namespace repconv {
 namespace {
 
-// Of the calling thread; only Linux has that. (A process that may not is as fast, and less polite.)
+// Lowers the priority of the calling thread; only Linux has that. (A process that may not is as fast, and less polite.)
 void yieldPriority() {
 #if defined(__linux__)
   setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kPoliteness);

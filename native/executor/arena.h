@@ -23,7 +23,7 @@ struct ArenaPlan {
   size_t sizeBytes = 0;
 };
 
-// Of the values that live only inside a run those for which `isHere` says so; the others lie elsewhere.
+// Plans those of the values that live only inside a run for which `isHere` says so; the others lie elsewhere.
 ArenaPlan planArena(const Program& program, const std::vector<size_t>& valueBytes, const std::vector<bool>& isHere);
 
 }  // namespace repconv

@@ -28,7 +28,7 @@ bool isCuttable(const Program& program, const ProgramStep& step, const std::vect
       traffic->weights += valueBytes[value];
       continue;
     }
-    // Of another rank it would broadcast, its first axis against one that is no batch.
+    // A value of another rank would broadcast, its first axis against one that is no batch.
     if (!isBatch || shape.size() != types[static_cast<size_t>(step.outputs[0])].shape.size()) return false;
     traffic->images += valueBytes[value];
   }

@@ -34,7 +34,7 @@ struct PlanRequest {
 
 // What one run at a time needs; kept and used again, so that a run allocates nothing.
 struct Workspace {
-  // Of one step, as a member of the team computes it.
+  // The memory of one step, as a member of the team computes it.
   struct Pointers {
     std::vector<void*> inputs, outputs;
   };

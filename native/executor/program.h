@@ -33,7 +33,7 @@ struct ProgramStep {
   std::vector<int> outputs;
   std::unique_ptr<Operation> operation;
 
-  // Of its inputs and outputs, from the types of all values.
+  // The types of its inputs and outputs, from those of all values.
   StepTypes typesOf(const std::vector<ValueType>& types) const;
 };
 

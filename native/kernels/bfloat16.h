@@ -94,7 +94,7 @@ struct Bfloat16Kernels {
   const char* name;
   int stepLength;
   int maxVectors;
-  // Of one strip, by vectors; and the pixels a strip takes the time of.
+  // The pixels of one strip, by vectors; and the pixels a strip takes the time of.
   int tilePixels[kMaxPanelVectors + 1];
   int pixelStep;
   int strips;

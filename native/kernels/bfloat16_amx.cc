@@ -29,8 +29,8 @@ namespace {
 
 constexpr int kRows = 16;
 constexpr int kStep = 32;  // k of a tile
-// Of a step's 32 lines of weights: prefetches wait for the same buffers as loads do, so the next panel comes over
-// several tiles.
+// How many of a step's 32 lines of weights are fetched: prefetches wait for the same buffers as loads do, so the next
+// panel comes over several tiles.
 constexpr int kPrefetchLines = 4;
 
 // "memory": reads or writes what the compiler cannot see.

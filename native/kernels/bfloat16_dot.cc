@@ -22,7 +22,7 @@ namespace {
 #include "kernels/body/bfloat16.inl"
 
 constexpr int kTilePixels[kMaxPanelVectors + 1] = {0, 14, 12, 8};
-// Of a step's one to three lines of weights: the next panel has arrived after as many tiles.
+// How many of a step's one to three lines of weights are fetched: the next panel has arrived after as many tiles.
 constexpr int kPrefetchLines = 1;
 
 inline __attribute__((always_inline)) __m512 products(__m512 sum, __m512i a, __m512i b) {

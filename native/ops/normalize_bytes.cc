@@ -1,6 +1,8 @@
 // normalizeBytes: a decoded image, one byte per channel, becomes the image that the first layer reads:
 //
-//     out[n][c][y][x] = (in[n][y][x][c] / 255 − mean[c]) / std[c]      in [N, H, W, C] bytes, out [N, C, H, W] nhwc with its border
+//     out[n][c][y][x] = (in[n][y][x][c] / 255 − mean[c]) / std[c]
+//
+// in is [N, H, W, C] in bytes, out [N, C, H, W], nhwc with its border.
 //
 // A byte has 256 values, so each channel has a table of 256 results, filled once. They are rounded as torchvision's
 // ToTensor and Normalize round,

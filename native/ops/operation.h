@@ -70,7 +70,7 @@ class Task {
   size_t memberScratchBytes = 0;
   size_t sharedScratchBytes = 0;
   const char* algorithm = "";
-  // Of the kernels it runs, where those are not the table's.
+  // The name of the kernels it runs, where those are not the table's.
   const char* kernel = "";
   // Why that algorithm: those that fitted, or nothing because somebody forced it, or there was no other.
   std::vector<Estimate> estimates;

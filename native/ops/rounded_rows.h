@@ -8,7 +8,7 @@
 
 namespace repconv {
 
-// Of each member of a team.
+// Scratch memory of each member of a team.
 inline size_t rowScratchBytes(const Image& image) {
   return image.format == Format::float32
              ? 0

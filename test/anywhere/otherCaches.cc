@@ -1,5 +1,5 @@
-// Preloaded (LD_PRELOAD): the system says that the processor's caches have other sizes. REPCONV_TEST_CACHES has those of
-// the first and the second level in bytes; 0, as some virtual machines say: unknown. Linux with glibc only.
+// Preloaded (LD_PRELOAD): the system says that the processor's caches have other sizes. REPCONV_TEST_CACHES has those
+// of the first and the second level in bytes; 0, as some virtual machines say: unknown. Linux with glibc only.
 #include <dlfcn.h>
 #include <unistd.h>
 

@@ -3,8 +3,8 @@
 //
 //   node test/anywhere/run.mjs [--in <surroundings>] [folder or file …]      default: in each, the folders most at risk
 //
-// Each surroundings differs from this machine in many ways at once. What a test that fails depends on is found by taking
-// the variables away one after the other. On Linux the processor is told to have other caches too.
+// Each surroundings differs from this machine in many ways at once. What a test that fails depends on is found by
+// taking the variables away one after the other. On Linux the processor is told to have other caches too.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,10 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const atRisk = ['cli', 'doors', 'engine', 'examples', 'formats', 'fusing', 'package', 'session', 'snapshots'];
 const isLinux = process.platform === 'linux';
 
-/** @type {Record<string, { processor: string, caches: string, command?: string[], busyLoops?: number, environment: object }>} */
+/**
+ * @type {Record<string, { processor: string, caches: string, command?: string[], busyLoops?: number, environment:
+ * object }>}
+ */
 const surroundings = {
   'one old core': {
     processor: 'Another(R) Processor of a very long name '.repeat(3).slice(0, 120),

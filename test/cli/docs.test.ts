@@ -120,7 +120,7 @@ function expectShape(printed: string, shownText: string, shapeOf: (line: string)
   }
 }
 
-/** Of a line with numbers of times; where it was measured is one of them. */
+/** A line without the numbers of times; where it was measured is one of them. */
 function withoutNumbers(line: string): string {
   if (/^repconv \d.* · /.test(line)) return '(where)';
   return line.replace(/\d+(\.\d+)?(e-\d+)?/g, '#').replace(/ +/g, ' ');

@@ -74,7 +74,8 @@ describe('a table', () => {
     const name = Array.from({ length: 30 }, (_, i) => `block${i}`).join('.');
     const drawn = table([{ title: 'tensor' }, { title: 'format' }], [[name, 'float32']]);
     expect(widthOf(drawn)).toBeLessThanOrEqual(80);
-    const column = drawn.split('\n').slice(1).map((line) => line.replace('float32', '').trim()); // biome-ignore format: one thing
+    // biome-ignore format: one thing
+    const column = drawn.split('\n').slice(1).map((line) => line.replace('float32', '').trim());
     expect(column.join('')).toBe(name);
   });
 

@@ -1,4 +1,6 @@
-/** Trees of modules that are deep or would be cyclic, sentences that never end, and values kept from an earlier reading. */
+/**
+ * Trees of modules that are deep or would be cyclic, sentences that never end, and values kept from an earlier reading.
+ */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

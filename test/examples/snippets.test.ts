@@ -180,7 +180,7 @@ function runNode(args: readonly string[], cwd: string): string {
   }
 }
 
-/** Of what is a matter of rounding, that it is there. */
+/** The line without what is a matter of rounding: that it is there is what counts. */
 function rounded(line: string): string {
   return line.replaceAll(/\d(\.\d+)?e-\d+/g, '#');
 }

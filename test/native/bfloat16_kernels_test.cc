@@ -43,7 +43,7 @@ Parts drawn(size_t size, bool isSplit, const Draw& draw) {
 struct Case {
   int vectors, lastLanes, pixels[2], runs, length;
   bool isSplit, hasResidual, isClamped, isInteger;
-  // Of a rounded output, which has so many channels and then zeros.
+  // The format of a rounded output, which has so many channels and then zeros.
   Format format;
   int lastChannels;
 };

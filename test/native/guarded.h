@@ -1,8 +1,11 @@
 // Memory between pages that cannot be touched: whoever reads or writes one byte beside it dies at once.
 //
-//     Side::end     ┌────────┬──────────────────────────┬────────┐      Side::begin     ┌────────┬──────────────────────────┬────────┐
-//                   │ no use │ …          the elements  │ no use │                      │ no use │ the elements           … │ no use │
-//                   └────────┴──────────────────────────┴────────┘                      └────────┴──────────────────────────┴────────┘
+//     Side::end     ┌────────┬──────────────────────────┬────────┐
+//                   │ no use │ …          the elements  │ no use │
+//                   └────────┴──────────────────────────┴────────┘
+//     Side::begin   ┌────────┬──────────────────────────┬────────┐
+//                   │ no use │ the elements           … │ no use │
+//                   └────────┴──────────────────────────┴────────┘
 #pragma once
 
 #include <sys/mman.h>

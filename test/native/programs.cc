@@ -275,7 +275,7 @@ class Grower {
     made_.push_back(d_.step("convTranspose2d", {from, weight, bias}, shape, Layout::nhwc, attributes));
   }
 
-  // Of each image as one row: of more features than one stretch, at times.
+  // A linear layer over each image as one row: of more features than one stretch, at times.
   void growLinear() {
     const int from = d_.as(Layout::plain, pick());
     const std::vector<int64_t> in = shapeOf(from);

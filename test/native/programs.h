@@ -15,7 +15,7 @@ struct DescribedValue {
   DType dtype = DType::float32;
   Layout layout = Layout::plain;
   std::vector<int64_t> shape;
-  // Of a constant: as many numbers as the shape says, of the dtype.
+  // The numbers of a constant: as many as the shape says, of the dtype.
   std::shared_ptr<std::vector<float>> floats;
   std::shared_ptr<std::vector<double>> doubles;
 };

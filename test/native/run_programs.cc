@@ -109,7 +109,7 @@ class GuardedRun {
       const size_t bytes = types_[v].layout == Layout::nhwc ? images_[v].sizeBytes()
                                                             : sizeOf(types_[v].shape) * elementBytes(types_[v].dtype);
       const bool isConstant = program.values[v].constant != nullptr;
-      // Of its own values the engine promises a cache line more.
+      // The engine promises its own values a cache line more.
       memory_.push_back(place(isOutside[v] || isConstant ? bytes : roundUp(bytes, kCacheLineBytes) + kCacheLineBytes));
       if (isConstant) std::memcpy(memory_[v], program.values[v].constant, bytes);
     }

@@ -19,7 +19,8 @@ describe('gelu', () => {
     expect(Math.min(...expected.map((y) => (y === 0 ? 1 : Math.abs(y))))).toBeLessThan(1e-30);
   });
 
-  // Of 60 digits, rounded. Arguments that no float32 holds: there the square of the density must not round.
+  // Computed with 60 digits, then rounded. Arguments that no float32 holds: there the square of the density must not
+  // round.
   it.each([
     [-0.1, -0.0460172162722971],
     [-Math.SQRT1_2, -0.16952889398908647],

@@ -1,7 +1,8 @@
 // Checks the package as users get it: packs it, installs the tarball in an empty project, and uses it there in every
 // way that is promised.
 //
-//   node test/package/check.mjs     needs the npm registry: the package's dependencies, and node-gyp for the build from source
+//   node test/package/check.mjs     needs the npm registry: the package's dependencies, and
+//                                   node-gyp for the build from source
 //     --nodes                       also on newer versions of Node
 //     --no-build                    without the build from the tarball's sources
 import assert from 'node:assert/strict';

@@ -1,5 +1,6 @@
-// Users of TypeScript: the versions that are promised, in every way they find a package with `exports`, with and without
-// the types of Node. Our declarations are checked with the rest: `skipLibCheck` would hide what is wrong in them.
+// Users of TypeScript: the versions that are promised, in every way they find a package with `exports`, with and
+// without the types of Node. Our declarations are checked with the rest: `skipLibCheck` would hide what is wrong in
+// them.
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { node, npm } from './npm.mjs';
@@ -21,7 +22,9 @@ const variants = [
   },
 ];
 
-/** Compiles the users' files in `project`, where the package is installed, in a folder beside it that has the compilers. */
+/**
+ * Compiles the users' files in `project`, where the package is installed, in a folder beside it that has the compilers.
+ */
 export function typeCheck(project, home, nodeTypes) {
   const workshop = join(home, 'typescript');
   mkdirSync(workshop);

@@ -43,7 +43,7 @@ describe.each(ranks)('over %i axes', (rank) => {
     const { seed, groups, hasBias } = choice;
     const axes = Array.from({ length: rank }, (_, axis) => {
       const kernel = choice.kernel[axis];
-      // Of a single tap dilation says nothing.
+      // Dilation says nothing about a single tap.
       const dilation = kernel === 1 ? 1 : choice.dilation[axis];
       const reach = dilation * (kernel - 1);
       const before = padded ? Math.min(reach, choice.before[axis]) : 0;

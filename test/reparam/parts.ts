@@ -2,7 +2,9 @@
  * Sentences as data: what branches consist of, written so that a test can list it, a generator can draw it and a
  * failure can print it.
  *
- *     sum(conv(3, { padding: 1 }), conv(1), [])          3×3 + 1×1 + identity; a list is a sequence, the empty one the identity
+ *     sum(conv(3, { padding: 1 }), conv(1), [])     3×3 + 1×1 + identity
+ *
+ * A list is a sequence, the empty one the identity.
  */
 
 import type { Conv2dOptions } from '../../lib/ops/conv/conv2d.js';

@@ -1,6 +1,6 @@
 /**
- * Other realms have their own Float32Array, Error and Object: what is handed over from one, or what a program did to the
- * prototypes of this one, changes nothing. (`test/realms` runs these tests inside other realms.)
+ * Other realms have their own Float32Array, Error and Object: what is handed over from one, or what a program did to
+ * the prototypes of this one, changes nothing. (`test/realms` runs these tests inside other realms.)
  */
 import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it } from 'vitest';

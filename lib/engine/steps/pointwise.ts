@@ -1,4 +1,6 @@
-/** What works element by element: activations, by themselves or on another step's way to memory, and sums and products. */
+/**
+ * What works element by element: activations, by themselves or on another step's way to memory, and sums and products.
+ */
 
 import { binaryOperators } from '../../ops/pointwise/binary.js';
 import { unaryOperators } from '../../ops/pointwise/unary.js';

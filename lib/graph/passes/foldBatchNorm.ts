@@ -1,7 +1,8 @@
 /**
  * before   a = conv2d(x, w, b)    y = batchNorm(a)          (or convTranspose2d)
  * after    y = conv2d(x, w', b')
- * when     a has no other user, and all parameters are constants; what cannot be folded (a NaN, a negative variance) stays as it is
+ * when     a has no other user, and all parameters are constants; what cannot be folded (a NaN, a
+ *          negative variance) stays as it is
  *
  * The new parameters are rounded to float32, in which sessions compute, whatever format the old ones are kept in.
  */

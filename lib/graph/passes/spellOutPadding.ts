@@ -1,7 +1,8 @@
 /**
  * before   y = conv2d(x, w, b) { paddingMode reflect }
  * after    p = pad(x) { mode reflect }    y = conv2d(p, w, b)
- * when     the mode is not zeros: what lowers and exports knows borders of zeros only (without padding the mode is all that goes)
+ * when     the mode is not zeros: what lowers and exports knows borders of zeros only (without padding
+ *          the mode is all that goes)
  */
 import { type Conv2dAttributes, conv2d } from '../../ops/conv/conv2d.js';
 import { pad } from '../../ops/move/pad.js';

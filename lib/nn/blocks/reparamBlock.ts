@@ -52,7 +52,7 @@ export interface Obstacle {
 export interface DeploymentOptions {
   /** Multiply-accumulates to spend on the certificate. */
   readonly budget?: number | undefined;
-  /** Of the convolution; default: the format of the branches' weights. */
+  /** The number format of the convolution; default: that of the branches' weights. */
   readonly dtype?: FloatDType | undefined;
 }
 

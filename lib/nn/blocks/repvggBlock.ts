@@ -1,7 +1,9 @@
 /**
  * RepVGG's block: 3×3 + 1×1 + identity, each with a batch norm. Ding et al. 2021 (arXiv:2101.03697), section 3.2.
  *
- *     y = relu(se(bn(conv3×3(x)) + bn(conv1×1(x)) + bn(x)))            identity where input and output have one shape; se in D2se only
+ *     y = relu(se(bn(conv3×3(x)) + bn(conv1×1(x)) + bn(x)))
+ *
+ * The identity is there where input and output have one shape; se in D2se only.
  */
 import { flag } from '../../checks.js';
 import type { Ops } from '../../ops/vocabulary.js';

@@ -36,7 +36,10 @@ export class Sequential extends Module {
   }
 }
 
-/** A numbered list of modules, with keys `0`, `1`, …; what is done with them, the `compute` of the module around it says. */
+/**
+ * A numbered list of modules, with keys `0`, `1`, …; what is done with them, the `compute` of the module around it
+ * says.
+ */
 export class ModuleList extends Module {
   /** @throws ERR_INPUT */
   constructor(modules: Iterable<Module>) {

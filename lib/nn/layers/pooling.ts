@@ -93,7 +93,9 @@ export class AdaptiveAvgPool2d extends Module {
   }
 }
 
-/** The largest values of parts that divide the image into `outputSize` rows and columns, [N, C, H, W] → [N, C, h, w]. */
+/**
+ * The largest values of parts that divide the image into `outputSize` rows and columns, [N, C, H, W] → [N, C, h, w].
+ */
 export class AdaptiveMaxPool2d extends Module {
   /** Rows and columns of the output, as they were given. */
   readonly outputSize: PairLike;

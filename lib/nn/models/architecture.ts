@@ -5,7 +5,7 @@
  * and eps, which travel in the metadata of a `.safetensors` file:
  *
  *     repconv.model   repvgg-a0                 a key of `architectures`
- *     repconv.eps     0.00001                   of its batch norms, where it has any; absent: that of the published network
+ *     repconv.eps     0.00001                   of its batch norms; absent: that of the published network
  *     repconv.form    training | deployed
  *
  * The number of classes is not among them: the shape of the last layer tells it.
@@ -32,7 +32,7 @@ interface Architecture {
   readonly deployedKey: string;
   /** Key of the bias with an entry for each class. */
   readonly classesKey: string;
-  /** Of the published checkpoints. */
+  /** The epsilon of the published checkpoints' batch norms. */
   readonly eps: number;
   /** One image, as the network was published for it. */
   readonly input: readonly [number, number, number, number];
@@ -63,7 +63,7 @@ export function architecture(name: string, operation: string): Architecture {
 /** What is known about a state dict beside its tensors. */
 export interface ModelDescription {
   readonly name: ArchitectureName;
-  /** Of the batch norms of a training form. */
+  /** The epsilon of the batch norms of a training form. */
   readonly eps: number;
   readonly form: 'training' | 'deployed';
 }

@@ -48,9 +48,9 @@ export interface MobileOneOptions {
 }
 
 /**
- * A network of the family, in training form or deployed: images [N, 3, H, W] → logits [N, classes]. {@link createMobileOne} makes
- * one by its name; this takes any depths and widths. Keys and names of modules are those of the authors'
- * implementation. Vasu et al. 2023 (arXiv:2206.04040), table 2.
+ * A network of the family, in training form or deployed: images [N, 3, H, W] → logits [N, classes].
+ * {@link createMobileOne} makes one by its name; this takes any depths and widths. Keys and names of modules are those
+ * of the authors' implementation. Vasu et al. 2023 (arXiv:2206.04040), table 2.
  */
 export class MobileOne extends Module {
   private readonly stages: readonly Module[];

@@ -62,9 +62,9 @@ export interface RepVGGOptions {
 }
 
 /**
- * A network of the family, in training form or deployed: images [N, 3, H, W] → logits [N, classes]. {@link createRepVGG} makes
- * one by its name; this takes any depths and widths. Keys and names of modules are those of the authors'
- * implementation. Ding et al. 2021 (arXiv:2101.03697), table 2.
+ * A network of the family, in training form or deployed: images [N, 3, H, W] → logits [N, classes].
+ * {@link createRepVGG} makes one by its name; this takes any depths and widths. Keys and names of modules are those of
+ * the authors' implementation. Ding et al. 2021 (arXiv:2101.03697), table 2.
  */
 export class RepVGG extends Module {
   private readonly stages: readonly Module[];

@@ -1,4 +1,6 @@
-/** What the families of networks share: options with their defaults, and lists of one number for each of four stages. */
+/**
+ * What the families of networks share: options with their defaults, and lists of one number for each of four stages.
+ */
 import { isWholeNumber, listOf } from '../../checks.js';
 
 /** What is taken where nobody says. */

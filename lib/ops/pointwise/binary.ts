@@ -48,7 +48,7 @@ function broadcastShape(a: Shape, b: Shape, operation: string, assume?: Assume):
         'ERR_SHAPE',
         `${operation}: shapes ${showShape(a)} and ${showShape(b)} do not broadcast (axis ${axis}: ${x} and ${y})`,
       );
-    // Of two that are taken as equal, a number says more.
+    // Where two are taken as equal, a number says more than a formula.
     return x === 1 || (y !== 1 && typeof y === 'number') ? y : x;
   });
 }

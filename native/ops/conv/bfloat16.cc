@@ -25,8 +25,8 @@ constexpr double kCacheShare = 0.4;
 constexpr int64_t kMinGroupChannels = 32;
 // Register tiles read pixels beyond the last one, as far apart as those before.
 constexpr int kMostStride = 64;
-// Of a vector of sums that comes from an AMX tile, in multiply-adds: 2.4 ns of 0.12 (EPYC, Zen 5, with instructions of
-// no effect for the tiles').
+// What a vector of sums that comes from an AMX tile costs, in multiply-adds: 2.4 ns of 0.12 (EPYC, Zen 5, with
+// instructions of no effect for the tiles').
 constexpr double kStoreCost = 20;
 
 bool isUnit(const ConvGeometry& geometry) {
@@ -266,7 +266,7 @@ class Bfloat16Task : public Task {
     const int64_t rows = isOneRow_ ? 1 : end - begin,
                   columns = isOneRow_ ? (end - begin) * geometry_.outW : geometry_.outW;
     const int64_t most = kernels_.tilePixels[panel.vectors];
-    // Of nearly equal width, but for kernels that take a whole step's time anyway.
+    // Strips are of nearly equal width, but for kernels that take a whole step's time anyway.
     const int64_t strips = (columns + most - 1) / most;
     const float* residual = context.inputs[3] != nullptr ? context.input(3) : nullptr;
     // As much of what comes next, some with each tile.

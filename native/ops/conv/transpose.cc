@@ -2,7 +2,8 @@
 // each exactly one stride of input further, so every such *phase* is a direct convolution of its own over the same
 // padded image. Outputs that no tap reaches (where the stride is larger than the kernel) are the bias.
 //
-//     y[i] = Σ_u w[u] · x[(i + p − u·d) / s]   over the u for which the division is exact;    i = phase + s·t  →  x[t + (phase + p − u·d)/s]
+//     y[i] = Σ_u w[u] · x[(i + p − u·d) / s]   over the u for which the division is exact
+//     i = phase + s·t  →  x[t + (phase + p − u·d) / s]
 //
 // Inputs: image (nhwc), weight [C, O/G, K, L] (constant), bias [O] or none (constant).
 #include <algorithm>

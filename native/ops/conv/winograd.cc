@@ -77,7 +77,7 @@ class Tiles {
     return {tile / perImage, y * outputs_, x * outputs_, isShort};
   }
 
-  // Of the tiles begin … end − 1, those that have the point (u, v).
+  // The tiles among begin … end − 1 that have the point (u, v).
   struct Range {
     int64_t begin, end;
   };

@@ -3,7 +3,8 @@
 // (process.dlopen), it is told which of them to refuse; allocations.cjs does both.
 //
 //   arm(n, count)   from now on, on any thread: the n-th allocation (from 1) fails, and those after it, `count` in all
-//   disarm()        back to normal → { seen, refused, at }: allocations since, how many failed, where in repconv.node the last of these was called
+//   disarm()        back to normal → { seen, refused, at }: allocations since, how many failed, where in
+//                   repconv.node the last of these was called
 //   externalBytes() what this isolate was told of memory outside its heap (napi_adjust_external_memory;
 //   process.memoryUsage() does not show it)
 //

@@ -1,5 +1,5 @@
-// A TypeScript user: what the README shows must type-check, and what is wrong must not. Nothing here needs more than the
-// language: neither the types of Node nor those of browsers.
+// A TypeScript user: what the README shows must type-check, and what is wrong must not. Nothing here needs more than
+// the language: neither the types of Node nor those of browsers.
 import {
   type BlockReport,
   Conv2d,
