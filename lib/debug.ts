@@ -6,7 +6,7 @@
  * | `REPCONV_ISA`     | `scalar`, `avx2` or `avx512`: the most the kernels may use                         |
  * | `REPCONV_CONV`    | a convolution algorithm to force wherever it fits (`direct`, `winograd4`, …)       |
  * | `REPCONV_THREADS` | threads of a session that does not say, at most {@link maxThreads}               |
- * | `REPCONV_DEBUG`   | to stderr; 1: choices and why, and times; 2: the graph after each pass too; 3: the memory plan |
+ * | `REPCONV_DEBUG`   | to stderr: 1 choices and times, 2 graphs too, 3 the memory plan too              |
  * | `NO_COLOR`, `FORCE_COLOR`, `TERM` | whether the command line uses colours                              |
  */
 import { RepconvError } from './errors.js';
