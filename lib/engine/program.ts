@@ -31,7 +31,7 @@ export interface ProgramStep {
   /** Indices of values; −1 where an optional input is absent. */
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
-  readonly attributes: Readonly<Record<string, number | string | readonly number[]>>;
+  readonly attributes: Readonly<Record<string, number | string | readonly number[] | Int32Array>>;
 }
 
 export interface Program {

@@ -1,11 +1,11 @@
 /**
- * What an affine sentence answers to impulses, by a sparse scatter in float64.
+ * What affine sentences do to an impulse, written down: every operator as steps over sparse images, with what each
+ * index along each axis reaches.
  *
- * Every operator says how patches (patches.ts) go through it, and what it adds to every pixel. The second belongs to
- * the answer to the zero image alone, which is read by itself. Nothing here is shared with folding, nor with the
- * reference.
+ * Nothing here is shared with folding, nor with the reference, and nothing is computed here: a sentence is read once,
+ * and then answers as many impulses as there are.
  */
-
+import type { AnswerStep, AnswerSteps } from '../engine/answers.js';
 import { type Conv2dAttributes, conv2d } from '../ops/conv/conv2d.js';
 import { type ConvTranspose2dAttributes, convTranspose2d } from '../ops/conv/convTranspose2d.js';
 import { borderIndex, type PadAttributes, pad } from '../ops/move/pad.js';
@@ -16,204 +16,202 @@ import { type AveragePool2dAttributes, averagePool2d } from '../ops/pool/average
 import { spanLength, windowSpans } from '../ops/pool/pooling.js';
 import { type Ops, vocabulary } from '../ops/vocabulary.js';
 import type { AnyTensor, Tensor } from '../tensor/tensor.js';
-import {
-  constantImage,
-  emptyPatches,
-  type Patches,
-  type Reached,
-  rangesAround,
-  Scratch,
-  scaled,
-  scattered,
-  sum,
-} from './patches.js';
 
 /** A sentence of one input and one output, in the affine part of the vocabulary. */
 export type AffineSentence = <X>(f: Ops<X>, x: X) => X;
 
-/** What an operator gives. */
-interface Response {
-  readonly shape: readonly [number, number, number, number];
-  readonly patches: Patches;
+/** What a step reads along one axis. */
+export interface Axis {
+  /** For every input index: which outputs read it, each by which of `taps`. */
+  readonly reached: readonly (readonly { readonly at: number; readonly tap: number }[])[];
+  readonly taps: number;
+  /** Where taps have shares: the factor that each brings along this axis. */
+  readonly shares?: readonly number[];
 }
 
-/** A reader of sentences for one map; it converts and turns weights once, however often it reads. */
-export class ImpulseReader {
-  /** Multiply-accumulates spent. */
-  macs = 0;
-  readonly memory = new Scratch();
-  #readsZero = false;
-  readonly #lifted = new Map<AnyTensor, Tensor<'float64'>>();
-  readonly #byInput = new Map<Tensor<'float64'>, Float64Array>();
+/** Two sentences over images of one size, as steps. */
+export interface Recorded extends AnswerSteps {
+  /** Along each axis, of every value. */
+  readonly extents: readonly (readonly number[])[];
+  /** Of every step that sends pixels to other places, else null. */
+  readonly axes: readonly (readonly Axis[] | null)[];
+}
 
-  constructor(readonly shape: readonly [number, number, number, number]) {}
+/** Reads two sentences over an image of one size: [1, C, extents …]. */
+export function recorded(before: AffineSentence, after: AffineSentence, shape: readonly number[]): Recorded {
+  const recorder = new Recorder(shape);
+  const compared = [recorder.read(before), recorder.read(after)] as const;
+  const { channels, extents, steps, axes } = recorder;
+  return { channels, extents, steps, axes, compared };
+}
 
-  /** What each of `patches` adds to the answer to the zero image; valid until `memory` is reset. */
-  read(sentence: AffineSentence, patches: Patches): Patches {
-    const ops = vocabulary<Response | Tensor<'float64'>>({
-      lift: (tensor) => this.#lift(tensor),
+/** A value of a sentence that is read: its number, and its type for the operators' rules. */
+interface Image {
+  readonly value: number;
+  readonly dtype: 'float64';
+  readonly shape: readonly number[];
+}
+
+class Recorder {
+  readonly channels: number[] = [];
+  readonly extents: (readonly number[])[] = [];
+  readonly steps: AnswerStep[] = [];
+  readonly axes: (readonly Axis[] | null)[] = [];
+  readonly #image: Image;
+
+  constructor(shape: readonly number[]) {
+    this.#image = this.#value(shape);
+  }
+
+  /** The number of the value that the sentence gives. */
+  read(sentence: AffineSentence): number {
+    const ops = vocabulary<Image | AnyTensor>({
+      lift: (tensor) => tensor,
       apply: (operator, inputs, attributes) => {
-        const types = inputs.map((input) => input && { dtype: 'float64' as const, shape: input.shape });
-        const shape = operator.infer(types, attributes)[0].shape as Response['shape'];
         const rule = rules.get(operator);
         if (rule === undefined) throw new TypeError(`${operator.name} is not affine`);
-        return [rule(inputs, attributes as never, shape, this)];
+        const [{ shape }] = operator.infer(inputs, attributes);
+        return [rule(inputs, attributes as never, shape as number[], this)];
       },
     });
-    return (sentence(ops, { shape: this.shape, patches }) as Response).patches;
+    return (sentence(ops, this.#image) as Image).value;
   }
 
-  /** The answer to the zero image, as one sample. */
-  readZero(sentence: AffineSentence): Patches {
-    this.#readsZero = true;
-    try {
-      return this.read(sentence, emptyPatches(1));
-    } finally {
-      this.#readsZero = false;
-    }
+  step(step: AnswerStep, shape: readonly number[], axes: readonly Axis[] | null = null): Image {
+    this.steps.push(step);
+    this.axes.push(axes);
+    return this.#value(shape);
   }
 
-  /** Adds to every pixel what an operator adds, where that is asked for. */
-  shifted(patches: Patches, [, , rows, columns]: Response['shape'], shift: Float64Array): Patches {
-    return this.#readsZero ? sum(this.memory, patches, constantImage(this.memory, rows, columns, shift)) : patches;
+  /** A convolution, then its bias. */
+  contract(
+    x: Image,
+    [weight, bias]: readonly (AnyTensor | null)[],
+    { groups, isTransposed }: { groups: number; isTransposed: boolean },
+    shape: readonly number[],
+    axes: readonly Axis[],
+  ): Image {
+    const kernel = stored(weight as AnyTensor);
+    const [rows, columns] = kernel.shape;
+    const flat = kernel.reshape([rows, columns, axes.reduce((product, { taps }) => product * taps, 1)]);
+    const step = { kind: 'contract', input: x.value, weight: flat, groups, isTransposed } as const;
+    const image = this.step(step, shape, axes);
+    return bias == null ? image : this.shift(image, numbersOf(bias));
   }
 
-  /** Weights [O, I, T] as [I][T][O]: what one input channel gives to all outputs lies together. */
-  byInput(weight: Tensor<'float64'>): Float64Array {
-    const known = this.#byInput.get(weight);
-    if (known !== undefined) return known;
-    const [O, I, K, L] = weight.shape;
-    const { data } = weight;
-    const turned = new Float64Array(weight.size);
-    const length = I * K * L;
-    // A cache line at a time: whole rows would come back to each line of `turned` after it has left the cache.
-    for (let begin = 0; begin < length; begin += 8) {
-      const end = Math.min(begin + 8, length);
-      for (let o = 0; o < O; o++) for (let it = begin; it < end; it++) turned[it * O + o] = data[o * length + it];
-    }
-    this.#byInput.set(weight, turned);
-    return turned;
+  scale({ value, shape }: Image, factors: Float64Array): Image {
+    return this.step({ kind: 'scale', input: value, factors }, shape);
   }
 
-  #lift(tensor: AnyTensor): Tensor<'float64'> {
-    const lifted = this.#lifted.get(tensor) ?? tensor.to('float64');
-    this.#lifted.set(tensor, lifted);
-    return lifted;
+  shift({ value, shape }: Image, shift: Float64Array): Image {
+    return this.step({ kind: 'shift', input: value, shift }, shape);
+  }
+
+  #value(shape: readonly number[]): Image {
+    this.channels.push(shape[1]);
+    this.extents.push(shape.slice(2));
+    return { value: this.extents.length - 1, dtype: 'float64', shape };
   }
 }
 
-type Answer = Response | Tensor<'float64'>;
+type Answer = Image | AnyTensor;
 type Rule = (
   inputs: readonly (Answer | null)[],
   attributes: never,
-  shape: Response['shape'],
-  reader: ImpulseReader,
-) => Response;
+  shape: readonly number[],
+  recorder: Recorder,
+) => Image;
 
 const rules = new Map<Operator, Rule>([
   [
     conv2d,
-    ([x, weight, bias], { stride, padding, dilation, paddingMode, groups }: Conv2dAttributes, shape, reader) => {
-      const [, , H, W] = (x as Response).shape;
-      const [O, I, K, L] = (weight as Tensor<'float64'>).shape;
-      const rows = reachedBy(H, shape[2], K, (at, tap) =>
-        borderIndex(at * stride[0] - padding[0] + tap * dilation[0], H, paddingMode),
+    ([x, ...weights], { stride, padding, dilation, paddingMode, groups }: Conv2dAttributes, shape, recorder) => {
+      const taps = (weights[0] as AnyTensor).shape.slice(2);
+      const axes = (x as Image).shape.slice(2).map((extent, axis) =>
+        reachedBy(extent, shape[axis + 2], taps[axis], (at, tap) => {
+          return borderIndex(at * stride[axis] - padding[axis] + tap * dilation[axis], extent, paddingMode);
+        }),
       );
-      const columns = reachedBy(W, shape[3], L, (at, tap) =>
-        borderIndex(at * stride[1] - padding[1] + tap * dilation[1], W, paddingMode),
-      );
-      const kernel = {
-        data: reader.byInput(weight as Tensor<'float64'>),
-        size: { inputs: I, outputs: O / groups, columns: L },
-        step: { group: O / groups, input: K * L * O, tap: O, output: 1 },
-      };
-      const patches = contracted((x as Response).patches, rows, columns, kernel, reader);
-      return {
-        shape,
-        patches: bias === null ? patches : reader.shifted(patches, shape, (bias as Tensor<'float64'>).data),
-      };
+      return recorder.contract(x as Image, tensors(weights), { groups, isTransposed: false }, shape, axes);
     },
   ],
   [
     convTranspose2d,
-    ([x, weight, bias], { stride, padding, dilation, groups }: ConvTranspose2dAttributes, shape, reader) => {
-      const [, , H, W] = (x as Response).shape;
-      const [C, perGroup, K, L] = (weight as Tensor<'float64'>).shape;
-      const sourceOf = (at: number, tap: number, axis: 0 | 1, extent: number): number => {
-        const reach = at + padding[axis] - tap * dilation[axis];
-        return reach % stride[axis] === 0 && reach >= 0 && reach / stride[axis] < extent ? reach / stride[axis] : -1;
-      };
-      const rows = reachedBy(H, shape[2], K, (at, tap) => sourceOf(at, tap, 0, H));
-      const columns = reachedBy(W, shape[3], L, (at, tap) => sourceOf(at, tap, 1, W));
-      const kernel = {
-        data: (weight as Tensor<'float64'>).data,
-        size: { inputs: C / groups, outputs: perGroup, columns: L },
-        step: { group: (C / groups) * perGroup * K * L, input: perGroup * K * L, tap: 1, output: K * L },
-      };
-      const patches = contracted((x as Response).patches, rows, columns, kernel, reader);
-      return {
-        shape,
-        patches: bias === null ? patches : reader.shifted(patches, shape, (bias as Tensor<'float64'>).data),
-      };
+    ([x, ...weights], { stride, padding, dilation, groups }: ConvTranspose2dAttributes, shape, recorder) => {
+      const taps = (weights[0] as AnyTensor).shape.slice(2);
+      const axes = (x as Image).shape.slice(2).map((extent, axis) =>
+        reachedBy(extent, shape[axis + 2], taps[axis], (at, tap) => {
+          const reach = at + padding[axis] - tap * dilation[axis];
+          const source = reach / stride[axis];
+          return Number.isInteger(source) && source < extent ? source : -1;
+        }),
+      );
+      return recorder.contract(x as Image, tensors(weights), { groups, isTransposed: true }, shape, axes);
     },
   ],
   [
     averagePool2d,
-    ([x], attributes: AveragePool2dAttributes, shape, reader) => {
-      const extents = (x as Response).shape;
-      const spans = ([0, 1] as const).map((axis) => windowSpans(extents[axis + 2], shape[axis + 2], axis, attributes));
-      // The tap of a window is its own position: by it the share is found.
-      const [rows, columns] = spans.map((list, axis) =>
-        Array.from({ length: extents[axis + 2] }, (_, i) =>
-          list.flatMap((span, at) => (i >= span.from && i < span.to ? [{ at, tap: at }] : [])),
-        ),
-      );
-      const [byRow, byColumn] = spans.map((list) =>
-        list.map((span) => 1 / (attributes.countIncludePad ? span.bound : spanLength(span))),
-      );
-      return {
-        shape,
-        patches: spread((x as Response).patches, rows, columns, (row, column) => byRow[row] * byColumn[column], reader),
-      };
+    ([x], attributes: AveragePool2dAttributes, shape, recorder) => {
+      const { value, shape: from } = x as Image;
+      const axes = ([0, 1] as const).map((axis): Axis => {
+        const spans = windowSpans(from[axis + 2], shape[axis + 2], axis, attributes);
+        // The tap of a window is its own position: by it the share is found.
+        const reached = Array.from({ length: from[axis + 2] }, (_, i) =>
+          spans.flatMap((span, at) => (i >= span.from && i < span.to ? [{ at, tap: at }] : [])),
+        );
+        const shares = spans.map((span) => 1 / (attributes.countIncludePad ? span.bound : spanLength(span)));
+        return { reached, taps: spans.length, shares };
+      });
+      const [rows, columns] = axes.map(({ shares }) => shares as readonly number[]);
+      const shares = Float64Array.from(rows.flatMap((row) => columns.map((column) => row * column)));
+      return recorder.step({ kind: 'place', inputs: [value], shares }, shape, axes);
     },
   ],
   [
     pad,
-    ([x], { padding, mode }: PadAttributes, shape, reader) => {
-      const [, , H, W] = (x as Response).shape;
-      const rows = reachedBy(H, shape[2], 1, (at) => borderIndex(at - padding[0], H, mode));
-      const columns = reachedBy(W, shape[3], 1, (at) => borderIndex(at - padding[1], W, mode));
-      return { shape, patches: spread((x as Response).patches, rows, columns, () => 1, reader) };
+    ([x], { padding, mode }: PadAttributes, shape, recorder) => {
+      const { value, shape: from } = x as Image;
+      const axes = from
+        .slice(2)
+        .map((extent, axis) =>
+          reachedBy(extent, shape[axis + 2], 1, (at) => borderIndex(at - padding[axis], extent, mode)),
+        );
+      return recorder.step({ kind: 'place', inputs: [value], shares: Float64Array.of(1) }, shape, axes);
     },
   ],
   [
     batchNorm,
-    ([x, weight, bias, mean, variance], { eps }: { eps: number }, shape, reader) => {
-      const [gamma, beta, mu, sigma2] = [weight, bias, mean, variance] as (Tensor<'float64'> | null)[];
-      const scale = (sigma2 as Tensor<'float64'>).data.map((v, c) => (gamma ? gamma.data[c] : 1) / Math.sqrt(v + eps));
-      const shift = scale.map((t, c) => (beta ? beta.data[c] : 0) - (mu as Tensor<'float64'>).data[c] * t);
-      return { shape, patches: reader.shifted(scaled(reader.memory, (x as Response).patches, scale), shape, shift) };
+    ([x, ...parameters], { eps }: { eps: number }, _, recorder) => {
+      const [gamma, beta, mu, sigma2] = tensors(parameters).map((tensor) => tensor && numbersOf(tensor));
+      const scale = (sigma2 as Float64Array).map((v, c) => (gamma ? gamma[c] : 1) / Math.sqrt(v + eps));
+      const shift = scale.map((t, c) => (beta ? beta[c] : 0) - (mu as Float64Array)[c] * t);
+      return recorder.shift(recorder.scale(x as Image, scale), shift);
     },
   ],
   [
     mul,
-    ([a, b], _, shape, { memory }) => {
-      const [x, factor] = isResponse(a) ? [a, b as Tensor<'float64'>] : [b as Response, a as Tensor<'float64'>];
-      return { shape, patches: scaled(memory, x.patches, perChannel(factor, shape[1])) };
+    ([a, b], _, shape, recorder) => {
+      const [x, factor] = isImage(a) ? [a, b as AnyTensor] : [b as Image, a as AnyTensor];
+      return recorder.scale(x, perChannel(factor, shape[1]));
     },
   ],
   [
     add,
-    ([a, b], _, shape, reader) => {
-      if (isResponse(a) && isResponse(b)) return { shape, patches: sum(reader.memory, a.patches, b.patches) };
-      const [x, shift] = isResponse(a) ? [a, b as Tensor<'float64'>] : [b as Response, a as Tensor<'float64'>];
-      return { shape, patches: reader.shifted(x.patches, shape, perChannel(shift, shape[1])) };
+    ([a, b], _, shape, recorder) => {
+      if (isImage(a) && isImage(b))
+        return recorder.step({ kind: 'place', inputs: [a.value, b.value], shares: null }, shape);
+      const [x, shift] = isImage(a) ? [a, b as AnyTensor] : [b as Image, a as AnyTensor];
+      return recorder.shift(x, perChannel(shift, shape[1]));
     },
   ],
 ] as const as readonly [Operator, Rule][]);
 
-function isResponse(answer: Answer | null): answer is Response {
-  return answer !== null && 'patches' in answer;
+function isImage(answer: Answer | null): answer is Image {
+  return answer !== null && 'value' in answer;
+}
+
+function tensors(answers: readonly (Answer | null)[]): readonly (AnyTensor | null)[] {
+  return answers as readonly (AnyTensor | null)[];
 }
 
 function reachedBy(
@@ -221,7 +219,7 @@ function reachedBy(
   positions: number,
   taps: number,
   sourceOf: (position: number, tap: number) => number,
-): Reached {
+): Axis {
   const reached: { at: number; tap: number }[][] = Array.from({ length: extent }, () => []);
   for (let at = 0; at < positions; at++) {
     for (let tap = 0; tap < taps; tap++) {
@@ -229,64 +227,22 @@ function reachedBy(
       if (source >= 0) reached[source].push({ at, tap });
     }
   }
-  return reached;
+  return { reached, taps };
 }
 
-/**
- * The weights of a convolution: `inputs` and `outputs` channels in each group, and how far their neighbours lie apart
- * along each axis.
- */
-interface KernelView {
-  readonly data: Float64Array;
-  readonly size: { readonly inputs: number; readonly outputs: number; readonly columns: number };
-  readonly step: { readonly group: number; readonly input: number; readonly tap: number; readonly output: number };
+/** A weight where it lies, or in float32 where it is a half. */
+function stored(weight: AnyTensor): Tensor<'float64' | 'float32'> {
+  return weight.dtype === 'float64' || weight.dtype === 'float32'
+    ? (weight as Tensor<'float64' | 'float32'>)
+    : weight.to('float32');
 }
 
-/** Every pixel scattered through a kernel. A range of channels becomes the outputs of the groups that it touches. */
-function contracted(
-  x: Patches,
-  rows: Reached,
-  columns: Reached,
-  { data: weights, size, step }: KernelView,
-  reader: ImpulseReader,
-): Patches {
-  const groupOf = (channel: number): number => Math.floor(channel / size.inputs);
-  const ranges = rangesAround(
-    x.first.map((first) => groupOf(first) * size.outputs),
-    x.first.map((first) => (groupOf(first + x.width - 1) + 1) * size.outputs),
-  );
-  const { inputs, outputs, columns: tapsPerRow } = size;
-  const spacing = step.output;
-  return scattered(reader.memory, x, rows, columns, ranges, (sample, from, target, to, row, column) => {
-    for (let k = 0; k < x.width; k++) {
-      const value = x.data[from + k];
-      if (value === 0) continue;
-      const channel = x.first[sample] + k;
-      const group = groupOf(channel);
-      const weight =
-        group * step.group + (channel - group * inputs) * step.input + (row * tapsPerRow + column) * step.tap;
-      const first = to + group * outputs - ranges.first[sample];
-      for (let o = 0; o < outputs; o++) target[first + o] += value * weights[weight + o * spacing];
-      reader.macs += outputs;
-    }
-  });
-}
-
-/** Every pixel to others of the same channels, with a share of its value. */
-function spread(
-  x: Patches,
-  rows: Reached,
-  columns: Reached,
-  share: (row: number, column: number) => number,
-  { memory }: ImpulseReader,
-): Patches {
-  return scattered(memory, x, rows, columns, x, (_, from, target, to, row, column) => {
-    const factor = share(row, column);
-    for (let k = 0; k < x.width; k++) target[to + k] += factor * x.data[from + k];
-  });
+function numbersOf(tensor: AnyTensor): Float64Array {
+  return tensor.to('float64').data;
 }
 
 /** A constant of one number, or of one for every channel. */
-function perChannel(constant: Tensor<'float64'>, channels: number): Float64Array {
-  return constant.size === 1 ? new Float64Array(channels).fill(constant.data[0]) : constant.data;
+function perChannel(constant: AnyTensor, channels: number): Float64Array {
+  const numbers = numbersOf(constant);
+  return constant.size === 1 ? new Float64Array(channels).fill(numbers[0]) : numbers;
 }

@@ -113,6 +113,11 @@ std::vector<Napi::Object> ObjectReader::objects(const char* key, size_t most) {
 }
 
 bool readNumbers(Napi::Value value, std::vector<double>* numbers) {
+  if (value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_int32_array) {
+    const Napi::Int32Array array = value.As<Napi::Int32Array>();
+    numbers->assign(array.Data(), array.Data() + array.ElementLength());
+    return true;
+  }
   if (!value.IsArray()) return false;
   const Napi::Array array = value.As<Napi::Array>();
   for (uint32_t i = 0; i < array.Length(); i++) {

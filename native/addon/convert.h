@@ -42,7 +42,7 @@ class ObjectReader {
   Status status_;
 };
 
-// Numbers of a JavaScript array; false if it is something else.
+// Numbers of a JavaScript array, or of an Int32Array; false if it is something else.
 bool readNumbers(Napi::Value value, std::vector<double>* numbers);
 
 // Shapes: an array of arrays of whole numbers.

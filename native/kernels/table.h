@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "core/cpu_info.h"
+#include "kernels/answers.h"
 
 namespace repconv {
 
@@ -169,6 +170,13 @@ struct KernelTable {
 
   // out += factor · in, in float64: what folding is made of.
   void (*axpy64)(double* out, const double* in, double factor, size_t size) = nullptr;
+
+  // Answers to impulses: pixels moved and added; one pixel's sum over channels; every channel of some pixels times its
+  // factor; the comparison of two.
+  void (*moveAnswers)(const AnswerMoves& work) = nullptr;
+  void (*contractAnswer)(const AnswerContraction& work) = nullptr;
+  void (*scaleAnswers)(double* out, const double* factors, int64_t pixels) = nullptr;
+  void (*compareAnswers)(const AnswerPairs& work) = nullptr;
 
   // Independent multiply-adds in registers, nothing else; returns how many floating-point operations it did.
   double (*peak)(int64_t rounds, float* sink) = nullptr;

@@ -7,6 +7,7 @@ Result<std::unique_ptr<Operation>> makeActivation(const Attributes&);
 Result<std::unique_ptr<Operation>> makeAdd(const Attributes&);
 Result<std::unique_ptr<Operation>> makeBatchNorm(const Attributes&);
 Result<std::unique_ptr<Operation>> makeBatchNormTraining(const Attributes&);
+Result<std::unique_ptr<Operation>> makeCompareAnswers(const Attributes&);
 Result<std::unique_ptr<Operation>> makeConcat(const Attributes&);
 Result<std::unique_ptr<Operation>> makeContractChannels(const Attributes&);
 Result<std::unique_ptr<Operation>> makeConv2d(const Attributes&);
@@ -37,6 +38,7 @@ constexpr Row kOperations[] = {
     {"add", makeAdd},
     {"batchNorm", makeBatchNorm},
     {"batchNormTraining", makeBatchNormTraining},
+    {"compareAnswers", makeCompareAnswers},
     {"concat", makeConcat},
     {"contractChannels", makeContractChannels},
     {"conv2d", makeConv2d},

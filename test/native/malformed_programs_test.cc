@@ -26,11 +26,30 @@ double wrongNumber(Random& random) {
                             -INFINITY, 2147483648.0, double(random.between(0, 9))});
 }
 
-const std::vector<const char*> kOperations = {
-    "activation",      "add",     "batchNorm",     "batchNormTraining", "concat", "contractChannels", "conv2d",
-    "convTranspose2d", "linear",  "mul",           "normalizeBytes",    "pad",    "placeTaps",        "pool",
-    "prelu",           "reshape", "scaleChannels", "softmax",           "toNhwc", "toPlain",          "",
-    "Conv2d",          "none"};
+const std::vector<const char*> kOperations = {"activation",
+                                              "add",
+                                              "batchNorm",
+                                              "batchNormTraining",
+                                              "compareAnswers",
+                                              "concat",
+                                              "contractChannels",
+                                              "conv2d",
+                                              "convTranspose2d",
+                                              "linear",
+                                              "mul",
+                                              "normalizeBytes",
+                                              "pad",
+                                              "placeTaps",
+                                              "pool",
+                                              "prelu",
+                                              "reshape",
+                                              "scaleChannels",
+                                              "softmax",
+                                              "toNhwc",
+                                              "toPlain",
+                                              "",
+                                              "Conv2d",
+                                              "none"};
 const std::vector<const char*> kAttributes = {
     "stride",   "padding",    "dilation", "groups",          "activation", "alpha",         "kind",
     "adaptive", "kernelSize", "ceilMode", "countIncludePad", "axis",       "mode",          "value",

@@ -4,9 +4,11 @@
  * apart by groups.
  */
 import { describe, expect, it } from 'vitest';
+import { compareAnswersNatively, type Layout } from '../../lib/engine/answers.js';
 import { referenceOps } from '../../lib/ops/reference.js';
-import { type AffineSentence, ImpulseReader } from '../../lib/reparam/impulse.js';
-import type { Patches } from '../../lib/reparam/patches.js';
+import { type AffineSentence, type Recorded, recorded } from '../../lib/reparam/impulse.js';
+import { boxesOf, type Interval, impulseLayouts, layoutAt, zeroLayout } from '../../lib/reparam/layouts.js';
+import { answersTo, compareAnswersPlainly } from '../../lib/reparam/plainAnswers.js';
 import { difference } from '../../lib/tensor/compare.js';
 import { Random, randn } from '../../lib/tensor/random.js';
 import { Tensor } from '../../lib/tensor/tensor.js';
@@ -63,75 +65,141 @@ const sentences: Record<string, AffineSentence> = {
 };
 
 describe.each(Object.entries(sentences))('%s', (_, sentence) => {
-  const shape = [1, C, 6, 7] as const;
+  const [H, W] = [6, 7];
+  const shape = [1, C, H, W] as const;
   const onZero = sentence(referenceOps, new Tensor('float64', shape));
+  const steps = recorded(sentence, sentence, shape);
+  const [value] = steps.compared;
 
   it('answers the zero image as the reference does', () => {
-    const reader = new ImpulseReader(shape);
-    expect(difference(dense4d(reader.readZero(sentence), 0, onZero.shape), onZero).relative).toBeLessThan(1e-14);
+    const answer = answersTo(new Float64Array(), steps, zeroLayout(steps), true)[value];
+    expect(difference(imageOf(answer, boxAround(null), onZero.shape), onZero).relative).toBeLessThan(1e-14);
   });
 
   it('answers every impulse as the reference does', () => {
-    const reader = new ImpulseReader(shape);
     let worst = 0;
-    for (let top = 0; top < shape[2]; top++) {
-      for (let left = 0; left < shape[3]; left++) {
-        const samples = {
-          ...{ top, left, rows: 1, columns: 1, width: 1 },
-          first: Int32Array.from([0, 1, 2, 3]),
-          data: new Float64Array(C).fill(1),
-        };
-        const answers = reader.read(sentence, samples);
+    for (let y = 0; y < H; y++) {
+      for (let x = 0; x < W; x++) {
         for (let c = 0; c < C; c++) {
-          const image = new Tensor('float64', shape);
-          image.data[(c * shape[2] + top) * shape[3] + left] = 1;
-          const expected = sentence(referenceOps, image);
-          expected.data.forEach((value, i) => {
-            expected.data[i] = value - onZero.data[i];
-          });
-          worst = Math.max(worst, difference(dense4d(answers, c, expected.shape), expected).absolute);
+          const answer = answersTo(impulse([c]), steps, layoutAt(steps, [y, x]), false)[value];
+          const expected = answerOfReference([c], [y, x]);
+          worst = Math.max(worst, difference(imageOf(answer, boxAround([y, x]), expected.shape), expected).absolute);
         }
-        reader.memory.reset();
       }
     }
     expect(worst).toBeLessThan(1e-13);
   });
 
-  it('answers mixes of channels with the sum of what it answers to each', () => {
-    const reader = new ImpulseReader(shape);
-    const at = { top: 2, left: 6, rows: 1, columns: 1 };
-    const mix = reader.read(sentence, {
-      ...at,
-      first: Int32Array.of(0),
-      width: C,
-      data: Float64Array.of(1, -1, -1, 1),
-    });
-    const each = reader.read(sentence, {
-      ...at,
-      first: Int32Array.of(0, 1, 2, 3),
-      width: 1,
-      data: Float64Array.of(1, -1, -1, 1),
-    });
-    const total = dense4d(each, 0, onZero.shape);
-    for (let c = 1; c < C; c++) {
-      const { data } = dense4d(each, c, onZero.shape);
-      data.forEach((value, i) => {
-        total.data[i] += value;
-      });
+  it('answers mixes of channels as the reference does', () => {
+    const answer = answersTo(impulse([0, 2, 3]), steps, layoutAt(steps, [2, 6]), false)[value];
+    const expected = answerOfReference([0, 2, 3], [2, 6]);
+    expect(difference(imageOf(answer, boxAround([2, 6]), expected.shape), expected).absolute).toBeLessThan(1e-13);
+  });
+
+  it('takes one position for all that are answered by the same numbers, and for no others', () => {
+    const { layouts, positions } = impulseLayouts(steps);
+    expect(positions).toBe(H * W);
+    const answersAt = (layout: Layout): string =>
+      JSON.stringify([0, 1, 2, 3].map((c) => [...answersTo(impulse([c]), steps, layout, false)[value]]));
+    const taken = layouts.map(answersAt);
+    for (let y = 0; y < H; y++) {
+      for (let x = 0; x < W; x++) expect(taken, `${y}, ${x}`).toContain(answersAt(layoutAt(steps, [y, x])));
     }
-    expect(difference(dense4d(mix, 0, onZero.shape), total).absolute).toBeLessThan(1e-13);
+    const answered = taken.filter((answers) => answers !== '[[],[],[],[]]');
+    expect(new Set(answered).size).toBe(answered.length);
+  });
+
+  function impulse(driven: readonly number[]): Float64Array {
+    return new Float64Array(C).map((_, c) => (driven.includes(c) ? 1 : 0));
+  }
+
+  /** What the reference answers beyond its answer to the zero image. */
+  function answerOfReference(driven: readonly number[], [y, x]: readonly number[]): Tensor<'float64'> {
+    const image = new Tensor('float64', shape);
+    for (const c of driven) image.data[(c * H + y) * W + x] = 1;
+    const answer = sentence(referenceOps, image);
+    answer.data.forEach((a, i, data) => {
+      data[i] = a - onZero.data[i];
+    });
+    return answer;
+  }
+
+  function boxAround(position: readonly number[] | null): readonly Interval[] {
+    return boxesOf(steps, position)[value];
+  }
+});
+
+describe.each([[[5]], [[4, 5, 6]]])('a convolution over an image of %j pixels', (extents) => {
+  const [channels, outputs, taps, stride, padding] = [3, 2, 3, 2, 1];
+  const rank = extents.length;
+  const positions = extents.map((extent) => Math.floor((extent + 2 * padding - taps) / stride) + 1);
+  const weight = weights(outputs, channels, taps ** rank);
+  const axes = extents.map((extent, axis) => ({
+    taps,
+    reached: Array.from({ length: extent }, (_, i) =>
+      Array.from({ length: positions[axis] }, (_, at) => ({ at, tap: i + padding - at * stride })).filter(
+        ({ tap }) => tap >= 0 && tap < taps,
+      ),
+    ),
+  }));
+  const step = { kind: 'contract', input: 0, weight, groups: 1, isTransposed: false } as const;
+  const steps: Recorded = {
+    ...{ channels: [channels, outputs], steps: [step], compared: [1, 1] },
+    ...{ extents: [extents, positions], axes: [axes] },
+  };
+
+  it('answers every impulse with the taps that reach it, one axis and three alike', () => {
+    for (const position of combinations(extents)) {
+      const answer = answersTo(Float64Array.of(0, 1, 0), steps, layoutAt(steps, position), false)[1];
+      const boxes = boxesOf(steps, position)[1];
+      for (const [pixel, offsets] of combinations(boxes.map(({ count }) => count)).entries()) {
+        // Σ over one axis after the other of the tap by which this output reads the position.
+        const through = offsets.map((offset, axis) => position[axis] + padding - (boxes[axis].first + offset) * stride);
+        const tap = through.reduce((sum, t) => sum * taps + t, 0);
+        const isRead = through.every((t) => t >= 0 && t < taps);
+        for (let o = 0; o < outputs; o++) {
+          const expected = isRead ? weight.data[(o * channels + 1) * taps ** rank + tap] : 0;
+          expect(answer[pixel * outputs + o]).toBe(expected);
+        }
+      }
+    }
+  });
+
+  it('is compared natively as by plain loops', () => {
+    const changed = { ...step, weight: weight.clone() };
+    changed.weight.data[7] += 0.125;
+    const both: Recorded = {
+      ...{ channels: [channels, outputs, outputs], steps: [step, changed], compared: [1, 2] },
+      ...{ extents: [extents, positions, positions], axes: [axes, axes] },
+    };
+    const samples = { kind: 'impulses', firstChannel: 0, count: channels } as const;
+    const { layouts } = impulseLayouts(both);
+    const found = compareAnswersNatively(both, layouts, samples);
+    expect(found).toEqual(compareAnswersPlainly(both, layouts, samples));
+    expect(found.distance).toBeCloseTo(0.125, 15);
   });
 });
 
-/** One sample as the image it stands for. */
-function dense4d(x: Patches, sample: number, shape: readonly number[]): Tensor<'float64'> {
+/** All lists of indices below the extents. */
+function combinations(extents: readonly number[]): number[][] {
+  return extents.reduce<number[][]>(
+    (heads, extent) => heads.flatMap((head) => Array.from({ length: extent }, (_, i) => [...head, i])),
+    [[]],
+  );
+}
+
+/** The pixels of a box as the image that they lie in. */
+function imageOf(
+  answer: Float64Array,
+  [rows, columns]: readonly Interval[],
+  shape: readonly number[],
+): Tensor<'float64'> {
   const image = new Tensor('float64', shape);
-  const [, , H, W] = shape;
-  for (let y = 0; y < x.rows; y++) {
-    for (let column = 0; column < x.columns; column++) {
-      for (let k = 0; k < x.width; k++) {
-        const from = ((sample * x.rows + y) * x.columns + column) * x.width + k;
-        image.data[((x.first[sample] + k) * H + x.top + y) * W + x.left + column] = x.data[from];
+  const [, channels, H, W] = shape;
+  for (let y = 0; y < rows.count; y++) {
+    for (let x = 0; x < columns.count; x++) {
+      for (let c = 0; c < channels; c++) {
+        image.data[(c * H + rows.first + y) * W + columns.first + x] = answer[(y * columns.count + x) * channels + c];
       }
     }
   }

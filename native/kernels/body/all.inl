@@ -5,6 +5,7 @@
 #include "kernels/body/elementwise.inl"
 #include "kernels/body/image.inl"
 #include "kernels/body/winograd.inl"
+#include "kernels/body/answers.inl"
 
 static void fill(KernelTable& table, const char* name, Isa isa) {
   table.name = name;
@@ -14,4 +15,5 @@ static void fill(KernelTable& table, const char* name, Isa isa) {
   fillElementwise(table);
   fillImage(table);
   fillWinograd(table);
+  fillAnswers(table);
 }
