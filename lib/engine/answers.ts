@@ -5,7 +5,7 @@
  * there, by number; how they lie to each other is said by *moves*, so nothing here knows how many axes an image has.
  */
 import { Tensor } from '../tensor/tensor.js';
-import { callNative } from './addon.js';
+import { nativeAddon } from './addon.js';
 import { nativeOptions } from './eager.js';
 import type { Program, ProgramValue } from './program.js';
 
@@ -69,7 +69,7 @@ export const compareAnswersNatively: CompareAnswers = (steps, layouts, samples) 
   const result = new Tensor('float64', [2]);
   const program = programOf(steps, layouts, samples);
   const shapes = program.values.map(({ shape }) => shape ?? result.shape);
-  callNative((addon) => addon.execute(program, shapes, [], [result.data], nativeOptions()));
+  nativeAddon().execute(program, shapes, [], [result.data], nativeOptions());
   const [distance, magnitude] = result.data;
   return { distance, magnitude };
 };
