@@ -32,7 +32,7 @@ export interface RepconvOptions {
   readonly savePath?: string;
   /** What the model reads, in numbers, for counting multiply-accumulates: `{ images: [1, 3, 224, 224] }`. */
   readonly inputs?: InputSpec;
-  /** Multiply-accumulates to spend on each certificate; default 1e8, about a third of a second. */
+  /** Multiply-accumulates to spend on each certificate; default 1e8, some hundredths of a second. */
   readonly certificateBudget?: number;
   /**
    * The number format of the fused model. Default: each tensor keeps its own, and a convolution has that of its
