@@ -6,6 +6,7 @@
  * test/package/exports.test.ts holds this list against index.ts.
  */
 export {
+  type AbortSignalLike,
   AdaptiveAvgPool2d,
   AdaptiveMaxPool2d,
   type AnyTensor,
@@ -20,6 +21,7 @@ export {
   type BlockReport,
   type Certificate,
   type CompileOptions,
+  type Condition,
   Conv2d,
   type Conv2dAttributes,
   type Conv2dLayerOptions,
@@ -56,6 +58,8 @@ export {
   Identity,
   type InputSpec,
   isIdentical,
+  type KernelAndBias,
+  type KnownOperator,
   LeakyReLU,
   Linear,
   type LoadResult,
@@ -78,6 +82,7 @@ export {
   type OnnxOptions,
   type OpenShape,
   type Operator,
+  type OperatorName,
   type Ops,
   ones,
   type Padding,
@@ -101,6 +106,7 @@ export {
   ReparamBlock,
   RepconvError,
   type RepconvOptions,
+  type RepconvResult,
   type Report,
   RepVGG,
   RepVGGBlock,
@@ -124,6 +130,7 @@ export {
   type Session,
   type SessionInput,
   type SessionInputs,
+  type SessionMemory,
   type SessionOutputs,
   type SessionSettings,
   type Shape,

@@ -3,12 +3,13 @@
 // Fusing
 
 export { type RepconvOptions, repconv } from './fusing/repconv.js';
-export type { BeforeAndAfter, BlockReport, Report, Rounding } from './fusing/report.js';
+export type { BeforeAndAfter, BlockReport, RepconvResult, Report, Rounding } from './fusing/report.js';
 export type { Certificate } from './reparam/certificate.js';
 export { Reason, type ReasonCode, reasonCodes } from './reparam/reason.js';
 
 // Compiling and running
 
+export type { AbortSignalLike } from './session/abort.js';
 export type { SessionInput, SessionInputs, SessionOutputs } from './session/arguments.js';
 export { compile, compileSync } from './session/compile.js';
 export type {
@@ -19,7 +20,7 @@ export type {
   RunSyncOptions,
 } from './session/options.js';
 // Sessions come from `compile` alone.
-export type { Session, SessionSettings, StepProfile } from './session/session.js';
+export type { Session, SessionMemory, SessionSettings, StepProfile } from './session/session.js';
 export type { StepDescription } from './session/steps.js';
 
 // Networks and blocks
@@ -27,7 +28,7 @@ export type { StepDescription } from './session/steps.js';
 export { ConvBlock, type ConvBlockOptions } from './nn/blocks/convBlock.js';
 export { type ConvBnOptions, convBn } from './nn/blocks/convBn.js';
 export { MobileOneBlock, type MobileOneBlockOptions } from './nn/blocks/mobileOneBlock.js';
-export { type DeployedConv, ReparamBlock } from './nn/blocks/reparamBlock.js';
+export { type DeployedConv, type KernelAndBias, ReparamBlock } from './nn/blocks/reparamBlock.js';
 export { RepVGGBlock, type RepVGGBlockOptions } from './nn/blocks/repvggBlock.js';
 export { SqueezeExcite, type SqueezeExciteOptions } from './nn/blocks/squeezeExcite.js';
 export {
@@ -72,12 +73,14 @@ export { type LoadResult, Module, referenceForward } from './nn/module.js';
 
 // Graphs
 
+export type { Condition } from './graph/conditions.js';
 export { Graph, type Node, type Value } from './graph/graph.js';
 export { printGraph } from './graph/print.js';
 export { type InputSpec, trace } from './graph/record.js';
 export { exportOnnx, exportOnnxSync } from './onnx/exportOnnx.js';
 export { type OnnxOptions, toOnnx } from './onnx/toOnnx.js';
 export type { Operator, TensorType } from './ops/operator.js';
+export type { KnownOperator, OperatorName } from './ops/registry.js';
 export type { Traceable } from './ops/traceable.js';
 export type { BatchNormParameters, BatchNormTrainingResult, Ops } from './ops/vocabulary.js';
 

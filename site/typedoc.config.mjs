@@ -1,5 +1,9 @@
 // The site of `npm run docs`: README, guides, and the reference from the docstrings. A warning is an error.
+import { errorCodes, mobileOneConfigs, reasonCodes, repvggConfigs } from '../dist/index.mjs';
 import { guides, order, project } from './headings.mjs';
+
+/** Tables whose rows say by themselves what they are. */
+const tables = { errorCodes, reasonCodes, repvggConfigs, mobileOneConfigs };
 
 export default {
   name: 'repconv',
@@ -13,7 +17,17 @@ export default {
   plugin: ['./headings.mjs'],
 
   treatWarningsAsErrors: true,
-  validation: { invalidLink: true, notExported: false },
+  validation: { invalidLink: true, notExported: true, notDocumented: true },
+  intentionallyNotDocumented: Object.entries(tables).flatMap(([name, rows]) =>
+    Object.entries(rows).flatMap(([row, columns]) => [
+      `${name}.__type.${row}`,
+      ...(typeof columns === 'object'
+        ? Object.keys(columns).map((column) => `${name}.__type.${row}.__type.${column}`)
+        : []),
+    ]),
+  ),
+  // What they hold is said where they are read.
+  intentionallyNotExported: ['Arrays', 'operators'],
 
   categoryOrder: order,
   kindSortOrder: ['Document', 'Function', 'Class', 'Interface', 'TypeAlias', 'Variable'],

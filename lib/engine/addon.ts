@@ -21,8 +21,11 @@ export interface NativeOptions {
 
 /** What native code decided about one step. */
 export interface NativeStep {
+  /** The layer, by the path of its module; in parentheses what no layer asked for, such as another memory layout. */
   readonly label: string;
+  /** What it does: `conv2d`, `linear`, `pool`, … */
   readonly operation: string;
+  /** How it does that: `direct`, `winograd4`, … ; empty where there is but one way. */
   readonly algorithm: string;
   /** The kernels it runs on: the instruction set; for bfloat16 `amx` or `avx512-bf16`. */
   readonly kernel: string;
@@ -43,16 +46,19 @@ export interface NativeSettings {
   /** Threads that one run may use. */
   readonly threads: number;
   /**
-   * What convolutions may be computed in: `float32`, `bfloat16x3` or `bfloat16`. {@link NativeStep.algorithm}
-   * tells which of them are.
+   * What convolutions may be computed in: `float32`, `bfloat16x3` or `bfloat16`. `describe` tells which of them are.
    */
   readonly precision: 'float32' | 'bfloat16x3' | 'bfloat16';
 }
 
 export interface NativeMemory {
+  /** Weights, packed in the order in which kernels read them. */
   readonly packedBytes: number;
+  /** Constants as they are in the model: those that a shape yet to come may need, and small ones. */
   readonly constantBytes: number;
+  /** What lives only while a run computes: one arena for each run at a time so far. */
   readonly arenaBytes: number;
+  /** Copies of the inputs and outputs of runs that wait or compute, some kept for the next ones. */
   readonly stagingBytes: number;
 }
 

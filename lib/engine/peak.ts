@@ -32,9 +32,12 @@ function bestOf(isa: string, operationsPerSecond: number): number {
 }
 
 export interface WorkRates {
-  /** Two operations per multiply-accumulate; 0 where there are none. */
+  /** Billions of operations a second, two for each multiply-accumulate; 0 where there are none. */
   readonly gigaflopsPerSecond: number;
-  /** The share of the peak of all threads that computed. */
+  /**
+   * That over the peak of all threads that computed: float32 multiply-adds in registers. Winograd's algorithms and
+   * bfloat16 can exceed 1.
+   */
   readonly shareOfPeak: number;
 }
 

@@ -15,7 +15,7 @@ import { type FloatDType, isFloatDType } from '../tensor/dtype.js';
 import { blocksOf, fuseBlocks } from './blocks.js';
 import { convertAll, roundingOf } from './format.js';
 import { checkCountable, type MacsCounter, macsCounter } from './macs.js';
-import type { BlockReport, Report } from './report.js';
+import type { BlockReport, RepconvResult } from './report.js';
 import { InPlace, OnCopy } from './workplace.js';
 
 /** Options of {@link repconv}. */
@@ -73,7 +73,7 @@ const defaults = {
  * console.log([...model.stateDict().keys()][0]); // stage0.rbr_reparam.weight
  * ```
  */
-export function repconv<M extends Module>(model: M, options: RepconvOptions = {}): { model: M; report: Report } {
+export function repconv<M extends Module>(model: M, options: RepconvOptions = {}): RepconvResult<M> {
   return runSteps(fusing(model, options, 'repconv'), performSync);
 }
 
@@ -89,7 +89,7 @@ export function* fusing<M extends Module>(
   model: M,
   options: RepconvOptions,
   operation: string,
-): Steps<FusingStep, { model: M; report: Report }> {
+): Steps<FusingStep, RepconvResult<M>> {
   if (!isInstance(model, Module)) throw refused(`${operation}:`, 'a Module', model);
   const { copy, savePath, inputs, certificateBudget, dtype } = checkedOptions(options, operation);
   if (savePath !== undefined) checkSavePath(savePath, operation);

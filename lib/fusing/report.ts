@@ -45,6 +45,14 @@ export interface Rounding {
   readonly remedy: string;
 }
 
+/** What {@link repconv} gives. */
+export interface RepconvResult<M> {
+  /** The fused model; with `copy: false` the one that was given. */
+  readonly model: M;
+  /** What became of each of its blocks. */
+  readonly report: Report;
+}
+
 /** What {@link repconv} did. */
 export interface Report {
   /** What became of each block, in the order of the tree. */

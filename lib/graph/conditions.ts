@@ -7,8 +7,11 @@ import { RepconvError } from '../errors.js';
 import type { Assume } from '../ops/operator.js';
 import { type Bindings, bind, differ, type Extent, symbolsOf } from '../tensor/extent.js';
 
+/** Two extents that have to be equal, though they are written differently: it depends on the sizes that come. */
 export interface Condition {
+  /** The one extent, a formula in the letters of the inputs' shapes. */
   readonly left: Extent;
+  /** The other. */
   readonly right: Extent;
   /** Which operator needs it, of which layer; for people. */
   readonly where: string;

@@ -6,8 +6,8 @@
  * lowered (session/).
  */
 import { printable, RepconvError } from '../errors.js';
-import type { Operator, TensorType } from '../ops/operator.js';
-import type { OperatorName } from '../ops/registry.js';
+import type { TensorType } from '../ops/operator.js';
+import type { KnownOperator } from '../ops/registry.js';
 import { showShape } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import type { Condition } from './conditions.js';
@@ -27,7 +27,7 @@ export interface Value {
 /** One application of an operator. */
 export interface Node {
   /** What is applied; `operator.name` is a word of {@link Ops}. */
-  readonly operator: Operator & { readonly name: OperatorName };
+  readonly operator: KnownOperator;
   /** What it is applied to; null where an optional one is absent. */
   readonly inputs: readonly (Value | null)[];
   /** What it gives. */

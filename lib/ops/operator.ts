@@ -16,7 +16,9 @@ import type { Tensor } from '../tensor/tensor.js';
 
 /** The type of a value in a graph: number format and shape, extents possibly symbolic. */
 export interface TensorType {
+  /** Number format. */
   readonly dtype: DType;
+  /** Extents, outermost first; letters for those that are known later. */
   readonly shape: Shape;
 }
 
@@ -47,20 +49,24 @@ export type Assume = (a: Extent, b: Extent) => boolean;
 /** One meaning, with complete attributes of type `A`, made of options `O` as a person writes them. */
 // biome-ignore lint/suspicious/noExplicitAny: a table of operators holds operators of all attribute types
 export interface Operator<A extends object = any, O = any> {
+  /** Its name: a word of `Ops`, or what `Ops.apply` takes. */
   readonly name: string;
+  /** What it reads, in order. @internal */
   readonly inputs: readonly OperatorInput[];
-  /** Checks options and completes them. @throws ERR_INPUT */
+  /** Checks options and completes them. @throws ERR_INPUT @internal */
   complete(options?: O): A;
   /**
    * Types of the results. Extents that have to be equal and are not written so are refused, unless `assume` takes them.
    * @throws ERR_SHAPE, ERR_INPUT naming operator, expected and received
+   * @internal
    */
   infer(inputs: InputTypes, attributes: A, assume?: Assume): TensorType[];
-  /** The results in float64. The inputs have passed `infer`. */
+  /** The results in float64. The inputs have passed `infer`. @internal */
   reference(inputs: ReferenceInputs, attributes: A): Tensor<'float64'>[];
   /**
    * Multiply-accumulates, as the papers count them: those of convolutions and linear layers. NaN where extents are not
    * known.
+   * @internal
    */
   macs?(inputs: InputTypes, outputs: readonly TensorType[]): number;
 }
@@ -71,8 +77,8 @@ export function withoutOptions(operation: string): (options?: NoAttributes) => N
 }
 
 /** Whether an input of the operator is a parameter. */
-export function isParameter({ inputs }: Operator, index: number): boolean {
-  return inputs[index]?.isParameter === true;
+export function isParameter(operator: Operator, index: number): boolean {
+  return operator.inputs[index]?.isParameter === true;
 }
 
 /** How many elements a value has; NaN where an extent is not known. */

@@ -47,4 +47,11 @@ export const operators = {
   softmax,
 } as const satisfies Record<string, Operator>;
 
+/** The name of an operator: most are words of `Ops`. */
 export type OperatorName = keyof typeof operators;
+
+/** An operator of the vocabulary. */
+export interface KnownOperator extends Operator {
+  /** Its name. */
+  readonly name: OperatorName;
+}

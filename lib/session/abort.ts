@@ -8,10 +8,15 @@
  * types of Node nor those of browsers to be told what a run takes.
  */
 export interface AbortSignalLike {
+  /** Whether it has aborted. */
   readonly aborted: boolean;
+  /** Why: what a run that it ends rejects with. */
   readonly reason: unknown;
+  /** Throws the reason if it has aborted. */
   throwIfAborted(): void;
+  /** Calls `listener` when it aborts. */
   addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
+  /** Takes a listener away. */
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 

@@ -34,19 +34,29 @@ import type { Compiled } from './runs.js';
 import { Session } from './session.js';
 
 /**
- * Compiles a module (or anything that states its computation, or a graph) into a session that takes and returns float32
- * and computes in the precision asked for. Weights are read now and packed; changing the model afterwards does not
+ * Compiles a module (or anything with a `compute`, or a graph) into a session that takes and returns float32 and computes
+ * in the precision asked for. Weights are read now and packed; changing the model afterwards does not
  * change the session. Where all of the inputs' shapes but the batch is known, and small, it ends with a run over zeros,
  * told to stop after 20 ms, so that the first one asked for finds its memory and its plan.
  * @throws ERR_TRAIN_MODE in training mode; ERR_SHAPE for shapes that do not go together; ERR_INPUT for options that
  * none could be; ERR_UNSUPPORTED for a precision this processor has no kernels for (the message says what it has), or
  * an operator there is no native code for; ERR_OOM; ERR_NATIVE where the addon cannot be loaded
+ * @example
+ * ```ts
+ * import { compile, createMobileOne, randn, repconv } from 'repconv';
+ *
+ * const { model } = repconv(createMobileOne('mobileone-s0'));
+ * const session = await compile(model, { inputs: { images: ['N', 3, 224, 224] }, maxBatch: 4 });
+ * const { output } = await session.run({ images: randn([2, 3, 224, 224]) });
+ * console.log(output.shape); // [ 2, 1000 ]
+ * await session.dispose();
+ * ```
  */
 export async function compile(model: Traceable | Graph, options: CompileOptions): Promise<Session> {
   return new Session(await open(translate(model, options)));
 }
 
-/** {@link compile}, done when it returns, without that run: for scripts and workers. */
+/** {@link compile}, done when it returns, without that run: for scripts and workers. @throws as {@link compile} */
 export function compileSync(model: Traceable | Graph, options: CompileOptions): Session {
   return new Session(openSync(translate(model, options)));
 }

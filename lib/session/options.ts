@@ -9,7 +9,7 @@ import type { AbortSignalLike } from './abort.js';
 /** What {@link CompileOptions.precision} may be. */
 export const precisions = ['float32', 'bfloat16x3', 'bfloat16', 'fastest'] as const;
 
-/** What {@link compile} makes the session for. */
+/** Options of {@link compile}: what the session is made for. */
 export interface CompileOptions {
   /**
    * Inputs by name: `{ images: ['N', 3, 224, 224] }`; a letter stands for an extent that each run brings along, the
@@ -57,7 +57,7 @@ export interface CompileOptions {
    * what they can answer in time.
    */
   readonly maxQueue?: number;
-  /** Default true. Benches turn it off to show what it saves. */
+  /** Whether batch norms are folded into the convolutions before them; default true. Benches turn it off. */
   readonly foldBatchNorm?: boolean;
   /** The most the kernels may use: `scalar`, `avx2`, `avx512`. Default: what the processor has, or `REPCONV_ISA`. */
   readonly isa?: string;
@@ -74,14 +74,14 @@ export interface PreprocessOptions {
    * / std. Default 0.
    */
   readonly mean?: readonly number[];
-  /** Per channel; not 0. Default 1. */
+  /** Per channel, in the same units; not 0. Default 1. */
   readonly std?: readonly number[];
 }
 
 /** Inputs by name that are made from something else. */
 export type PreprocessSpec = Readonly<Record<string, PreprocessOptions>>;
 
-/** What one call of {@link Session.runSync} may be told. */
+/** Options of {@link Session.runSync}. */
 export interface RunSyncOptions {
   /**
    * Tensors to write outputs into, by name; a model of one output also takes its tensor bare. float32, of the output's
@@ -92,8 +92,8 @@ export interface RunSyncOptions {
 }
 
 /**
- * What one call of {@link Session.run} may be told. The tensors of `out` are written when the run has ended well, and
- * not at all otherwise; until then they may be read.
+ * Options of {@link Session.run}. The tensors of `out` are written when the run has ended well, and not at all otherwise;
+ * until then they may be read.
  */
 export interface RunOptions extends RunSyncOptions {
   /**

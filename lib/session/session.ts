@@ -26,6 +26,7 @@ const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.f
 
 /** One line of {@link Session.profile}. */
 export interface StepProfile extends StepDescription, WorkRates {
+  /** How long the step took. */
   readonly milliseconds: number;
 }
 
@@ -38,9 +39,27 @@ export interface SessionSettings extends NativeSettings {
   readonly threadsBecause: string;
 }
 
+/** Bytes that a session holds outside JavaScript's heap. */
+export interface SessionMemory extends NativeMemory {
+  /** All of them together. */
+  readonly totalBytes: number;
+}
+
 /**
  * A compiled model; made by {@link compile}. Any number of runs may be under way at once. Give its memory back with
  * {@link dispose}. It belongs to the thread that made it: it cannot be posted to a Worker, which compiles its own.
+ *
+ * @example
+ * ```ts
+ * import { Conv2d, compile, randn, ReLU, Sequential } from 'repconv';
+ *
+ * const net = new Sequential(new Conv2d(3, 8, 3, { padding: 1 }), new ReLU()).eval();
+ * const session = await compile(net, { inputs: { images: ['N', 3, 32, 32] } });
+ * const [one, four] = await Promise.all([session.run(randn([1, 3, 32, 32])), session.run(randn([4, 3, 32, 32]))]);
+ * console.log(one.output.shape, four.output.shape); // [ 1, 8, 32, 32 ] [ 4, 8, 32, 32 ]
+ * console.log(session.inputs, session.queueDepth); // { images: [ 'N', 3, 32, 32 ] } 0
+ * await session.dispose();
+ * ```
  */
 export class Session {
   readonly #runs: Runs;
@@ -148,11 +167,10 @@ export class Session {
   }
 
   /**
-   * Bytes held outside the JavaScript heap: packed weights, constants, one arena for each run at a time so far, and the
-   * copies of inputs and outputs of runs that wait or compute (some are kept for the next ones). What only larger
-   * shapes needed goes when their plans go.
+   * Bytes held outside the JavaScript heap, by what they are for; all 0 once disposed. What only larger shapes needed goes
+   * when their plans go.
    */
-  memory(): NativeMemory & { readonly totalBytes: number } {
+  memory(): SessionMemory {
     const none = { packedBytes: 0, constantBytes: 0, arenaBytes: 0, stagingBytes: 0 };
     const memory = this.#runs.native?.memory() ?? none;
     const { packedBytes, constantBytes, arenaBytes, stagingBytes } = memory;
@@ -164,10 +182,12 @@ export class Session {
     this.#runs.dispose();
   }
 
+  /** {@link dispose}, called by `using`. */
   [syncDispose](): void {
     this.#runs.dispose();
   }
 
+  /** {@link dispose}, called by `await using`. */
   async [asyncDispose](): Promise<void> {
     this.#runs.dispose();
   }

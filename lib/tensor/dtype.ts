@@ -32,11 +32,20 @@ type Arrays = {
   /** packed as in the file, two a byte */ float4_e2m1fn: Uint8Array;
 };
 
-/** A number format, by PyTorch's name. */
+/**
+ * A number format, by PyTorch's name: `float64`, `float32`, `float16`, `bfloat16`; `int64`, `int32`, `int16`, `int8`,
+ * `uint64`, `uint32`, `uint16`, `uint8`, `bool`. These are only stored and carried: `complex64`, `float8_e4m3fn`,
+ * `float8_e4m3fnuz`, `float8_e5m2`, `float8_e5m2fnuz`, `float8_e8m0fnu`, `float6_e2m3fn`, `float6_e3m2fn`,
+ * `float4_e2m1fn`.
+ */
 export type DType = keyof Arrays;
-/** The typed array that holds the elements of a tensor of format `D`. */
+/**
+ * The typed array that holds the elements of a tensor of format `D`: `Float32Array` for `float32`, `BigInt64Array` for
+ * `int64`, and so on. `float16` and `bfloat16` are their bits, in a `Uint16Array`; `bool` is 0 or 1 in a `Uint8Array`, and
+ * what is only carried is its bytes in one.
+ */
 export type DataOf<D extends DType> = Arrays[D];
-/** The formats a convolution's weights may have. */
+/** The formats that a network's weights may have. */
 export type FloatDType = 'float64' | 'float32' | 'float16' | 'bfloat16';
 
 type DTypeRow<D extends DType> = {

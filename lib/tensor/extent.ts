@@ -46,13 +46,16 @@ export class Formula {
   constructor(
     /** @internal */
     readonly terms: Polynomial,
+    /** The formula as Python writes it: `(H+1)//2`. */
     readonly text: string,
   ) {}
 
+  /** Its text. */
   toString(): string {
     return this.text;
   }
 
+  /** Its text. */
   toJSON(): string {
     return this.text;
   }

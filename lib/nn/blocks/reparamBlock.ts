@@ -34,6 +34,14 @@ export interface FoldedBlock {
   readonly terms: AffineSum['terms'];
 }
 
+/** The numbers of the one convolution that equals a block's branches. */
+export interface KernelAndBias {
+  /** [O, C / groups, K, L] */
+  readonly kernel: Tensor<FloatDType>;
+  /** [O] */
+  readonly bias: Tensor<FloatDType>;
+}
+
 /** What takes the place of the branches. */
 export type DeployedConv = Conv2d | ConvTranspose2d;
 
@@ -162,7 +170,7 @@ export abstract class ReparamBlock extends Module {
    * format of the weights. Ding et al. 2021 (arXiv:2101.03697), section 3.3.
    * @throws ERR_TRAIN_MODE in training mode, ERR_UNSUPPORTED with the reason where there is no such convolution
    */
-  getEquivalentKernelBias(): { kernel: Tensor<FloatDType>; bias: Tensor<FloatDType> } {
+  getEquivalentKernelBias(): KernelAndBias {
     const { weight, bias } = this.deploymentOrThrow('getEquivalentKernelBias').conv;
     return { kernel: weight as Tensor<FloatDType>, bias: bias as Tensor<FloatDType> };
   }
