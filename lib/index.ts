@@ -1,4 +1,4 @@
-/** The public names: a table of contents. */
+/** The public names: a table of contents. @module */
 
 // Fusing
 

@@ -17,7 +17,7 @@ const index = readFileSync(new URL('../lib/index.ts', import.meta.url), 'utf8');
 for (const section of index.split(/^\/\/ (?=\w[^\n.]*$)/m).slice(1)) {
   const heading = section.slice(0, section.indexOf('\n'));
   for (const [, names] of section.matchAll(/^export (?:type )?\{([^}]*)\}/gm))
-    for (const name of names.split(',')) headings.set(name.replace(/\btype\b/, '').trim(), heading);
+    for (const name of names.match(/\b(?!type\b)\w+/g)) headings.set(name, heading);
 }
 
 export const order = ['Guides', ...new Set(headings.values()), 'The project'];

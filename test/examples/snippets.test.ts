@@ -64,6 +64,20 @@ describe('README, guides and docstrings', () => {
     expect([...languages].sort()).toEqual(['', 'js', 'python', 'sh', 'ts']);
   });
 
+  it.each([
+    ...['repconv', 'compile', 'Session', 'createRepVGG', 'createMobileOne', 'loadStateDict', 'saveStateDict'],
+    ...['exportOnnx', 'toOnnx', 'trace', 'Module', 'Sequential', 'Conv2d', 'BatchNorm2d', 'Linear', 'convBn'],
+    ...['ConvBlock', 'RepVGGBlock', 'MobileOneBlock', 'ReparamBlock', 'Ops', 'Tensor', 'tensor', 'randn'],
+    ...['difference', 'RepconvError'],
+  ])('show %s, which people meet first, in an example', (name) => {
+    const declaration = new RegExp(
+      `/\\*\\*((?:(?!\\*/).)*)\\*/\\nexport (?:async |abstract )?(?:function|class|interface) ${name}\\b`,
+      's',
+    );
+    const docstrings = sources.flatMap((file) => declaration.exec(text(file))?.slice(1) ?? []);
+    expect(docstrings).toEqual([expect.stringContaining('@example')]);
+  });
+
   it('compile under strict', () => {
     const folder = join(home, 'types');
     mkdirSync(folder);
