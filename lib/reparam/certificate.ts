@@ -16,20 +16,23 @@ import { Tensor } from '../tensor/tensor.js';
 import { type AffineSentence, type Recorded, recorded } from './impulse.js';
 import { impulseLayouts, zeroLayout } from './layouts.js';
 
-/** What comparing two sentences found. */
+/**
+ * How far a block and the convolution in its place are apart, measured in float64 by impulses: images that are 0 but for
+ * one pixel of one channel, and the image of zeros.
+ */
 export interface Certificate {
   /**
-   * Largest |before − after| over all outputs of all samples; ∞ where one is not a number, or the outputs differ in
+   * Largest |before − after| over all outputs for all of them; ∞ where one is not a number, or the outputs differ in
    * size.
    */
   readonly absolute: number;
-  /** The same over the largest |before|. */
+  /** The same over the largest |before|: typically 3e-8 in float32, which is the rounding of the weights. */
   readonly relative: number;
-  /** Extents of the map that the samples lay on. */
+  /** Extents of the images: a little larger than the kernels, so that every kind of border is met. */
   readonly map: readonly number[];
-  /** Positions of the impulses: all of the map. */
+  /** Positions of the impulses: all of the image's. */
   readonly positions: number;
-  /** Impulses, or mixes of all channels, at each. */
+  /** Impulses at each, one a channel; or mixes of all channels, where one by one would take too long. */
   readonly samplesPerPosition: number;
   /**
    * Whether every channel was driven by itself at every position: then no input whatever can tell the two apart by
