@@ -5,29 +5,24 @@
 import { isInstance } from '../checks.js';
 import { listed, printable, RepconvError, shown } from '../errors.js';
 import { placeName, type Sight, seenFrom } from '../nn/copy.js';
-import { listen } from '../nn/listening.js';
+import type { Outcome } from '../nn/listening.js';
 import { Module, moduleNames, ownerOf, tensorNames } from '../nn/module.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 
-/** The tensors of each module's sentence, or the error with which it ends. */
-export type Heard = ReadonlyMap<Module, ReturnType<typeof listen>>;
-
-/** Reads each module by itself. */
-export function heardFromEach(modules: Iterable<Module>): Heard {
-  return new Map([...modules].map((module) => [module, listen(module)]));
-}
+/** What modules were heard to say. */
+export type Outcomes = ReadonlyMap<Module, Outcome>;
 
 /**
  * Refuses parameters that nobody can load, save, convert or put into evaluation mode, since their module is in a field
  * only.
  * @throws ERR_INPUT
  */
-export function checkRegistered(model: Module, heard: Heard, operation: string): void {
+export function checkRegistered(model: Module, outcomes: Outcomes, operation: string): void {
   const registered = tensorNames(model);
   const owners = new Set<Module>();
-  for (const outcome of heard.values()) {
-    if (!('heard' in outcome)) continue;
-    for (const tensor of outcome.heard) {
+  for (const outcome of outcomes.values()) {
+    if ('error' in outcome) continue;
+    for (const tensor of outcome.tensors) {
       const owner = registered.has(tensor) ? undefined : ownerOf(tensor);
       if (owner !== undefined) owners.add(owner);
     }
@@ -36,6 +31,8 @@ export function checkRegistered(model: Module, heard: Heard, operation: string):
   const [sight, paths] = [seenFrom(model), moduleNames(model)];
   const places = new Set(
     [...owners].map((owner) => {
+      const path = paths.get(owner);
+      if (path !== undefined) return `${path || 'the model'} (${owner.typeName}), which has others in their place now`;
       const outer = outermostAside(owner, sight, paths);
       return outer === null
         ? `a ${owner.typeName} that none of its fields shows`
@@ -64,15 +61,19 @@ export interface Hindrance {
   readonly error?: unknown;
 }
 
-/** The first module that could be read before, and now cannot or still lifts a tensor that is gone. */
-export function hindranceIn(heard: Heard, before: Heard, isGone: (tensor: AnyTensor) => boolean): Hindrance | null {
-  for (const [module, outcome] of heard) {
-    if ('heard' in outcome) {
-      const tensor = [...outcome.heard].find(isGone);
-      if (tensor !== undefined) return { module, tensor };
-    } else if ('heard' in (before.get(module) ?? {})) {
-      return { module, error: outcome.error };
+/** The first module that lifts a tensor that is gone, or cannot be read though it could before. */
+export function hindranceIn(
+  outcomes: Outcomes,
+  before: Outcomes,
+  isGone: (tensor: AnyTensor) => boolean,
+): Hindrance | null {
+  for (const [module, outcome] of outcomes) {
+    if ('error' in outcome) {
+      if (!('error' in (before.get(module) ?? {}))) return { module, error: outcome.error };
+      continue;
     }
+    const tensor = [...outcome.tensors].find(isGone);
+    if (tensor !== undefined) return { module, tensor };
   }
   return null;
 }

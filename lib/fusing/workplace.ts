@@ -4,13 +4,14 @@
  */
 import { ReparamBlock } from '../nn/blocks/reparamBlock.js';
 import type { Copied } from '../nn/copy.js';
+import { listenBelow } from '../nn/listening.js';
 import { type Module, ownCopy, pairsOf, tensorNames, treeCopy } from '../nn/module.js';
 import { checkOwn } from '../nn/ownership.js';
 import { remembered } from '../nn/remembered.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import { replaceBranches } from './blocks.js';
-import { checkRegistered, type Heard, heardFromEach, hindered, hindranceIn } from './reading.js';
+import { checkRegistered, hindered, hindranceIn, type Outcomes } from './reading.js';
 
 export interface Workplace<M extends Module> {
   /** The copy whose blocks are fused. */
@@ -28,7 +29,7 @@ export interface Workplace<M extends Module> {
 /** A copy is fused, and handed out. */
 export class OnCopy<M extends Module> implements Workplace<M> {
   readonly copied: Copied<M>;
-  private readonly before: Heard;
+  private readonly before: Outcomes;
   private readonly names: ReadonlyMap<AnyTensor, string>;
 
   /** @throws ERR_UNSUPPORTED where the copy would not be its own, ERR_INPUT for parameters that are not registered */
@@ -38,7 +39,7 @@ export class OnCopy<M extends Module> implements Workplace<M> {
   ) {
     this.copied = ownCopy(model, operation, '; or fuse the model itself, with copy: false');
     const copy = this.copied.root.eval();
-    this.before = heardFromEach(modulesOf(copy));
+    this.before = listenBelow<Module>(copy, operation);
     this.names = tensorNames(copy);
     checkRegistered(copy, this.before, operation);
   }
@@ -50,7 +51,7 @@ export class OnCopy<M extends Module> implements Workplace<M> {
   checkFused(): void {
     const { root } = this.copied;
     const isGone = goneFrom(this.names, root);
-    const hindrance = hindranceIn(heardFromEach(modulesOf(root)), this.before, isGone);
+    const hindrance = hindranceIn(listenBelow<Module>(root, this.operation), this.before, isGone);
     if (hindrance !== null) throw hindered(hindrance, root, (module) => module, this.names, this.operation);
   }
 
@@ -66,10 +67,10 @@ export class OnCopy<M extends Module> implements Workplace<M> {
 /** The model itself is fused, after a copy of its tree over the same tensors. */
 export class InPlace<M extends Module> implements Workplace<M> {
   readonly copied: Copied<M>;
-  private readonly before: Heard;
+  private readonly before: Outcomes;
   private readonly names: ReadonlyMap<AnyTensor, string>;
-  /** Whether the copy of the tree can stand for the fused model; functions bound to the original work there only. */
-  private treeReads = true;
+  /** Whether the copy of the tree shows what the fused model will be, and the model itself does not. */
+  private readsTree = false;
 
   /** @throws ERR_UNSUPPORTED where a block cannot be copied, ERR_INPUT for parameters that are not registered */
   constructor(
@@ -77,10 +78,11 @@ export class InPlace<M extends Module> implements Workplace<M> {
     private readonly operation: string,
   ) {
     this.copied = treeCopy(model, operation);
-    const blocks = pairsOf(model, this.copied).filter(({ original }) => original instanceof ReparamBlock);
+    const pairs = pairsOf(model, this.copied);
+    const blocks = pairs.filter(({ original }) => original instanceof ReparamBlock);
     this.names = tensorNames(model);
-    checkOwn(blocks, this.copied, { operation, tensorNames: this.names });
-    this.before = this.untouched(() => heardFromEach(modulesOf(model)));
+    checkOwn(pairs, blocks, this.copied, { operation, tensorNames: this.names });
+    this.before = this.untouched(() => listenBelow<Module>(model, operation));
     checkRegistered(model, this.before, operation);
   }
 
@@ -91,23 +93,26 @@ export class InPlace<M extends Module> implements Workplace<M> {
   checkFused(): void {
     const { copies, root } = this.copied;
     const isGone = goneFrom(this.names, root);
-    const copyLeft = new Set<object>(modulesOf(root));
-    const left = modulesOf(this.model).filter((module) => copyLeft.has(copies.get(module) as Module));
-    const heardInTree = heardFromEach(left.map((module) => copies.get(module) as Module));
-    const onTree = new Map(left.map((module) => [module, heardInTree.get(copies.get(module) as Module)!]));
-    this.treeReads = hindranceIn(onTree, this.before, isGone) === null;
-    if (this.treeReads) return;
+    const copyOf = (module: Module): Module => (copies.get(module) ?? module) as Module;
+    const left = new Set([...root.namedModules()].map(([, module]) => module));
     const hindrance = hindranceIn(
-      this.asFused(() => heardFromEach(left)),
+      this.asFused(() => listenBelow<Module>(this.model, this.operation, (module) => left.has(copyOf(module)))),
       this.before,
       isGone,
     );
-    const copyOf = (module: Module): Module => (copies.get(module) ?? module) as Module;
-    if (hindrance !== null) throw hindered(hindrance, root, copyOf, this.names, this.operation);
+    if (hindrance === null) return;
+    // A block that asks its fields whether it is fused shows it on the copy only.
+    this.readsTree = true;
+    const onTree = hindranceIn(
+      listenBelow<Module>(root, this.operation),
+      new Map([...this.before].map(([module, outcome]) => [copyOf(module), outcome])),
+      isGone,
+    );
+    if (onTree !== null) throw hindered(hindrance, root, copyOf, this.names, this.operation);
   }
 
   readAfter<T>(read: (model: Module) => T): T {
-    return this.treeReads ? read(this.copied.root) : this.asFused(() => read(this.model));
+    return this.readsTree ? read(this.copied.root) : this.asFused(() => read(this.model));
   }
 
   /** Puts into every block the convolution that its copy has. */
@@ -149,10 +154,6 @@ export class InPlace<M extends Module> implements Workplace<M> {
       state.restore();
     }
   }
-}
-
-function modulesOf(model: Module): Module[] {
-  return [...model.namedModules()].map(([, module]) => module);
 }
 
 /** Whether a tensor was in the state dict and no longer is. */

@@ -196,10 +196,11 @@ function isContainer(value: object): boolean {
   return Array.isArray(value) || types.isMap(value) || types.isSet(value) || isPlainObject(value);
 }
 
-/** Objects whose essence is not in their fields, and the one that holds everybody's. */
+/** Objects whose essence is not in their fields, and those that hold everybody's. */
 function isOpaque(value: object): boolean {
   return (
     value === globalThis ||
+    value === process ||
     value instanceof WeakRef ||
     ArrayBuffer.isView(value) ||
     [

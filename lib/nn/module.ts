@@ -17,7 +17,7 @@ import type { DType, FloatDType } from '../tensor/dtype.js';
 import { sameShape, showShape } from '../tensor/shape.js';
 import { type AnyTensor, checkIntact, setNumbers, Tensor } from '../tensor/tensor.js';
 import { type Copied, copied } from './copy.js';
-import { type CopiedModule, checkOwn } from './ownership.js';
+import { type CopiedModule, checkMethods, checkOwn } from './ownership.js';
 import { treeText } from './treeText.js';
 
 /** What {@link Module.loadStateDict} found beside the matching keys. */
@@ -325,7 +325,9 @@ export function ownCopy<M extends Module>(model: M, operation: string, otherwise
     const owner = original instanceof Tensor && copy.copies.get(owners.get(original) ?? original);
     if (owner instanceof Module) owners.set(own as AnyTensor, owner);
   }
-  checkOwn(pairsOf(model, copy), copy, { operation, otherwise, tensorNames: tensorNames(model) });
+  const [pairs, options] = [pairsOf(model, copy), { operation, otherwise, tensorNames: tensorNames(model) }];
+  checkOwn(pairs, pairs.slice(0, 1), copy, options);
+  checkMethods(pairs, options);
   return copy;
 }
 
@@ -342,7 +344,6 @@ export function treeCopy<M extends Module>(model: M, operation: string): Copied<
 export function pairsOf(model: Module, { copies }: Copied<Module>): CopiedModule[] {
   return [...model.namedModules()].map(([path, original]) => ({
     path,
-    typeName: original.typeName,
     original,
     copy: copies.get(original) as Module,
   }));

@@ -39,8 +39,8 @@ export function withinStack<T>(model: Traceable, operation: string, read: () => 
   }
 }
 
-/** By its name and text: functions of another realm throw its errors. */
-function isStackOverflow(error: unknown): boolean {
+/** Whether the stack ended, by name and text of the error: functions of another realm throw its errors. */
+export function isStackOverflow(error: unknown): boolean {
   const { name, message } = (error ?? {}) as Partial<Error>;
   return name === 'RangeError' && message === 'Maximum call stack size exceeded';
 }

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import {
   type AnyTensor,
   BatchNorm2d,
@@ -470,6 +470,29 @@ describe('what computes for the original only is refused by the name of its fiel
     }
   }
 
+  /** Says something else where it does not know the object. */
+  class Branded extends Kept {
+    readonly #brand = true;
+    through<X>(f: Ops<X>, x: X): X {
+      return #brand in this && this.#brand ? this.block.compute(f, x) : x;
+    }
+  }
+
+  class BrandedActivation extends Kept {
+    readonly #smooth = true;
+    through<X>(f: Ops<X>, x: X): X {
+      const y = this.block.compute(f, x);
+      return #smooth in this && this.#smooth ? f.silu(y) : f.relu(y);
+    }
+  }
+
+  class BoundInTraining extends Kept {
+    readonly run: Sentence = (f, x) => this.block.compute(f, x);
+    through<X>(f: Ops<X>, x: X): X {
+      return this.training ? this.run(f, x) : this.block.compute(f, x);
+    }
+  }
+
   const cases: readonly (readonly [string, () => Module, readonly string[]])[] = [
     ['an arrow function', () => new ArrowField(), ['field run;', 'make it a method', 'block.conv3_3.conv.weight']],
     ['a bound method', () => new BoundMethod(), ['field through;', 'make it a method']],
@@ -485,6 +508,9 @@ describe('what computes for the original only is refused by the name of its fiel
     ['a # field', () => new PrivateField(), ['#first', 'call it _first']],
     ['a # method', () => new PrivateMethod(), ['PrivateMethod', 'cannot compute what it does']],
     ['a Date with a module in it', () => new InDate(), ['date']],
+    ['a # field that is asked for only', () => new Branded(), ['Branded', 'computes something else', 'a # field']],
+    ['a # field that chooses an operator', () => new BrandedActivation(), ['computes something else', 'a # field']],
+    ['an arrow function in training mode only', () => new BoundInTraining(), ['field run;', 'make it a method']],
   ];
 
   it.each(cases)('%s', (_, make, parts) => {
@@ -511,6 +537,27 @@ describe('what computes for the original only is refused by the name of its fiel
       ...parts,
     );
     expect(stateOf(model)).toEqual(before);
+  });
+
+  it('but a sentence that is another one each time in training mode is copied', () => {
+    class Stochastic extends Kept {
+      through<X>(f: Ops<X>, x: X): X {
+        return this.training && Math.random() < 0.5 ? x : this.block.compute(f, x);
+      }
+    }
+    const model = trained(new Stochastic()).train();
+    for (let i = 0; i < 20; i++) expect(model.copy().training).toBe(true);
+  });
+
+  it('in a tree that is too deep to be read is told so', () => {
+    let tree: Module = new ConvBlock(2, 2);
+    for (let i = 0; i < 15_000; i++) tree = new Sequential(tree);
+    for (const copy of [true, false])
+      expectRefusal(
+        refusalOf(() => repconv(tree.eval(), { copy })),
+        'ERR_LIMIT',
+        'repconv: calls of compute nest deeper than the stack',
+      );
   });
 
   it('deep in a tree, where the message says it', () => {
@@ -548,6 +595,49 @@ describe('what computes for the original only is refused by the name of its fiel
     expect([model.calls, model.log]).toEqual([0, []]);
     repconv(model, { copy: false });
     expect([model.calls, model.log]).toEqual([0, []]);
+  });
+});
+
+describe('a method that is bound to the original', () => {
+  class Bound extends Kept {
+    through<X>(f: Ops<X>, x: X): X {
+      return this.block.compute(f, x);
+    }
+  }
+
+  it.each([
+    ['forward', (model: Module) => Object.assign(model, { forward: model.forward.bind(model) })],
+    ['eval', (model: Module) => Object.assign(model, { eval: () => model.train(false) })],
+    ['stateDict', (model: Module) => Object.assign(model, { stateDict: async () => model.namedTensors() })],
+    ['train', (model: Module) => Object.assign(model, { train: (mode: boolean) => (mode ? model : model.eval()) })],
+  ] as const)('is refused by its name, since the copy would act on the original: %s', (name, change) => {
+    const model = new Sequential(new ReLU(), trained(new Bound()));
+    const block = [...model.namedChildren()][1][1];
+    change(block);
+    for (const act of [() => repconv(model), () => model.copy()])
+      expectRefusal(
+        refusalOf(act),
+        'ERR_UNSUPPORTED',
+        `1 (Bound) would act on the original, through the field 1.${name}; `,
+        'make it a method',
+      );
+    expect(block.training).toBe(false);
+    expect(repconv(trained(new Bound()), { copy: false }).report.fused).toBe(1);
+  });
+
+  it('is none where it works on this, as those of spies do', () => {
+    const model = trained(new Bound());
+    const spy = vi.spyOn(model, 'forward');
+    Object.assign(model, {
+      eval(this: Module) {
+        return this.train(false);
+      },
+    });
+    const x = randn([1, 4, 5, 5]);
+    const { model: fused } = repconv(model);
+    fused.forward(x);
+    expect(spy.mock.contexts).toEqual([fused]);
+    expect(fused.block.deploy).toBe(true);
   });
 });
 
@@ -708,6 +798,26 @@ describe('a block', () => {
   });
 });
 
+it('a block that asks its own fields whether it is fused is fused in either way', () => {
+  class Asking extends ReparamBlock {
+    private pointwise: Module | null = this.child('pointwise', convBn(4, 4, 1));
+    override compute<X>(f: Ops<X>, x: X): X {
+      return this.pointwise === null ? this.deployed!.compute(f, x) : this.branches(f, x);
+    }
+    protected override branches<X>(f: Ops<X>, x: X): X {
+      return f.add(this.pointwise!.compute(f, x), x);
+    }
+    protected override finish<X>(_: Ops<X>, x: X): X {
+      return x;
+    }
+    protected override removeBranches(): void {
+      this.removeChild('pointwise');
+      this.pointwise = null;
+    }
+  }
+  expectFused(() => trained(new Sequential(new Asking(4, 'merged'))));
+});
+
 describe('a model that computes past its block', () => {
   /** Computes with the 3×3 of its block, which is not there once the block is fused. */
   class Past extends Module {
@@ -787,6 +897,22 @@ describe('parameters that no child() registered', () => {
       refusalOf(() => repconv(new PrivateList().eval(), { copy: false })),
       'ERR_INPUT',
       'a Conv2d that none of its fields shows',
+    );
+  });
+
+  it('are told apart from those that were registered once, which a field still holds', () => {
+    class Stale extends Module {
+      readonly conv = this.child('conv', new Conv2d(2, 2, 1));
+      readonly weight = this.conv.weight;
+      override compute<X>(f: Ops<X>, x: X): X {
+        return f.conv2d(x, f.lift(this.weight), null);
+      }
+    }
+    expect(repconv(new Stale()).report.left).toBe(0);
+    expectRefusal(
+      refusalOf(() => repconv(new Stale().to('float64'))),
+      'ERR_INPUT',
+      'not registered, of conv (Conv2d), which has others in their place now',
     );
   });
 
