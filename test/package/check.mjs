@@ -31,8 +31,8 @@ const project = join(home, 'project');
 const installed = join(project, 'node_modules/repconv');
 const wanted = new Set(process.argv.slice(2));
 
-/** Beyond these a prebuilt binary or something unwanted has come in: one binary is 0.75 MB. */
-const limits = { packedBytes: 1 << 20, unpackedBytes: 3 << 20 };
+/** Beyond these a prebuilt binary or something unwanted has come in: one binary is 1.7 MB, 0.65 packed. */
+const limits = { packedBytes: 1.25 * 2 ** 20, unpackedBytes: 3.5 * 2 ** 20 };
 
 /** What the tarball holds, and nothing else. */
 const shipped = [
