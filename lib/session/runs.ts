@@ -24,6 +24,7 @@ export interface Compiled {
   readonly graph: Graph;
   readonly origins: readonly BuilderValue[];
   readonly shapes: InputShapes;
+  /** How many steps a run has. */
   readonly steps: number;
   readonly maxQueue: number;
   readonly threadsBecause: string;

@@ -18,7 +18,7 @@ Result<Napi::Value> init(Napi::Env env, Napi::Object exports) {
   if (Status status = Environment::make(env); !status.isOk()) return status;
   Result<Napi::Value> session = SessionObject::define(env);
   if (!session.isOk()) return session;
-  exports.Set("Session", session.value());
+  put(exports, "Session", session.value());
   const struct {
     const char* name;
     napi_callback function;
@@ -31,7 +31,7 @@ Result<Napi::Value> init(Napi::Env env, Napi::Object exports) {
     napi_value value = nullptr;
     if (napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value) != napi_ok)
       return failure(Code::native, "repconv: %s cannot be defined", name);
-    exports.Set(name, value);
+    put(exports, name, value);
   }
   return exports;
 }

@@ -40,7 +40,7 @@ Napi::Value ownProperty(const Napi::Object& object, Napi::String key) {
 
 Napi::Error toError(Napi::Env env, const Status& status) {
   Napi::Error error = Napi::Error::New(env, status.message());
-  error.Set("code", Napi::String::New(env, codeName(status.code())));
+  put(error.Value(), "code", codeName(status.code()));
   return error;
 }
 

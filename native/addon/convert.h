@@ -18,6 +18,13 @@ Napi::Error toError(Napi::Env env, const Status& status);
 // Object.prototype is nobody's argument. Getters and proxies may throw; what they threw counts as undefined.
 Napi::Value ownProperty(const Napi::Object& object, Napi::String key);
 
+// Gives an object a property of its own, where assigning to it could end at a prototype's: read-only, or a setter.
+template <typename T>
+void put(Napi::Object object, const char* key, const T& value) {
+  object.DefineProperty(
+      Napi::PropertyDescriptor::Value(key, Napi::Value::From(object.Env(), value), napi_default_jsproperty));
+}
+
 // Reads one JavaScript object, remembering the first thing that is wrong with it.
 class ObjectReader {
  public:

@@ -51,14 +51,14 @@ Result<Napi::Value> describeMachine(const Napi::CallbackInfo& info) {
   const CpuInfo& cpu = cpuInfo();
   const ThreadBudget budget = threadBudget();
   Napi::Object result = Napi::Object::New(env);
-  result.Set("model", cpu.model);
-  result.Set("isa", isaName(cpu.isa));
+  put(result, "model", cpu.model);
+  put(result, "isa", isaName(cpu.isa));
   const Bfloat16Kernels* bfloat16 = availableBfloat16(cpu.isa);
-  result.Set("bfloat16", bfloat16 != nullptr ? bfloat16->name : "");
-  result.Set("l2Bytes", static_cast<double>(cpu.l2Bytes));
-  result.Set("affinity", budget.affinity);
-  result.Set("quota", budget.quota);
-  result.Set("threads", budget.threads());
+  put(result, "bfloat16", bfloat16 != nullptr ? bfloat16->name : "");
+  put(result, "l2Bytes", static_cast<double>(cpu.l2Bytes));
+  put(result, "affinity", budget.affinity);
+  put(result, "quota", budget.quota);
+  put(result, "threads", budget.threads());
   return result;
 }
 

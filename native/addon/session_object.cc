@@ -206,8 +206,8 @@ Result<Napi::Value> SessionObject::run(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(env_);
   Result<Environment::Started> started = Environment::of(env_).start(std::move(run), session_->options().threads);
   if (!started.isOk()) return started.status();
-  result.Set("promise", started.value().promise);
-  result.Set("id", Napi::Number::New(env_, started.value().id));
+  put(result, "promise", started.value().promise);
+  put(result, "id", Napi::Number::New(env_, started.value().id));
   return result;
 }
 

@@ -15,15 +15,15 @@ Napi::Value stepsObject(Napi::Env env, const Session& session, const Plan& plan)
     const ProgramStep& step = session.program().steps[s];
     const Task& task = *plan.steps()[s].task;
     Napi::Object costs = Napi::Object::New(env);
-    for (const Estimate& estimate : task.estimates) costs.Set(estimate.algorithm, estimate.cost);
+    for (const Estimate& estimate : task.estimates) put(costs, estimate.algorithm, estimate.cost);
     Napi::Object row = Napi::Object::New(env);
-    row.Set("label", step.label);
-    row.Set("operation", step.name);
-    row.Set("algorithm", task.algorithm);
-    row.Set("kernel", task.kernel[0] != '\0' ? task.kernel : session.kernels().name);
-    row.Set("costs", costs);
-    row.Set("isForced", task.isForced);
-    row.Set("macs", task.macs);
+    put(row, "label", step.label);
+    put(row, "operation", step.name);
+    put(row, "algorithm", task.algorithm);
+    put(row, "kernel", task.kernel[0] != '\0' ? task.kernel : session.kernels().name);
+    put(row, "costs", costs);
+    put(row, "isForced", task.isForced);
+    put(row, "macs", task.macs);
     result.Set(static_cast<uint32_t>(s), row);
   }
   return result;
@@ -33,11 +33,11 @@ Napi::Value arenaObject(Napi::Env env, const Plan& plan) {
   Napi::Array result = Napi::Array::New(env);
   for (const Placement& placement : plan.placements()) {
     Napi::Object row = Napi::Object::New(env);
-    row.Set("value", placement.value);
-    row.Set("offset", static_cast<double>(placement.offset));
-    row.Set("bytes", static_cast<double>(placement.sizeBytes));
-    row.Set("from", placement.from);
-    row.Set("to", placement.to);
+    put(row, "value", placement.value);
+    put(row, "offset", static_cast<double>(placement.offset));
+    put(row, "bytes", static_cast<double>(placement.sizeBytes));
+    put(row, "from", placement.from);
+    put(row, "to", placement.to);
     result.Set(result.Length(), row);
   }
   return result;
@@ -45,18 +45,18 @@ Napi::Value arenaObject(Napi::Env env, const Plan& plan) {
 
 Napi::Value settingsObject(Napi::Env env, const Session& session) {
   Napi::Object result = Napi::Object::New(env);
-  result.Set("isa", session.kernels().name);
-  result.Set("threads", session.options().threads);
-  result.Set("precision", precisionName(session.options().precision));
+  put(result, "isa", session.kernels().name);
+  put(result, "threads", session.options().threads);
+  put(result, "precision", precisionName(session.options().precision));
   return result;
 }
 
 Napi::Value memoryObject(Napi::Env env, const Session::Memory& memory) {
   Napi::Object result = Napi::Object::New(env);
-  result.Set("packedBytes", static_cast<double>(memory.packedBytes));
-  result.Set("constantBytes", static_cast<double>(memory.constantBytes));
-  result.Set("arenaBytes", static_cast<double>(memory.arenaBytes));
-  result.Set("stagingBytes", static_cast<double>(memory.stagingBytes));
+  put(result, "packedBytes", static_cast<double>(memory.packedBytes));
+  put(result, "constantBytes", static_cast<double>(memory.constantBytes));
+  put(result, "arenaBytes", static_cast<double>(memory.arenaBytes));
+  put(result, "stagingBytes", static_cast<double>(memory.stagingBytes));
   return result;
 }
 

@@ -11,20 +11,24 @@ import { node, npm } from './npm.mjs';
 export function smokeOnNodes(folder, majors = ['22', '24', '26']) {
   const home = mkdtempSync(join(tmpdir(), 'repconv-nodes-'));
   try {
-    // The packages behind the package `node`: the same binaries, without its install script.
-    const binaries = `${process.platform === 'darwin' && process.arch === 'arm64' ? 'node-bin' : 'node'}-${process.platform}-${process.arch}`;
-    const dependencies = Object.fromEntries(majors.map((major) => [`node${major}`, `npm:${binaries}@${major}`]));
-    writeFileSync(join(home, 'package.json'), JSON.stringify({ private: true, dependencies }));
-    npm(['install', '--no-audit', '--no-fund', '--loglevel=error'], home);
-    return majors.map((major) => {
-      const binary = join(home, 'node_modules', `node${major}`, 'bin', 'node');
-      return [join(folder, 'smoke.cjs'), join(folder, 'smoke.mjs')]
+    return installNodes(home, majors).map((binary) =>
+      [join(folder, 'smoke.cjs'), join(folder, 'smoke.mjs')]
         .map((script) => node([script], folder, { binary }).trim())
-        .join('; ');
-    });
+        .join('; '),
+    );
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
+}
+
+/** Installs the newest Node of each version (`22`, `20.19`) in `home`, an empty folder, with `others` beside; their binaries. */
+export function installNodes(home, versions, others = {}) {
+  // The packages behind the package `node`: the same binaries, without its install script.
+  const binaries = `${process.platform === 'darwin' && process.arch === 'arm64' ? 'node-bin' : 'node'}-${process.platform}-${process.arch}`;
+  const nodes = Object.fromEntries(versions.map((version) => [`node${version}`, `npm:${binaries}@${version}`]));
+  writeFileSync(join(home, 'package.json'), JSON.stringify({ private: true, dependencies: { ...nodes, ...others } }));
+  npm(['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], home);
+  return versions.map((version) => join(home, 'node_modules', `node${version}`, 'bin', 'node'));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -8,6 +8,7 @@ import { nativeAddon } from '../../lib/engine/addon.js';
 import { nativeOptions } from '../../lib/engine/eager.js';
 import { parseSafetensors } from '../../lib/formats/safetensors.js';
 import { serializeSafetensors } from '../../lib/formats/serializeSafetensors.js';
+import { loadStateDict, saveStateDictSync } from '../../lib/formats/stateDict.js';
 import { trace } from '../../lib/graph/record.js';
 import { ConvBlock } from '../../lib/nn/blocks/convBlock.js';
 import { Conv2d } from '../../lib/nn/layers/conv2d.js';
@@ -75,7 +76,7 @@ describe('from another realm', () => {
   });
 });
 
-describe('what native code refuses is a RepconvError', () => {
+describe('what native code or the file system refuses is a RepconvError', () => {
   it('from every function of the addon, whoever calls it', () => {
     const addon = nativeAddon();
     const { program } = lower(trace(new Conv2d(3, 4, 3), { x: [1, 3, 5, 5] }));
@@ -94,6 +95,14 @@ describe('what native code refuses is a RepconvError', () => {
     expectRefusal(() => native.prepare([], []), 'ERR_DISPOSED', 'session: disposed');
   });
 
+  it('of files', async () => {
+    expectRefusal(() => saveStateDictSync('nowhere/of.safetensors', new Map()), 'ERR_IO', /no such file or directory/);
+    await expect(loadStateDict('nowhere/of.safetensors')).rejects.toMatchObject({
+      name: 'RepconvError',
+      code: 'ERR_IO',
+    });
+  });
+
   it('also where it is a promise that fails', async () => {
     const session = compileSync(new Conv2d(3, 4, 3), { inputs: { x: [1, 3, 'H', 'W'] } });
     const out = new Tensor('float32', [1, 4, 3, 3]);
@@ -104,7 +113,9 @@ describe('what native code refuses is a RepconvError', () => {
 });
 
 describe('what a program put on prototypes is read by nobody', () => {
-  const names = ['extend', 'label', 'data', 'shape', 'isPrivate', 'alpha', 'activation', 'residual'];
+  const ofPrograms = ['extend', 'label', 'data', 'shape', 'isPrivate', 'alpha', 'activation', 'residual'];
+  const ofOptions = ['isa', 'threads', 'conv', 'precision', 'preprocess', 'outputs', 'signal', 'out', 'bias', 'dtype'];
+  const names = [...ofPrograms, ...ofOptions];
   afterEach(() => {
     for (const name of names) delete (Object.prototype as Record<string, unknown>)[name];
   });
