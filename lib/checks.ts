@@ -72,9 +72,9 @@ export function isInstance<T>(value: unknown, of: abstract new (...args: never[]
   }
 }
 
-/** Whether `for … of` would take it. */
+/** Whether `for … of` would take it; not numbers in memory, which are none of our lists and may be gone. */
 export function isIterable(value: unknown): value is Iterable<unknown> {
-  return hasMethod(value, Symbol.iterator);
+  return !ArrayBuffer.isView(value) && hasMethod(value, Symbol.iterator);
 }
 
 /** Whether it can be asked for something; what cannot even be looked at cannot. */

@@ -9,7 +9,7 @@
  * | `REPCONV_DEBUG`   | to stderr: 1 choices and times, 2 graphs too, 3 the memory plan too              |
  * | `NO_COLOR`, `FORCE_COLOR`, `TERM` | whether the command line uses colours                              |
  */
-import { RepconvError } from './errors.js';
+import { printable, RepconvError } from './errors.js';
 
 /**
  * The instruction sets there are kernels for; a processor that has one has those before it (native/core/cpu_info.h).
@@ -53,7 +53,7 @@ function isaNamed(text: string): string {
   if (text !== '' && !isas.includes(text))
     throw new RepconvError(
       'ERR_INPUT',
-      `REPCONV_ISA: expected one of ${isas.join(', ')}, got ${JSON.stringify(text.slice(0, 40))}`,
+      `REPCONV_ISA: expected one of ${isas.join(', ')}, got "${printable(text, 40)}"`,
     );
   return text;
 }
@@ -65,7 +65,7 @@ function wholeNumber(environment: NodeJS.ProcessEnv, name: string, max: number):
   if (!Number.isInteger(value) || value < 0 || value > max) {
     throw new RepconvError(
       'ERR_INPUT',
-      `${name}: expected a whole number from 0 to ${max}, got ${JSON.stringify(text.slice(0, 40))}`,
+      `${name}: expected a whole number from 0 to ${max}, got "${printable(text, 40)}"`,
     );
   }
   return value;

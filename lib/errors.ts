@@ -60,7 +60,7 @@ export class RepconvError extends Error {
     message: string,
     options?: ErrorOptions,
   ) {
-    super(printable(message, maxMessageLength, '\n'), options);
+    super(printable(typeof message === 'string' ? message : shown(message), maxMessageLength, '\n'), options);
   }
 }
 

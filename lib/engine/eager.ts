@@ -4,15 +4,14 @@
  * Weights are packed by each call (a user may write into `tensor.data` at any time); whoever runs a network often
  * compiles it.
  */
-import { isInstance } from '../checks.js';
 import { debugSettings } from '../debug.js';
 import { RepconvError } from '../errors.js';
 import { conv2d } from '../ops/conv/conv2d.js';
 import { pad } from '../ops/move/pad.js';
 import { isParameter, type Operator } from '../ops/operator.js';
 import { type Ops, type Reading, vocabulary } from '../ops/vocabulary.js';
-import { showShape } from '../tensor/shape.js';
-import { type AnyTensor, checkIntact, setNumbers, Tensor } from '../tensor/tensor.js';
+import { sameShape, showShape } from '../tensor/shape.js';
+import { type AnyTensor, checkIntact, isTensor, setNumbers, Tensor } from '../tensor/tensor.js';
 import { type NativeOptions, nativeAddon } from './addon.js';
 import { concreteShapes, ProgramBuilder } from './programBuilder.js';
 import type { BuilderValue } from './steps/step.js';
@@ -25,7 +24,7 @@ export function nativeOps(options: Partial<NativeOptions> = {}): Ops<Tensor> {
 /** The reading behind {@link nativeOps}. */
 export function nativeReading(options: Partial<NativeOptions> = {}): Reading<Tensor> {
   return {
-    isValue: (value) => isInstance<Tensor>(value, Tensor),
+    isValue: (value): value is Tensor => isTensor(value),
     lift: (tensor) => (tensor.dtype === 'float32' ? (tensor as Tensor) : tensor.to('float32')),
     commit: copyInto,
     apply: (operator, inputs, attributes) => applyNative(operator, inputs, attributes, nativeOptions(options)),
@@ -96,5 +95,10 @@ function checkReadable(tensor: AnyTensor, operator: { name: string }): void {
 }
 
 function copyInto(buffer: AnyTensor, value: Tensor): void {
+  if (!sameShape(buffer.shape, value.shape))
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `commit: value expects the shape of its buffer, ${showShape(buffer.shape)}, got ${showShape(value.shape)}`,
+    );
   setNumbers(buffer, value.to(buffer.dtype).data);
 }

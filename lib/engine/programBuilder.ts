@@ -28,7 +28,7 @@ export class ProgramBuilder implements StepWriter {
   readonly #steps: ProgramStep[] = [];
   readonly #inputs: number[] = [];
   readonly #outputs: number[] = [];
-  readonly #places = new Map<BuilderValue, Partial<Record<Layout, number>>>();
+  readonly #places = new Map<BuilderValue, Places>();
 
   /** Declares an input of the program. */
   input(value: BuilderValue): void {
@@ -67,8 +67,7 @@ export class ProgramBuilder implements StepWriter {
   /** The program value for reading `value` in `layout`; −1 for an absent optional input. */
   read(value: BuilderValue | null | undefined, layout: Layout): number {
     if (value == null) return noValue;
-    const places = this.#places.get(value) ?? {};
-    const found = places[layout];
+    const found = (this.#places.get(value) ?? nowhere)[layout];
     if (found !== undefined) return found;
     if (value.constant !== undefined && layout === 'plain') return this.#constant(value, value.constant);
     const from = this.read(value, layout === 'nhwc' ? 'plain' : 'nhwc');
@@ -80,7 +79,7 @@ export class ProgramBuilder implements StepWriter {
   /** A program value for a result that is written in `layout`. */
   write(value: BuilderValue, layout: Layout): number {
     const index = this.#declare(value, layout);
-    this.#places.set(value, { ...this.#places.get(value), [layout]: index });
+    this.#places.set(value, { ...(this.#places.get(value) ?? nowhere), [layout]: index });
     return index;
   }
 
@@ -122,6 +121,10 @@ export class ProgramBuilder implements StepWriter {
     return index;
   }
 }
+
+/** The program values that hold a value, by layout. */
+type Places = Readonly<Record<Layout, number | undefined>>;
+const nowhere: Places = { plain: undefined, nhwc: undefined };
 
 /** Shapes of all values of a program, in their order, for a plan. @throws ERR_SHAPE when one is not known */
 export function concreteShapes(

@@ -4,13 +4,13 @@
  * The bytes are, one by one, those that the reference implementation writes for the same tensors; with metadata its
  * order is not defined, ours is sorted. So equal content gives equal bytes, in whatever order it is handed over.
  */
-import { entriesOf, flag, isInstance, isIterable, refused, text } from '../checks.js';
+import { entriesOf, flag, isIterable, refused, text } from '../checks.js';
 import { printable, RepconvError } from '../errors.js';
 import { isPlainObject, optionsOf } from '../options.js';
 import { bytesOf } from '../tensor/compare.js';
 import { type DType, dtypes } from '../tensor/dtype.js';
 import { showShape } from '../tensor/shape.js';
-import { type AnyTensor, checkIntact, Tensor } from '../tensor/tensor.js';
+import { type AnyTensor, checkIntact, isTensor } from '../tensor/tensor.js';
 import { checksumKey, checksumKind, checksumKindKey, checksumOf, compareUtf8 } from './checksum.js';
 import { allocateBytes } from './regularFile.js';
 import { checkByteOrder } from './safetensors.js';
@@ -160,7 +160,7 @@ function checkedTensors(tensors: Iterable<readonly [string, AnyTensor]>, source:
 }
 
 function checkedTensor(tensor: unknown, item: string): AnyTensor {
-  if (!isInstance(tensor, Tensor)) throw refused(item, 'a Tensor', tensor);
+  if (!isTensor(tensor)) throw refused(item, 'a Tensor', tensor);
   const { dtype, shape, size } = tensor as AnyTensor;
   checkIntact(tensor as AnyTensor, () => `${item}: ${dtype} ${showShape(shape)}`);
   if ((size * dtypes[dtype].bits) % 8 !== 0)

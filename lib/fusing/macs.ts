@@ -1,8 +1,11 @@
 /** Multiply-accumulates of the blocks of a model, for one size of its inputs. */
-import { RepconvError, shown } from '../errors.js';
+import { entriesOf } from '../checks.js';
+import { printable, RepconvError, shown } from '../errors.js';
 import { macsOf } from '../graph/graph.js';
-import { type InputSpec, trace } from '../graph/record.js';
+import { type InputSpec, recorded } from '../graph/record.js';
 import type { Module } from '../nn/module.js';
+import { isPlainObject } from '../options.js';
+import { maxRank } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 
 /**
@@ -10,12 +13,12 @@ import type { AnyTensor } from '../tensor/tensor.js';
  * ERR_INPUT
  */
 export function checkCountable(inputs: InputSpec, operation: string): void {
-  if (typeof inputs !== 'object' || inputs === null) return;
-  for (const [name, shape] of Object.entries(inputs)) {
-    if (!Array.isArray(shape) || !shape.some((extent) => typeof extent === 'string')) continue;
+  for (const [name, shape] of isPlainObject(inputs) ? Object.entries(inputs) : []) {
+    if (!entriesOf(shape, maxRank)?.some((extent) => typeof extent === 'string')) continue;
+    const shownName = printable(name, 60);
     throw new RepconvError(
       'ERR_INPUT',
-      `${operation}: inputs expects numbers, such as { ${name}: [1, 3, 224, 224] }, since multiply-accumulates are counted for one size; got ${name}: ${shown(shape)}`,
+      `${operation}: inputs expects numbers, such as { ${shownName}: [1, 3, 224, 224] }, since multiply-accumulates are counted for one size; got ${shownName}: ${shown(shape)}`,
     );
   }
 }
@@ -25,7 +28,7 @@ export type MacsCounter = (tensors: ReadonlySet<AnyTensor>) => number;
 
 /** Records the model, and counts in that. @throws what recording throws */
 export function macsCounter(model: Module, inputs: InputSpec, operation: string): MacsCounter {
-  const { nodes } = trace(model, inputs, undefined, operation);
+  const { nodes } = recorded(model, inputs, undefined, operation);
   return (tensors) =>
     nodes
       .filter((node) => node.inputs.some((input) => input?.constant !== undefined && tensors.has(input.constant)))

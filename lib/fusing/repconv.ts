@@ -3,7 +3,7 @@
  * certificate.
  */
 import { flag, isInstance, refused } from '../checks.js';
-import { RepconvError } from '../errors.js';
+import { printable, RepconvError } from '../errors.js';
 import { checkSavePath, save } from '../formats/stateDict.js';
 import { type Step as FileStep, performSync as performFileSync } from '../formats/steps.js';
 import type { InputSpec } from '../graph/record.js';
@@ -144,7 +144,7 @@ function refuseTraining(model: Module, operation: string): void {
     if (training && !block.deploy) {
       throw new RepconvError(
         'ERR_TRAIN_MODE',
-        `${operation}: ${path || block.typeName} is in training mode; call eval() first, or leave copy at true`,
+        `${operation}: ${printable(path || block.typeName)} is in training mode; call eval() first, or leave copy at true`,
       );
     }
   }

@@ -5,10 +5,13 @@
  * It is recorded from a sentence (record.ts), rewritten by passes (passes/), printed (print.ts), exported (onnx/) and
  * lowered (session/).
  */
+
+import { entriesOf } from '../checks.js';
 import { printable, RepconvError } from '../errors.js';
 import type { TensorType } from '../ops/operator.js';
 import type { KnownOperator } from '../ops/registry.js';
-import { showShape } from '../tensor/shape.js';
+import { isPlainObject } from '../options.js';
+import { showShape, writtenShape } from '../tensor/shape.js';
 import type { AnyTensor } from '../tensor/tensor.js';
 import type { Condition } from './conditions.js';
 
@@ -88,6 +91,22 @@ export class Graph {
   producers(): ReadonlyMap<Value, Node> {
     return new Map(this.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
   }
+}
+
+/** Whether `inputs` are those of the graph: names, order and shapes. */
+export function hasInputs(graph: Graph, inputs: unknown): boolean {
+  const given = isPlainObject(inputs) ? Object.entries(inputs) : [];
+  return (
+    given.length === graph.inputs.length &&
+    given.every(([name, shape], i) => {
+      const { name: own, type } = graph.inputs[i];
+      const wanted = writtenShape(type.shape);
+      const extents = entriesOf(shape, wanted.length);
+      return (
+        name === own && extents?.length === wanted.length && extents.every((extent, axis) => extent === wanted[axis])
+      );
+    })
+  );
 }
 
 /**

@@ -7,6 +7,7 @@
  *       return output = %1
  */
 import { isInstance, refused } from '../checks.js';
+import { printable } from '../errors.js';
 import { showShape } from '../tensor/shape.js';
 import { Graph, type Value } from './graph.js';
 
@@ -18,26 +19,26 @@ import { Graph, type Value } from './graph.js';
 export function printGraph(graph: Graph): string {
   if (!isInstance(graph, Graph)) throw refused('printGraph:', 'a Graph, such as trace gives', graph);
   const names = new Map<Value, string>();
-  for (const input of graph.inputs) names.set(input, input.name);
+  for (const input of graph.inputs) names.set(input, printable(input.name));
   const nameOf = (value: Value | null): string => {
     if (value === null) return '–';
     const known = names.get(value);
     if (known !== undefined) return known;
     const name =
       value.constant !== undefined
-        ? value.name || `constant ${showShape(value.constant.shape)}`
+        ? printable(value.name) || `constant ${showShape(value.constant.shape)}`
         : `%${names.size - graph.inputs.length}`;
     if (value.constant === undefined) names.set(value, name);
     return name;
   };
-  const inputs = graph.inputs.map(({ name, type }) => `${name}: ${type.dtype} ${showShape(type.shape)}`);
+  const inputs = graph.inputs.map(({ name, type }) => `${printable(name)}: ${type.dtype} ${showShape(type.shape)}`);
   const lines = graph.nodes.map((node) => {
     const left = node.outputs.map(nameOf).join(', ');
     const types = node.outputs.map(({ type }) => showShape(type.shape)).join(', ');
     return `  ${left} = ${node.operator.name}(${node.inputs.map(nameOf).join(', ')})${printAttributes(node.attributes)} : ${types}`;
   });
   const conditions = graph.conditions.map(({ left, right }) => `  where ${left} = ${right}`);
-  const outputs = [...graph.outputs].map(([name, value]) => `${name} = ${nameOf(value)}`);
+  const outputs = [...graph.outputs].map(([name, value]) => `${printable(name)} = ${nameOf(value)}`);
   return [`graph (${inputs.join(', ')})`, ...conditions, ...lines, `  return ${outputs.join(', ')}`].join('\n');
 }
 

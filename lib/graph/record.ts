@@ -1,5 +1,5 @@
 /** The recording reading: a sentence becomes a graph. */
-import { entriesOf, hasMethod, isWholeNumber, refused } from '../checks.js';
+import { entriesOf, hasMethod, isIterable, isWholeNumber, refused } from '../checks.js';
 import { listed, printable, RepconvError, shown } from '../errors.js';
 import { batchNormTraining } from '../ops/norm/batchNormTraining.js';
 import type { TensorType } from '../ops/operator.js';
@@ -8,7 +8,7 @@ import { type Traceable, withinStack } from '../ops/traceable.js';
 import { vocabulary } from '../ops/vocabulary.js';
 import { isPlainObject } from '../options.js';
 import { checkedSize, isConcrete, maxRank, type OpenShape, type Shape, shapeOf, showShape } from '../tensor/shape.js';
-import { type AnyTensor, checkIntact } from '../tensor/tensor.js';
+import { type AnyTensor, checkIntact, isTensor } from '../tensor/tensor.js';
 import { type Condition, collecting } from './conditions.js';
 import { Graph, type Node, type Value } from './graph.js';
 
@@ -24,7 +24,6 @@ export type InputSpec = Readonly<Record<string, OpenShape>>;
  * @param inputs what it reads, by name, with shapes
  * @param outputs names for what it gives; where they are missing, those of the record that `compute` returns, or
  * `output`
- * @param operation who asks, for messages
  * @throws ERR_TRAIN_MODE for a model in training mode, ERR_UNSUPPORTED for a batch norm that tracks no statistics,
  * ERR_INPUT for arguments and results that are none of these and for an input that `compute` never takes, ERR_SHAPE
  * where shapes do not go together, ERR_LIMIT
@@ -37,7 +36,17 @@ export type InputSpec = Readonly<Record<string, OpenShape>>;
  * //   %0 = conv2d(x, 0.weight, 0.bias) { padding 1,1,1,1 } : [N,8,H,W]
  * ```
  */
-export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly string[], operation = 'trace'): Graph {
+export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly string[]): Graph {
+  return recorded(model, inputs, outputs, 'trace');
+}
+
+/** {@link trace} for whoever asks. @param operation how messages begin */
+export function recorded(
+  model: Traceable,
+  inputs: InputSpec | undefined,
+  outputs: readonly string[] | undefined,
+  operation: string,
+): Graph {
   if (!hasMethod(model, 'compute'))
     throw new RepconvError(
       'ERR_INPUT',
@@ -46,7 +55,7 @@ export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly st
   const values = checkedInputs(inputs, operation).map(
     ([name, shape]): Value => ({ name, type: { dtype: 'float32', shape } }),
   );
-  const recorder = new Recorder(registeredIn(model), values, operation);
+  const recorder = new Recorder(registeredIn(model, operation), values, operation);
   const result = withinStack(model, operation, () => model.compute(vocabulary<Value>(recorder), ...values));
   const graph = new Graph(
     values,
@@ -58,11 +67,18 @@ export function trace(model: Traceable, inputs: InputSpec, outputs?: readonly st
   return graph;
 }
 
-/** Names of the model's tensors, each the first of its names; null for a model that names none. */
-function registeredIn(model: Traceable): ReadonlyMap<AnyTensor, string> | null {
+/** Names of the model's tensors, each the first of its names; null for a model that names none. @throws ERR_INPUT */
+function registeredIn(model: Traceable, operation: string): ReadonlyMap<AnyTensor, string> | null {
   if (model.namedTensors === undefined) return null;
   const names = new Map<AnyTensor, string>();
-  for (const [name, tensor] of model.namedTensors()) if (!names.has(tensor)) names.set(tensor, name);
+  const given: unknown = hasMethod(model, 'namedTensors') ? model.namedTensors() : model.namedTensors;
+  if (!isIterable(given)) throw refused(`${operation}: namedTensors`, 'to give pairs of a name and a tensor', given);
+  for (const pair of given) {
+    const [name, tensor] = entriesOf(pair, 2) ?? [];
+    if (typeof name !== 'string' || !isTensor(tensor))
+      throw refused(`${operation}: namedTensors`, 'to give pairs of a name and a tensor', pair);
+    if (!names.has(tensor)) names.set(tensor, name);
+  }
   return names;
 }
 

@@ -15,7 +15,7 @@ import type { Ops } from '../ops/vocabulary.js';
 import { isPlainObject, optionsOf } from '../options.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
 import { sameShape, showShape } from '../tensor/shape.js';
-import { type AnyTensor, checkIntact, setNumbers, Tensor } from '../tensor/tensor.js';
+import { type AnyTensor, checkIntact, isTensor, setNumbers, Tensor } from '../tensor/tensor.js';
 import { type Copied, copied } from './copy.js';
 import { type CopiedModule, checkMethods, checkOwn } from './ownership.js';
 import { treeText } from './treeText.js';
@@ -158,9 +158,10 @@ export abstract class Module implements Traceable {
     return this.children_.entries();
   }
 
-  /** This module and all below it with their paths, in order, each once; those in `seen` are passed over. */
-  *namedModules(prefix = '', seen = new Set<Module>()): Generator<[string, Module]> {
-    const waiting: [string, Module][] = [[prefix, this]];
+  /** This module and all below it with their paths, in order, each once. */
+  *namedModules(prefix = ''): Generator<[string, Module]> {
+    const seen = new Set<Module>();
+    const waiting: [string, Module][] = [[text(prefix, 'namedModules: prefix'), this]];
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       const [path, module] = next;
       if (seen.has(module)) continue;
@@ -184,7 +185,7 @@ export abstract class Module implements Traceable {
 
   /** Parameters and buffers with their keys, as in a state dict. A module that occurs twice has its keys twice. */
   *namedTensors(prefix = ''): Generator<[string, AnyTensor]> {
-    const waiting: [string, Module][] = [[prefix, this]];
+    const waiting: [string, Module][] = [[text(prefix, 'namedTensors: prefix'), this]];
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       const [path, module] = next;
       for (const [name, tensor] of module.parameters_) yield [joined(path, name), tensor];
@@ -231,9 +232,7 @@ export abstract class Module implements Traceable {
     const shared = [...own].flatMap(([key, tensor]) =>
       given.has(key) ? [{ key, tensor, from: given.get(key) as AnyTensor }] : [],
     );
-    const misshapen = shared.filter(
-      ({ tensor, from }) => !isInstance(from, Tensor) || !sameShape(tensor.shape, from.shape),
-    );
+    const misshapen = shared.filter(({ tensor, from }) => !isTensor(from) || !sameShape(tensor.shape, from.shape));
     if (misshapen.length > 0 || (strict && missing.length + unexpected.length > 0)) {
       throw new RepconvError(
         'ERR_STATE_DICT',
@@ -382,7 +381,7 @@ function checkedName(name: string, type: string): string {
 
 /** @throws ERR_INPUT */
 function checkedTensor(tensor: AnyTensor, what: string): AnyTensor {
-  if (!isInstance(tensor, Tensor)) throw refused(what, 'a Tensor', tensor);
+  if (!isTensor(tensor)) throw refused(what, 'a Tensor', tensor);
   return tensor;
 }
 
@@ -414,7 +413,7 @@ function mismatchMessage(
   };
   const shapes = misshapen.map(
     ({ key, tensor, from }) =>
-      `${key} expects ${showShape(tensor.shape)}, got ${isInstance(from, Tensor) ? showShape(from.shape) : typeof from}`,
+      `${key} expects ${showShape(tensor.shape)}, got ${isTensor(from) ? showShape(from.shape) : typeof from}`,
   );
   return [
     `${type}: the state dict does not match`,

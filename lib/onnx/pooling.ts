@@ -8,7 +8,7 @@
 
 import type { AveragePool2dAttributes } from '../ops/pool/averagePool2d.js';
 import type { MaxPool2dAttributes } from '../ops/pool/maxPool2d.js';
-import { adaptiveSpans, type DilatedPooling, type PoolingAttributes } from '../ops/pool/pooling.js';
+import { adaptiveSpans, type PoolingAttributes } from '../ops/pool/pooling.js';
 import type { Padding, Pair } from '../ops/window.js';
 import type { Extent } from '../tensor/extent.js';
 import { isConcrete, type Shape } from '../tensor/shape.js';
@@ -21,7 +21,7 @@ export function writeMaxPool(
   { inputs, shapes, result, attributes }: Application<MaxPool2dAttributes>,
 ): string {
   const [top, left, bottom, right] = attributes.padding;
-  const missing = missingBehind(shapes[0], result, attributes);
+  const missing = missingBehind(shapes[0], result, attributes, attributes.dilation);
   // Runtimes take no padding as wide as the kernel; what completes a dilated window may be.
   const completed: Padding | undefined = missing && [top, left, bottom + missing[0], right + missing[1]];
   const isTaken = completed?.every((p, side) => p < attributes.kernelSize[side % 2]);
@@ -73,7 +73,8 @@ function windowAttributes(
 function missingBehind(
   input: Shape,
   output: Shape,
-  { kernelSize, stride, padding, dilation = [1, 1], ceilMode }: DilatedPooling,
+  { kernelSize, stride, padding, ceilMode }: PoolingAttributes,
+  dilation: Pair = [1, 1],
 ): Pair | undefined {
   if (!ceilMode) return [0, 0];
   const [from, to] = [input.slice(2), output.slice(2)];

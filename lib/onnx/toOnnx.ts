@@ -7,13 +7,13 @@
  */
 import { entriesOf, hasMethod, isInstance, refused } from '../checks.js';
 import { printable, RepconvError, shown } from '../errors.js';
-import { Graph, type Value } from '../graph/graph.js';
+import { Graph, hasInputs, type Value } from '../graph/graph.js';
 import { spellOutPadding } from '../graph/passes/spellOutPadding.js';
-import { type InputSpec, trace } from '../graph/record.js';
+import { type InputSpec, recorded } from '../graph/record.js';
 import type { Traceable } from '../ops/traceable.js';
 import { isPlainObject, optionsOf } from '../options.js';
 import { type FloatDType, isFloatDType } from '../tensor/dtype.js';
-import { maxRank, type OpenShape, type Shape, sameShape, shapeOf, showShape } from '../tensor/shape.js';
+import { type Shape, showShape } from '../tensor/shape.js';
 import { elementTypes } from './elementTypes.js';
 import { ModelWriter, maxModelBytes } from './modelWriter.js';
 import { onnxOperators } from './ops.js';
@@ -69,7 +69,7 @@ export function toOnnx(model: Traceable | Graph, options: OnnxOptions = {}): Ret
 export function modelBytes(model: Traceable | Graph, options: OnnxOptions, operation: string): Uint8Array<ArrayBuffer> {
   const { inputs, outputs, opset, dtype: wanted, metadata } = optionsOf(options, defaults, operation);
   const formatVersion = formatVersionOf(opset, operation);
-  const graph = spellOutPadding(recorded(model, inputs, outputs, operation));
+  const graph = spellOutPadding(graphOf(model, inputs, outputs, operation));
   const dtype = dtypeOf(graph, wanted, operation);
   if (dtype === 'bfloat16' && opset < 22)
     throw new RepconvError('ERR_UNSUPPORTED', `${operation}: bfloat16 expects opset 22 or above, got ${opset}`);
@@ -99,7 +99,7 @@ function encoded(message: OnnxMessage<'ModelProto'>, operation: string): Uint8Ar
   }
 }
 
-function recorded(
+function graphOf(
   model: Traceable | Graph,
   inputs: OnnxOptions['inputs'],
   outputs: OnnxOptions['outputs'],
@@ -107,30 +107,18 @@ function recorded(
 ): Graph {
   if (!isInstance(model, Graph)) {
     if (!hasMethod(model, 'compute')) throw refused(`${operation}: model`, 'a module or a graph', model);
-    return trace(model, inputs ?? {}, outputs, operation);
+    return recorded(model, inputs, outputs, operation);
   }
   const own = model.inputs.map(({ name, type }) => `${name}: ${showShape(type.shape)}`).join(', ');
-  const given = isPlainObject(inputs) ? Object.entries(inputs) : [];
-  const isOwn = given.every(([name, shape], i) => {
-    const input = model.inputs[i];
-    return input?.name === name && sameShape(shapeOf((entriesOf(shape, maxRank) ?? []) as OpenShape), input.type.shape);
-  });
-  if (inputs !== undefined && (!isOwn || given.length !== model.inputs.length))
-    throw new RepconvError(
-      'ERR_INPUT',
-      `${operation}: inputs expects those of the graph or none, { ${printable(own)} }, got ${shown(inputs)}`,
-    );
+  if (inputs !== undefined && !hasInputs(model, inputs))
+    throw refused(`${operation}: inputs`, `those of the graph or none, { ${printable(own)} }`, inputs);
   if (outputs === undefined) return model;
   const values = [...model.outputs.values()];
   const names = entriesOf(outputs, values.length) ?? [];
-  if (names.length !== values.length || new Set(names).size !== names.length)
+  const isNames = names.every((name) => typeof name === 'string');
+  if (!isNames || names.length !== values.length || new Set(names).size !== names.length)
     throw refused(`${operation}: outputs`, `${values.length} different names`, outputs);
-  return new Graph(
-    model.inputs,
-    new Map(names.map((name, i) => [name as string, values[i]])),
-    model.nodes,
-    model.conditions,
-  );
+  return new Graph(model.inputs, new Map(names.map((name, i) => [name, values[i]])), model.nodes, model.conditions);
 }
 
 /** The format of the model's numbers: one for all. */

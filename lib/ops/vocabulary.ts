@@ -4,9 +4,9 @@
  * A *reading* gives the words a meaning for its own kind of value X: it lifts a tensor to an X and applies an operator
  * to Xs. All words are made from those two here: a word takes the inputs that its operator names, then its options.
  */
-import { entriesOf, isInstance, refused } from '../checks.js';
+import { entriesOf, refused } from '../checks.js';
 import { optionsOf } from '../options.js';
-import { type AnyTensor, Tensor } from '../tensor/tensor.js';
+import { type AnyTensor, isTensor } from '../tensor/tensor.js';
 import type { Conv2dOptions } from './conv/conv2d.js';
 import type { ConvTranspose2dOptions } from './conv/convTranspose2d.js';
 import type { PadOptions } from './move/pad.js';
@@ -251,7 +251,7 @@ function operand<X>(reading: Reading<X>, value: unknown, what: string): X | null
 
 /** @throws ERR_INPUT */
 function checkedTensor(tensor: unknown, what: string): AnyTensor {
-  if (isInstance(tensor, Tensor)) return tensor;
+  if (isTensor(tensor)) return tensor;
   throw refused(what, 'a Tensor', tensor);
 }
 

@@ -89,8 +89,7 @@ export function affineReading(context: Context = {}): Reading<Affine> {
       if (blocked !== undefined) return [blocked, blocked, blocked];
       const present = inputs as readonly (AffineSum | AffineConstant | null)[];
       const inputTypes = present.map((input) => input?.type ?? null);
-      const sizes =
-        operator === addOperator || operator === mul ? openSizes(inputTypes as [TensorType, TensorType]) : null;
+      const sizes = operator === addOperator || operator === mul ? openSizes(inputTypes) : null;
       if (sizes !== null) return [new Reason('SHAPE_DEPENDENT', sizes)];
       // What may be unequal for some sizes was answered above, where it matters.
       const types = operator.infer(inputTypes, attributes, (a, b) => !differ(a, b));
@@ -233,7 +232,8 @@ function withConstant(
 }
 
 /** Two extents that may be equal for some inputs, and are not for others; null where there are none. */
-function openSizes([a, b]: readonly [TensorType, TensorType]): string | null {
+function openSizes([a, b]: readonly (TensorType | null)[]): string | null {
+  if (a === null || b === null) return null;
   const isOpen = (extent: Extent, axis: number): boolean => {
     const other = b.shape[axis];
     return extent !== other && extent !== 1 && other !== 1 && (typeof extent !== 'number' || typeof other !== 'number');

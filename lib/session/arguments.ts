@@ -1,11 +1,10 @@
 /** What callers hand to a run: checked, and put in the order of the program. */
 import { types } from 'node:util';
-import { isInstance } from '../checks.js';
 import { listed, printable, RepconvError, shown } from '../errors.js';
 import { isPlainObject } from '../options.js';
 import { Random, randn } from '../tensor/random.js';
 import { type Shape, showShape, sizeOf } from '../tensor/shape.js';
-import { checkIntact, Tensor } from '../tensor/tensor.js';
+import { checkIntact, isTensor, Tensor } from '../tensor/tensor.js';
 
 /**
  * What one input takes: a tensor; of an input that `preprocess` makes from bytes, a uint8 tensor [N, H, W, C] or the
@@ -40,7 +39,7 @@ export function checkedInputs(
   operation: string,
 ): GivenInput[] {
   const names = declared.map(({ name }) => name);
-  const isBare = (isInstance(given, Tensor) || isBytes(given) || isPosted(given)) && names.length === 1;
+  const isBare = (isTensor(given) || isBytes(given) || isPosted(given)) && names.length === 1;
   const record: unknown = isBare ? { [names[0]]: given } : given;
   const isRecord = isPlainObject(record);
   const unknown = isRecord ? Object.keys(record).filter((name) => !names.includes(name)) : [];
@@ -57,7 +56,7 @@ export function checkedInputs(
       return { shape, data };
     }
     const what = (): string => `${operation}: input ${printable(input.name, 60)}`;
-    if (!isInstance<Tensor>(value, Tensor)) {
+    if (!isTensor(value)) {
       const expected = input.dtype === 'uint8' ? 'a Tensor or Uint8Array' : 'a Tensor';
       const found = isPosted(value)
         ? 'one that was posted: new Tensor(dtype, shape, data) makes it one again'
@@ -125,7 +124,7 @@ export function checkedOutputs(
   operation: string,
 ): SessionOutputs {
   const names = outputs.map(([name]) => name);
-  const isBare = isInstance(out, Tensor) && names.length === 1;
+  const isBare = isTensor(out) && names.length === 1;
   const record = isBare ? { [names[0]]: out } : out === undefined ? {} : isPlainObject(out) ? out : null;
   const unknown = Object.keys(record ?? {}).filter((name) => !names.includes(name));
   if (record === null || unknown.length > 0)
@@ -138,8 +137,7 @@ export function checkedOutputs(
       if (!Object.hasOwn(record, name)) return [name, new Tensor('float32', shape)];
       const value: unknown = record[name];
       const what = (): string => `${operation}: out.${printable(name, 60)}`;
-      if (!isInstance<Tensor>(value, Tensor))
-        throw new RepconvError('ERR_INPUT', `${what()} expects a Tensor, got ${typeof value}`);
+      if (!isTensor(value)) throw new RepconvError('ERR_INPUT', `${what()} expects a Tensor, got ${typeof value}`);
       if (value.dtype !== 'float32')
         throw new RepconvError('ERR_INPUT', `${what()} expects float32, got ${value.dtype}`);
       if (showShape(value.shape) !== showShape(shape))

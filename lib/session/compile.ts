@@ -7,23 +7,22 @@
  * It compiles what it is given: constants and batch norms are folded and what follows a convolution is done as it
  * stores, but branches are never merged. That is `repconv`'s act, so that fused against unfused stays a fair question.
  */
-import { entriesOf, isInstance } from '../checks.js';
+import { entriesOf, isInstance, refused } from '../checks.js';
 import { debugLog } from '../debug.js';
 import { nativeAddon } from '../engine/addon.js';
 import { nativeOptions } from '../engine/eager.js';
 import { channelsLast } from '../engine/steps/step.js';
 import { chosenThreads } from '../engine/threads.js';
-import { listed, printable, RepconvError, shown } from '../errors.js';
-import { Graph } from '../graph/graph.js';
+import { listed, printable, RepconvError } from '../errors.js';
+import { Graph, hasInputs } from '../graph/graph.js';
 import { foldBatchNorm } from '../graph/passes/foldBatchNorm.js';
 import { foldConstants } from '../graph/passes/foldConstants.js';
 import { removeIdentity } from '../graph/passes/removeIdentity.js';
 import { spellOutPadding } from '../graph/passes/spellOutPadding.js';
 import { printGraph } from '../graph/print.js';
-import { type InputSpec, trace } from '../graph/record.js';
+import { recorded } from '../graph/record.js';
 import type { Traceable } from '../ops/traceable.js';
-import { isPlainObject } from '../options.js';
-import { maxRank, type OpenShape, shapeOf, showShape } from '../tensor/shape.js';
+import { showShape } from '../tensor/shape.js';
 import type { DeclaredInput } from './arguments.js';
 import { InputShapes } from './inputShapes.js';
 import { lower } from './lower.js';
@@ -64,18 +63,18 @@ export function compileSync(model: Traceable | Graph, options: CompileOptions): 
 /** All but the planning: a program in native hands. */
 function translate(model: Traceable | Graph, given: CompileOptions): Compiled {
   const { inputs, outputs, precision, maxBatch, maxQueue, ...options } = checkedCompileOptions(given);
-  const recorded = isInstance(model, Graph)
+  const source = isInstance(model, Graph)
     ? checkedGraph(model, inputs, outputs)
-    : trace(model, inputs as InputSpec, outputs, 'compile');
-  checkNoneIsEmpty(recorded);
-  debugLog(2, () => `recorded\n${printGraph(recorded)}`);
+    : recorded(model, inputs, outputs, 'compile');
+  checkNoneIsEmpty(source);
+  debugLog(2, () => `recorded\n${printGraph(source)}`);
   const graph = passes(options.foldBatchNorm).reduce((current, pass) => {
     const start = performance.now();
     const next = pass(current);
     debugLog(1, () => `${pass.name} in ${(performance.now() - start).toFixed(1)} ms`);
     debugLog(2, () => `after ${pass.name}\n${printGraph(next)}`);
     return next;
-  }, recorded);
+  }, source);
   const preprocess = checkedPreprocess(options.preprocess, graph.inputs);
   const { program, origins } = lower(graph, preprocess);
   const { threads, because: threadsBecause } = chosenThreads(options.threads);
@@ -97,27 +96,15 @@ function translate(model: Traceable | Graph, given: CompileOptions): Compiled {
 
 /** A graph has its inputs and outputs already; a caller who states others means another graph. */
 function checkedGraph(graph: Graph, inputs: unknown, outputs: unknown): Graph {
-  const own = graph.inputs.map(({ name, type }) => `${name} ${showShape(type.shape)}`);
-  const declared = (isPlainObject(inputs) ? Object.entries(inputs) : []).map(([name, shape]) => {
-    const extents = entriesOf(shape, maxRank);
-    return `${name} ${extents === null ? shown(shape) : showShape(shapeOf(extents as OpenShape))}`;
-  });
-  if (!isSame(own, declared))
-    throw new RepconvError(
-      'ERR_INPUT',
-      `compile: inputs expects those of the graph, ${listed(own)}, got ${listed(declared) || shown(inputs)}`,
-    );
+  if (!hasInputs(graph, inputs)) {
+    const own = graph.inputs.map(({ name, type }) => `${name} ${showShape(type.shape)}`);
+    throw refused('compile: inputs', `those of the graph, ${listed(own)}`, inputs);
+  }
   const names = [...graph.outputs.keys()];
-  if (outputs !== undefined && !isSame(entriesOf(outputs, names.length) ?? [], names))
-    throw new RepconvError(
-      'ERR_INPUT',
-      `compile: outputs expects those of the graph, ${listed(names)}, got ${shown(outputs)}`,
-    );
+  const given = outputs === undefined ? names : entriesOf(outputs, names.length);
+  if (given?.length !== names.length || given.some((name, i) => name !== names[i]))
+    throw refused('compile: outputs', `those of the graph, ${listed(names)}`, outputs);
   return graph;
-}
-
-function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((item, i) => item === b[i]);
 }
 
 /** Shapes in which no run can be. @throws ERR_SHAPE */

@@ -2,11 +2,11 @@
  * How far two tensors are apart, in the project's one definition of relative error: max|a − b| / max|b| over the
  * tensor.
  */
-import { isInstance, refused } from '../checks.js';
+import { refused } from '../checks.js';
 import { RepconvError } from '../errors.js';
 import { isFloatDType } from './dtype.js';
 import { sameShape, showShape } from './shape.js';
-import { type AnyTensor, Tensor } from './tensor.js';
+import { type AnyTensor, isTensor } from './tensor.js';
 
 /** What {@link difference} found. */
 export interface Difference {
@@ -64,8 +64,7 @@ export function isIdentical(a: AnyTensor, b: AnyTensor): boolean {
 /** @throws ERR_INPUT */
 function checkTensors(a: unknown, b: unknown, operation: string): void {
   for (const [i, tensor] of [a, b].entries())
-    if (!isInstance(tensor, Tensor))
-      throw refused(`${operation}: the ${i === 0 ? 'first' : 'second'}`, 'a Tensor', tensor);
+    if (!isTensor(tensor)) throw refused(`${operation}: the ${i === 0 ? 'first' : 'second'}`, 'a Tensor', tensor);
 }
 
 /** The bytes of a tensor's elements, without a copy. */

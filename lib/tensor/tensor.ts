@@ -32,6 +32,9 @@ export class WhenRead<D extends DType> {
  */
 export let setNumbers: <D extends DType>(tensor: Tensor<D>, data: DataOf<D>) => void;
 
+/** Whether it is a tensor that a constructor made: a proxy of one is none, nor what only inherits from one. */
+export let isTensor: (value: unknown) => value is AnyTensor;
+
 /**
  * Numbers of one format with a shape, in row-major order: the last axis varies fastest. `data` may be read and written.
  *
@@ -79,6 +82,7 @@ export class Tensor<out D extends DType = 'float32'> {
   };
 
   static {
+    isTensor = (value): value is AnyTensor => typeof value === 'object' && value !== null && #elements in value;
     setNumbers = (tensor, data) => {
       if (tensor.#elements instanceof WhenRead) tensor.#elements = data;
       else (tensor.data as Float32Array).set(data as Float32Array);

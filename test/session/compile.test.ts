@@ -114,7 +114,7 @@ describe('compile', () => {
     expectRefusal(
       () => compileSync(graph, { inputs: { x: ['N', 3, 8, 8] } }),
       'ERR_INPUT',
-      'compile: inputs expects those of the graph, x [N,3,9,7], got x [N,3,8,8]',
+      "compile: inputs expects those of the graph, x [N,3,9,7], got { x: [ 'N', 3, 8, 8 ] }",
     );
     expectRefusal(
       () => compileSync(graph, { inputs: image, outputs: ['z'] }),

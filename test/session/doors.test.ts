@@ -112,7 +112,7 @@ describe('compile refuses', () => {
       graph,
       { inputs: { x: 5 } },
       'ERR_INPUT',
-      'compile: inputs expects those of the graph, x [N,3,8,8], got x 5',
+      'compile: inputs expects those of the graph, x [N,3,8,8], got { x: 5 }',
     );
     await refuses(
       graph,

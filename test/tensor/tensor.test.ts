@@ -70,9 +70,12 @@ describe('a new tensor', () => {
   });
 
   it('is refused with a code when memory cannot be had', () => {
-    vi.spyOn(dtypes.float64, 'array').mockImplementation(() => {
-      throw new RangeError('Array buffer allocation failed');
-    });
+    class NoMemory extends Float64Array {
+      constructor() {
+        super(2 ** 53);
+      }
+    }
+    vi.spyOn(dtypes.float64, 'array', 'get').mockReturnValue(NoMemory as never);
     try {
       expectRefusal(() => new Tensor('float64', [2, 3]), 'ERR_OOM', 'tensor: no memory for float64 [2,3]');
     } finally {

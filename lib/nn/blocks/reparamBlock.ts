@@ -6,6 +6,7 @@
  * A block states `branches`, once. Its equivalent kernel is that sentence read affinely; its certificate compares that
  * sentence with the convolution that replaces it. No block has folding code of its own.
  */
+import { isInstance, refused, text } from '../../checks.js';
 import { RepconvError } from '../../errors.js';
 import type { Conv2dAttributes } from '../../ops/conv/conv2d.js';
 import { withinStack } from '../../ops/traceable.js';
@@ -23,7 +24,7 @@ import { shapeOf } from '../../tensor/shape.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { seenFrom } from '../copy.js';
 import { withoutDrawing } from '../init.js';
-import { Conv2d } from '../layers/conv2d.js';
+import { Conv2d, channels } from '../layers/conv2d.js';
 import { ConvTranspose2d } from '../layers/convTranspose2d.js';
 import { Module } from '../module.js';
 import { remembered } from '../remembered.js';
@@ -121,6 +122,8 @@ export abstract class ReparamBlock extends Module {
     private readonly reparamKey: string,
   ) {
     super();
+    channels(inChannels, this.typeName, 'inChannels');
+    text(reparamKey, `${this.typeName}: reparamKey`);
   }
 
   /** What the branches compute, added up, in training form: this is what folds. */
@@ -205,6 +208,8 @@ export abstract class ReparamBlock extends Module {
 
   /** Puts `conv` in place of the branches. The block is as it was if that fails. @internal */
   replaceBranches(conv: DeployedConv): void {
+    if (!isInstance(conv, Conv2d) && !isInstance(conv, ConvTranspose2d))
+      throw refused(`${this.typeName}.replaceBranches:`, 'a Conv2d or ConvTranspose2d', conv);
     const state = remembered(seenFrom(this).keys());
     try {
       this.removeBranches();

@@ -35,16 +35,16 @@ export const maxPool2d: Operator<MaxPool2dAttributes> = {
   inputs: [{ name: 'input' }],
   complete: maxPool2dAttributes,
 
-  infer: (inputs, attributes) => [inferPooling(inputs, attributes, 'maxPool2d')],
+  infer: (inputs, attributes) => [inferPooling(inputs, attributes, 'maxPool2d', attributes.dilation)],
 
   reference([input], attributes) {
     const x = input as Tensor<'float64'>;
-    const [, , rows, columns] = inferPooling([x], attributes, 'maxPool2d').shape as number[];
+    const [, , rows, columns] = inferPooling([x], attributes, 'maxPool2d', attributes.dilation).shape as number[];
     return [
       pooled(
         x,
-        windowSpans(x.shape[2], rows, 0, attributes),
-        windowSpans(x.shape[3], columns, 1, attributes),
+        windowSpans(x.shape[2], rows, 0, attributes, attributes.dilation),
+        windowSpans(x.shape[3], columns, 1, attributes, attributes.dilation),
         -Infinity,
         Math.max,
       ),

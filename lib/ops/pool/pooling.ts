@@ -18,9 +18,6 @@ export interface PoolingAttributes {
   readonly ceilMode: boolean;
 }
 
-/** With elements of a window that lie apart, where the operator has such. */
-export type DilatedPooling = PoolingAttributes & { readonly dilation?: Pair };
-
 /** How a pooling window slides over an image. */
 export interface PoolingOptions {
   /** Height and width of the window. */
@@ -42,7 +39,7 @@ export function poolingAttributes(
   operation: string,
 ): PoolingAttributes {
   const kernelSize = pair(options.kernelSize, operation, 'kernelSize', 1);
-  const padding = paddingOf(options.padding ?? 0, operation);
+  const padding = paddingOf(options.padding, operation);
   if (padding.some((p, side) => p > kernelSize[side % 2] / 2)) {
     throw new RepconvError(
       'ERR_INPUT',
@@ -51,17 +48,23 @@ export function poolingAttributes(
   }
   return {
     kernelSize,
-    stride: pair(options.stride ?? kernelSize, operation, 'stride', 1),
+    stride: pair(options.stride === undefined ? kernelSize : options.stride, operation, 'stride', 1),
     padding,
     ceilMode: flag(options.ceilMode, `${operation}: ceilMode`),
   };
 }
 
-export function inferPooling(inputs: InputTypes, attributes: DilatedPooling, operation: string): TensorType {
+/** @param dilation of the window, where the operator has one */
+export function inferPooling(
+  inputs: InputTypes,
+  attributes: PoolingAttributes,
+  operation: string,
+  dilation: Pair = [1, 1],
+): TensorType {
   const input = requiredRank(inputs, 0, 4, operation, 'input');
   checkHasPixels(input, operation);
   const { dtype, shape } = input;
-  const window = { dilation: [1, 1] as const, ...attributes, kernel: attributes.kernelSize };
+  const window = { ...attributes, kernel: attributes.kernelSize, dilation };
   return {
     dtype,
     shape: [
@@ -102,7 +105,8 @@ export function windowSpans(
   extent: number,
   positions: number,
   axis: 0 | 1,
-  { kernelSize, stride, padding, dilation = [1, 1] }: DilatedPooling,
+  { kernelSize, stride, padding }: PoolingAttributes,
+  dilation: Pair = [1, 1],
 ): Span[] {
   const [k, d] = [kernelSize[axis], dilation[axis]];
   return Array.from({ length: positions }, (_, i) => {
