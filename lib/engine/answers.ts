@@ -68,7 +68,9 @@ export type CompareAnswers = (steps: AnswerSteps, layouts: readonly Layout[], sa
 export const compareAnswersNatively: CompareAnswers = (steps, layouts, samples) => {
   const result = new Tensor('float64', [2]);
   const program = programOf(steps, layouts, samples);
-  const shapes = program.values.map(({ shape }) => shape ?? result.shape);
+  const shapes = program.values.map(
+    (value) => (Object.hasOwn(value, 'shape') ? value.shape : undefined) ?? result.shape,
+  );
   nativeAddon().execute(program, shapes, [], [result.data], nativeOptions());
   const [distance, magnitude] = result.data;
   return { distance, magnitude };

@@ -145,16 +145,17 @@ export function layerOptions(map: Frame): {
   };
 }
 
+/** What an operator may have no word for: as its own, so that nothing is inherited in its place. */
+const unsaid: { readonly [N in 'stride' | 'padding' | 'dilation' | 'outputPadding']: readonly number[] | undefined } = {
+  stride: undefined,
+  padding: undefined,
+  dilation: undefined,
+  outputPadding: undefined,
+};
+
 /** The axes of a convolution: options are lists of one number for each axis, paddings in front first, then behind. */
-function axesOf(
-  kernelSize: readonly number[],
-  {
-    stride,
-    padding,
-    dilation,
-    outputPadding,
-  }: Partial<Readonly<Record<'stride' | 'padding' | 'dilation' | 'outputPadding', readonly number[]>>>,
-): FrameAxis[] {
+function axesOf(kernelSize: readonly number[], attributes: Partial<typeof unsaid>): FrameAxis[] {
+  const { stride, padding, dilation, outputPadding } = { ...unsaid, ...attributes };
   return kernelSize.map((kernel, axis) => ({
     kernel,
     stride: stride?.[axis] ?? 1,

@@ -63,7 +63,7 @@ function viewFrom(recorded: Recorded, axis: number, index: number): string {
   const seen = recorded.steps.map((step, i) => {
     const to = intervals[i + 1];
     const along = recorded.axes[i]?.[axis];
-    const from = 'inputs' in step ? step.inputs : [step.input];
+    const from = step.kind === 'place' ? step.inputs : [step.input];
     return from.map((input) => {
       const { first, count } = intervals[input];
       if (along === undefined) return [first - to.first, count, to.count];
@@ -82,12 +82,12 @@ function intervalsAlong({ steps, axes, extents }: Recorded, axis: number, start:
   const isZero = start.count === 0;
   for (const [i, step] of steps.entries()) {
     const along = axes[i]?.[axis];
-    if (along !== undefined && 'input' in step) intervals.push(reachedFrom(along, intervals[step.input]));
-    else if (along !== undefined && 'inputs' in step) intervals.push(reachedFrom(along, intervals[step.inputs[0]]));
+    const input = step.kind === 'place' ? step.inputs[0] : step.input;
+    if (along !== undefined) intervals.push(reachedFrom(along, intervals[input]));
     else if (step.kind === 'place') intervals.push(hull(step.inputs.map((input) => intervals[input])));
     // What is added at every pixel is at every pixel.
     else if (step.kind === 'shift' && isZero) intervals.push({ first: 0, count: extents[i + 1][axis] });
-    else intervals.push(intervals[step.input]);
+    else intervals.push(intervals[input]);
   }
   return intervals;
 }

@@ -5,6 +5,7 @@
 import { types } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { errorCodes, RepconvError } from '../../lib/index.js';
+import { isPlainObject } from '../../lib/options.js';
 import { type Door, doors, type Exchange, values } from './doors.js';
 import { hostileValues, Mine } from './hostileValues.js';
 
@@ -68,9 +69,9 @@ async function placesIn({ enter }: Door): Promise<Path[]> {
     return given;
   });
   const below = (value: unknown, path: Path): Path[] => {
-    const isContainer = Array.isArray(value) || Object.getPrototypeOf(Object(value)) === Object.prototype;
-    if (!isContainer || values.has(value as object)) return [path];
-    return [path, ...Object.entries(value as object).flatMap(([key, entry]) => below(entry, [...path, key]))];
+    const isContainer = Array.isArray(value) || isPlainObject(value);
+    if (!isContainer || values.has(value)) return [path];
+    return [path, ...Object.entries(value).flatMap(([key, entry]) => below(entry, [...path, key]))];
   };
   return right.flatMap((value, i) => below(value, [i]));
 }
