@@ -148,7 +148,7 @@ export function tapCountOf({ axes }: Frame): number {
 }
 
 /** Whether it works pixel by pixel on the image it gets: 1×1, stride 1. (It may still pad.) */
-export function isPointwise({ axes, isTransposed }: Frame): boolean {
+function isPointwise({ axes, isTransposed }: Frame): boolean {
   return !isTransposed && axes.every(({ kernel, stride }) => kernel === 1 && stride === 1);
 }
 

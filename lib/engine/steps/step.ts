@@ -83,7 +83,7 @@ export function isImage({ shape }: TensorType): boolean {
 }
 
 /** Whether `small` is [N or 1, C, 1, 1] beside the image `big`. */
-export function isPerChannel({ shape: small }: TensorType, { shape: big }: TensorType): boolean {
+function isPerChannel({ shape: small }: TensorType, { shape: big }: TensorType): boolean {
   return (
     small.length === 4 &&
     big.length === 4 &&

@@ -10,7 +10,7 @@ export interface ConcatAttributes {
   readonly axis: number;
 }
 
-export function concatAttributes(options: { axis?: number } = {}): ConcatAttributes {
+function concatAttributes(options: { axis?: number } = {}): ConcatAttributes {
   const { axis } = optionsOf(options, { axis: 1 }, 'concat');
   return { axis: axisNumber(axis, 'concat: axis') };
 }

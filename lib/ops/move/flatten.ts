@@ -11,7 +11,7 @@ export interface FlattenAttributes {
   readonly endAxis: number;
 }
 
-export function flattenAttributes(options: { startAxis?: number; endAxis?: number } = {}): FlattenAttributes {
+function flattenAttributes(options: { startAxis?: number; endAxis?: number } = {}): FlattenAttributes {
   const { startAxis, endAxis } = optionsOf(options, { startAxis: 1, endAxis: -1 }, 'flatten');
   return {
     startAxis: axisNumber(startAxis, 'flatten: startAxis'),

@@ -14,7 +14,7 @@ export interface ReshapeAttributes {
   readonly shape: readonly number[];
 }
 
-export function reshapeAttributes(options: { shape: readonly number[] }): ReshapeAttributes {
+function reshapeAttributes(options: { shape: readonly number[] }): ReshapeAttributes {
   const { shape } = optionsOf(options, { shape: undefined }, 'reshape');
   const entries = entriesOf(shape, maxRank);
   if (entries === null || !entries.every(isExtent) || entries.filter((e) => e === -1).length > 1)

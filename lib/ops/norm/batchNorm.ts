@@ -15,7 +15,7 @@ export interface BatchNormAttributes {
   readonly eps: number;
 }
 
-export function batchNormAttributes(options: { eps?: number } = {}): BatchNormAttributes {
+function batchNormAttributes(options: { eps?: number } = {}): BatchNormAttributes {
   const { eps } = optionsOf(options, { eps: 1e-5 }, 'batchNorm');
   return { eps: finiteNumber(eps, 'batchNorm: eps', 0) };
 }

@@ -21,9 +21,7 @@ export interface BatchNormTrainingAttributes {
   readonly momentum: number;
 }
 
-export function batchNormTrainingAttributes(
-  options: { eps?: number; momentum?: number } = {},
-): BatchNormTrainingAttributes {
+function batchNormTrainingAttributes(options: { eps?: number; momentum?: number } = {}): BatchNormTrainingAttributes {
   const { eps, momentum } = optionsOf(options, { eps: 1e-5, momentum: 0.1 }, 'batchNormTraining');
   return {
     eps: finiteNumber(eps, 'batchNormTraining: eps', 0),

@@ -17,13 +17,13 @@ export interface GeluAttributes {
 }
 
 /** max(x, 0). NaN stays NaN and −0 stays −0, as in PyTorch. */
-export const relu = unary('relu', (x) => (x < 0 ? 0 : x));
+const relu = unary('relu', (x) => (x < 0 ? 0 : x));
 
 /** min(max(x, 0), 6). */
-export const relu6 = unary('relu6', (x) => (x < 0 ? 0 : x > 6 ? 6 : x));
+const relu6 = unary('relu6', (x) => (x < 0 ? 0 : x > 6 ? 6 : x));
 
 /** x for x > 0, else negativeSlope · x. */
-export const leakyRelu = unary(
+const leakyRelu = unary(
   'leakyRelu',
   (x, { negativeSlope }) => (x > 0 ? x : negativeSlope * x),
   (options: { negativeSlope?: number } = {}): LeakyReluAttributes => {
@@ -33,16 +33,16 @@ export const leakyRelu = unary(
 );
 
 /** 1 / (1 + e^−x). */
-export const sigmoid = unary('sigmoid', (x) => 1 / (1 + Math.exp(-x)));
+const sigmoid = unary('sigmoid', (x) => 1 / (1 + Math.exp(-x)));
 
 /** x · sigmoid(x), also called swish. */
-export const silu = unary('silu', (x) => x / (1 + Math.exp(-x)));
+const silu = unary('silu', (x) => x / (1 + Math.exp(-x)));
 
 /** min(max(x + 3, 0), 6) / 6 (PyTorch and MobileNetV3; ONNX's default slope of 0.2 is another function). */
-export const hardSigmoid = unary('hardSigmoid', (x) => Math.min(Math.max(x + 3, 0), 6) / 6);
+const hardSigmoid = unary('hardSigmoid', (x) => Math.min(Math.max(x + 3, 0), 6) / 6);
 
 /** x · hardSigmoid(x). Howard et al. 2019, section 5.2. */
-export const hardSwish = unary('hardSwish', (x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6);
+const hardSwish = unary('hardSwish', (x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6);
 
 /** x · Φ(x), with the normal distribution Φ exactly or by its tanh approximation. Hendrycks and Gimpel 2016. */
 export const gelu = unary(
@@ -55,7 +55,7 @@ export const gelu = unary(
 );
 
 /** Hyperbolic tangent. */
-export const tanh = unary('tanh', Math.tanh);
+const tanh = unary('tanh', Math.tanh);
 
 /** All of them by name. */
 export const unaryOperators = { relu, relu6, leakyRelu, sigmoid, silu, hardSigmoid, hardSwish, gelu, tanh } as const;

@@ -12,7 +12,7 @@ export interface AdaptiveAveragePool2dAttributes {
   readonly outputSize: Pair;
 }
 
-export function adaptiveAveragePool2dAttributes(options: { outputSize: PairLike }): AdaptiveAveragePool2dAttributes {
+function adaptiveAveragePool2dAttributes(options: { outputSize: PairLike }): AdaptiveAveragePool2dAttributes {
   const { outputSize } = optionsOf(options, { outputSize: undefined }, 'adaptiveAveragePool2d');
   return { outputSize: pair(outputSize, 'adaptiveAveragePool2d', 'outputSize', 1) };
 }

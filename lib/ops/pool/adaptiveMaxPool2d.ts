@@ -12,7 +12,7 @@ export interface AdaptiveMaxPool2dAttributes {
   readonly outputSize: Pair;
 }
 
-export function adaptiveMaxPool2dAttributes(options: { outputSize: PairLike }): AdaptiveMaxPool2dAttributes {
+function adaptiveMaxPool2dAttributes(options: { outputSize: PairLike }): AdaptiveMaxPool2dAttributes {
   const { outputSize } = optionsOf(options, { outputSize: undefined }, 'adaptiveMaxPool2d');
   return { outputSize: pair(outputSize, 'adaptiveMaxPool2d', 'outputSize', 1) };
 }

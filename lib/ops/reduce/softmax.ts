@@ -8,7 +8,7 @@ export interface SoftmaxAttributes {
   readonly axis: number;
 }
 
-export function softmaxAttributes(options: { axis?: number } = {}): SoftmaxAttributes {
+function softmaxAttributes(options: { axis?: number } = {}): SoftmaxAttributes {
   const { axis } = optionsOf(options, { axis: -1 }, 'softmax');
   return { axis: axisNumber(axis, 'softmax: axis') };
 }
