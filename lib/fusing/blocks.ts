@@ -1,6 +1,6 @@
 /** The blocks of a model: found, judged, and replaced by their convolutions. */
 import { printable, RepconvError, shown } from '../errors.js';
-import { type Comparison, type DeployedConv, ReparamBlock } from '../nn/blocks/reparamBlock.js';
+import { type DeployedConv, type JudgingStep, ReparamBlock } from '../nn/blocks/reparamBlock.js';
 import { type Copied, seenFrom } from '../nn/copy.js';
 import type { Module } from '../nn/module.js';
 import { privateFieldAdvice } from '../nn/ownership.js';
@@ -30,7 +30,10 @@ export interface FuseOptions {
  * elsewhere too. The original stays as it is.
  * @throws ERR_UNSUPPORTED for a block whose branches cannot be taken away
  */
-export function* fuseBlocks({ root, copies }: Copied<Module>, options: FuseOptions): Steps<Comparison, BlockOutcome[]> {
+export function* fuseBlocks(
+  { root, copies }: Copied<Module>,
+  options: FuseOptions,
+): Steps<JudgingStep, BlockOutcome[]> {
   const originals = new Map([...copies].map(([original, copy]) => [copy, original]));
   const outcomes: BlockOutcome[] = [];
   const seen = new Set<ReparamBlock>();
@@ -55,7 +58,7 @@ function* fuseBlock(
   block: ReparamBlock,
   original: ReparamBlock,
   { budget, dtype, operation }: FuseOptions,
-): Steps<Comparison, BlockReport> {
+): Steps<JudgingStep, BlockReport> {
   const about = { path, type: block.typeName };
   if (block.deploy) return { ...about, status: 'already deployed' };
   const outcome = yield* block.deployment({ budget, dtype });

@@ -7,7 +7,7 @@ import { printable, RepconvError } from '../errors.js';
 import { checkSavePath, save } from '../formats/stateDict.js';
 import { type Step as FileStep, performSync as performFileSync } from '../formats/steps.js';
 import type { InputSpec } from '../graph/record.js';
-import { type Comparison, compareSync } from '../nn/blocks/reparamBlock.js';
+import { type JudgingStep, judgeSync } from '../nn/blocks/reparamBlock.js';
 import { Module } from '../nn/module.js';
 import { optionsOf } from '../options.js';
 import { runSteps, type Steps } from '../steps.js';
@@ -77,11 +77,11 @@ export function repconv<M extends Module>(model: M, options: RepconvOptions = {}
   return runSteps(fusing(model, options, 'repconv'), performSync);
 }
 
-/** What fusing waits for: comparisons of blocks, and calls of the operating system. @internal */
-export type FusingStep = Comparison | FileStep;
+/** What fusing waits for: kernels and comparisons of blocks, and calls of the operating system. @internal */
+export type FusingStep = JudgingStep | FileStep;
 
 function performSync(step: FusingStep): unknown {
-  return step.name === 'compare' ? compareSync(step) : performFileSync(step);
+  return step.name === 'compare' || step.name === 'compute' ? judgeSync(step) : performFileSync(step);
 }
 
 /** The whole work, as the steps of it. @param operation how messages begin @internal */

@@ -6,7 +6,6 @@
  * transforms I to VI, here for any number of axes, kernel, stride, padding, dilation and grouping). What becomes of the
  * geometry, and where there is a reason instead, is decided in frame.ts; here are the numbers.
  */
-import type { FloatDType } from '../tensor/dtype.js';
 import type { Extent } from '../tensor/extent.js';
 import { type Arithmetic, inFloat64, type Kernel, nativeArithmetic } from './arithmetic.js';
 import type { ConvMap } from './convMap.js';
@@ -18,32 +17,26 @@ export interface Context {
   /** Extents of the common input's axes behind the channels: height and width of images. */
   readonly inputSize?: readonly Extent[] | undefined;
   readonly arithmetic?: Arithmetic;
-  /**
-   * What {@link roundedParameters} will be asked for next, where this is the last step: it may round its kernel on the
-   * way to memory, once.
-   */
-  readonly roundingTo?: FloatDType;
 }
 
 /** The map of x ↦ second(first(x)). */
 export function compose(
   second: ConvMap,
   first: ConvMap,
-  { arithmetic = nativeArithmetic, roundingTo }: Context = {},
+  { arithmetic = nativeArithmetic }: Context = {},
 ): ConvMap | Reason {
   const hasBias = first.bias.some((b) => b !== 0);
   const composition = composeFrames(second, first, hasBias);
   if (isReason(composition)) return composition;
   const { frame, by, taps } = composition;
-  const stored = roundingTo === 'float32' ? 'float32' : 'float64';
   if (by === 'scaling outputs') {
     const factors = inFloat64(second.kernel).data;
-    const kernel = arithmetic.scaleChannels(first.kernel, factors, 'output', first.groups, stored);
+    const kernel = arithmetic.scaleChannels(first.kernel, factors, 'output', first.groups);
     return { ...frame, kernel, bias: first.bias.map((b, o) => b * factors[o] + second.bias[o]) };
   }
   if (by === 'scaling inputs') {
     const factors = inFloat64(first.kernel).data;
-    const kernel = arithmetic.scaleChannels(second.kernel, factors, 'input', second.groups, stored);
+    const kernel = arithmetic.scaleChannels(second.kernel, factors, 'input', second.groups);
     return { ...frame, kernel, bias: composedBias(second, second.kernel, first.bias, second.groups) };
   }
   const { groups } = frame;
@@ -74,6 +67,7 @@ export function add(
 
 /** bias₂[o] + Σ_{m,t} second[o, m, t] · bias₁[m]: every tap sees the first's bias. */
 function composedBias(second: ConvMap, outer: Kernel, bias: Float64Array, groups: number): Float64Array {
+  if (bias.every((value) => value === 0)) return second.bias.slice();
   const [O, M, T] = outer.shape;
   const kernel = outer.data;
   return second.bias.map((start, o) => {

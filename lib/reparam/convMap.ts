@@ -15,9 +15,11 @@ import type { Conv2dAttributes } from '../ops/conv/conv2d.js';
 import type { ConvTranspose2dAttributes } from '../ops/conv/convTranspose2d.js';
 import type { AveragePool2dAttributes } from '../ops/pool/averagePool2d.js';
 import type { PaddingMode } from '../ops/window.js';
+import { runSteps, type Steps } from '../steps.js';
+import type { FloatDType } from '../tensor/dtype.js';
 import { type AnyTensor, Tensor } from '../tensor/tensor.js';
-import { type Kernel, nativeArithmetic } from './arithmetic.js';
-import { type Frame, type FrameAxis, isPadded, kernelSizeOf, paddingOf, tapCountOf } from './frame.js';
+import { type Computation, computation, computeSync, type Kernel, nativeArithmetic } from './arithmetic.js';
+import { type Frame, type FrameAxis, isPadded, isScale, kernelSizeOf, paddingOf, tapCountOf } from './frame.js';
 import { Reason } from './reason.js';
 
 export interface ConvMap extends Frame {
@@ -51,7 +53,8 @@ export function convTransposeMap(
     paddingMode: 'zeros',
     isTransposed: true,
   };
-  const kernel = swapChannels(kernelOf(weight).reshape([C, perGroup, tapCountOf(frame)]), groups);
+  const stored = kernelOf(weight).reshape([C, perGroup, tapCountOf(frame)]);
+  const kernel = nativeArithmetic.swapChannels(stored, groups);
   return finite({ ...frame, kernel, bias: biasOf(bias, perGroup * groups) });
 }
 
@@ -109,22 +112,33 @@ export function padMap(channels: number, padding: readonly number[], paddingMode
   return { ...identityMap(channels, rank), axes, paddingMode: isPadded({ axes }) ? paddingMode : 'zeros' };
 }
 
+/** Weight and bias of a map as tensors of one format. */
+export interface RoundedParameters<D extends FloatDType> {
+  readonly weight: Tensor<D>;
+  readonly bias: Tensor<D>;
+}
+
 /**
- * Weight and bias of the map as tensors of `dtype`, each number rounded once: [O, C/G, K, L], or [C, O/G, K, L] for a
- * transposed map. The weight is in the map's memory where that has the format.
+ * Weight and bias of the map as tensors of `dtype`, in memory of their own, each number rounded once: [O, C/G, K, L], or
+ * [C, O/G, K, L] for a transposed map. NONFINITE where a number is none, whichever weight it comes from.
  */
-export function roundedParameters<D extends 'float64' | 'float32' | 'float16' | 'bfloat16'>(
-  map: ConvMap,
+export function roundedParameters<D extends FloatDType>(map: ConvMap, dtype: D): RoundedParameters<D> | Reason {
+  return runSteps(rounding(map, dtype), computeSync);
+}
+
+/** {@link roundedParameters}, as the steps of it. */
+export function* rounding<D extends FloatDType>(
+  { kernel, bias, outChannels, inChannels, groups, isTransposed, ...frame }: ConvMap,
   dtype: D,
-): { weight: Tensor<D>; bias: Tensor<D> } {
-  const { kernel, outChannels, inChannels, groups } = map;
-  const weight = map.isTransposed
-    ? swapChannels(kernel, groups).reshape([inChannels, outChannels / groups, ...kernelSizeOf(map)])
-    : kernel.reshape([outChannels, inChannels / groups, ...kernelSizeOf(map)]);
-  const isStoredSo = weight.dtype === (dtype as string);
+): Steps<Computation, RoundedParameters<D> | Reason> {
+  const stored = dtype === 'float32' ? 'float32' : 'float64';
+  const computed = yield* computation(kernel, groups, { dtype: stored, isSwapped: isTransposed });
+  if (!computed.isFinite) return new Reason('NONFINITE', '');
+  const channels = isTransposed ? [inChannels, outChannels / groups] : [outChannels, inChannels / groups];
+  const weight = computed.kernel.reshape([...channels, ...kernelSizeOf(frame)]);
   return {
-    weight: isStoredSo ? (weight as Tensor<D>) : weight.to(dtype),
-    bias: new Tensor('float64', [outChannels], map.bias).to(dtype),
+    weight: (weight.dtype === (dtype as string) ? weight : weight.to(dtype)) as Tensor<D>,
+    bias: new Tensor('float64', [outChannels], bias).to(dtype),
   };
 }
 
@@ -174,22 +188,6 @@ function pointwiseFrame(channels: number, rank: number): Frame {
   };
 }
 
-/** [G·A, B, T] ↔ [G·B, A, T]: the two channel axes change places inside each group. */
-function swapChannels(kernel: Kernel, groups: number): Kernel {
-  const [rows, B, T] = kernel.shape;
-  const A = rows / groups;
-  const result = new Tensor(kernel.dtype, [groups * B, A, T]);
-  for (let g = 0; g < groups; g++) {
-    for (let a = 0; a < A; a++) {
-      for (let b = 0; b < B; b++) {
-        const from = ((g * A + a) * B + b) * T;
-        result.data.set(kernel.data.subarray(from, from + T), ((g * B + b) * A + a) * T);
-      }
-    }
-  }
-  return result;
-}
-
 /** Weights as a kernel: float32 where it lies, float16 and bfloat16 as the float64 they are. */
 function kernelOf(weight: AnyTensor): Kernel {
   return weight.dtype === 'float64' || weight.dtype === 'float32' ? (weight as Kernel) : weight.to('float64');
@@ -199,6 +197,8 @@ function biasOf(bias: AnyTensor | null, channels: number): Float64Array {
   return bias?.to('float64').data ?? new Float64Array(channels);
 }
 
+/** What is known at once; a kernel is looked at when it is computed. */
 function finite(map: ConvMap): ConvMap | Reason {
-  return map.bias.every(Number.isFinite) && nativeArithmetic.isFinite(map.kernel) ? map : new Reason('NONFINITE', '');
+  const isScaled = !isScale(map) || map.kernel.data.every(Number.isFinite);
+  return isScaled && map.bias.every(Number.isFinite) ? map : new Reason('NONFINITE', '');
 }

@@ -133,7 +133,7 @@ export function addFrames(a: Frame, b: Frame, inputSize?: readonly Extent[]): Ad
 }
 
 /** Taps along each axis; `[3, 3]`, of a linear layer `[]`. */
-export function kernelSizeOf({ axes }: Frame): readonly number[] {
+export function kernelSizeOf({ axes }: Pick<Frame, 'axes'>): readonly number[] {
   return axes.map(({ kernel }) => kernel);
 }
 

@@ -12,17 +12,15 @@ Result<std::unique_ptr<Operation>> makeConcat(const Attributes&);
 Result<std::unique_ptr<Operation>> makeContractChannels(const Attributes&);
 Result<std::unique_ptr<Operation>> makeConv2d(const Attributes&);
 Result<std::unique_ptr<Operation>> makeConvTranspose2d(const Attributes&);
-Result<std::unique_ptr<Operation>> makeIsFinite(const Attributes&);
 Result<std::unique_ptr<Operation>> makeLinear(const Attributes&);
 Result<std::unique_ptr<Operation>> makeMul(const Attributes&);
 Result<std::unique_ptr<Operation>> makeNormalizeBytes(const Attributes&);
 Result<std::unique_ptr<Operation>> makePad(const Attributes&);
-Result<std::unique_ptr<Operation>> makePlaceTaps(const Attributes&);
 Result<std::unique_ptr<Operation>> makePool(const Attributes&);
 Result<std::unique_ptr<Operation>> makePrelu(const Attributes&);
 Result<std::unique_ptr<Operation>> makeReshape(const Attributes&);
-Result<std::unique_ptr<Operation>> makeScaleChannels(const Attributes&);
 Result<std::unique_ptr<Operation>> makeSoftmax(const Attributes&);
+Result<std::unique_ptr<Operation>> makeSumKernels(const Attributes&);
 Result<std::unique_ptr<Operation>> makeToNhwc(const Attributes&);
 Result<std::unique_ptr<Operation>> makeToPlain(const Attributes&);
 
@@ -43,17 +41,15 @@ constexpr Row kOperations[] = {
     {"contractChannels", makeContractChannels},
     {"conv2d", makeConv2d},
     {"convTranspose2d", makeConvTranspose2d},
-    {"isFinite", makeIsFinite},
     {"linear", makeLinear},
     {"mul", makeMul},
     {"normalizeBytes", makeNormalizeBytes},
     {"pad", makePad},
-    {"placeTaps", makePlaceTaps},
     {"pool", makePool},
     {"prelu", makePrelu},
     {"reshape", makeReshape},
-    {"scaleChannels", makeScaleChannels},
     {"softmax", makeSoftmax},
+    {"sumKernels", makeSumKernels},
     {"toNhwc", makeToNhwc},
     {"toPlain", makeToPlain},
 };

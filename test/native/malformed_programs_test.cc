@@ -39,11 +39,10 @@ const std::vector<const char*> kOperations = {"activation",
                                               "mul",
                                               "normalizeBytes",
                                               "pad",
-                                              "placeTaps",
                                               "pool",
                                               "prelu",
                                               "reshape",
-                                              "scaleChannels",
+                                              "sumKernels",
                                               "softmax",
                                               "toNhwc",
                                               "toPlain",
@@ -53,7 +52,7 @@ const std::vector<const char*> kOperations = {"activation",
 const std::vector<const char*> kAttributes = {
     "stride",   "padding",    "dilation", "groups",          "activation", "alpha",         "kind",
     "adaptive", "kernelSize", "ceilMode", "countIncludePad", "axis",       "mode",          "value",
-    "eps",      "momentum",   "taps",     "kernelGroups",    "input",      "outputPadding", "unknown"};
+    "eps",      "momentum",   "taps",     "terms",           "swapped",    "outputPadding", "unknown"};
 
 void changeShape(DescribedValue& value, Random& random) {
   if (value.shape.empty() || random.chance(15)) {
@@ -300,11 +299,13 @@ TEST("what every program must keep is refused by name when it does not") {
   expect("a constant of float64", Code::input, "(add) does not read float64 as input 1", [](Description& d) {
     d.steps[0] = {"add", {0, d.constant64({1, 4, 3, 3}, std::vector<double>(36, 1.0))}, {1}, {}};
   });
-  expect("folding by factors of float32", Code::shape, "scaleChannels", [](Description& spoiled) {
+  expect("folding by factors of float32", Code::shape, "sumKernels", [](Description& spoiled) {
     Description d;
     const int kernel = d.constant({2, 3, 4}, std::vector<float>(24, 1.0f)), factors = d.constant({2}, {1, 2});
-    d.outputs = {d.step("scaleChannels", {kernel, factors}, {2, 3, 4}, Layout::plain,
-                        {numbers("input", {0}), numbers("groups", {1})})};
+    d.outputs = {d.step("sumKernels", {kernel, factors}, {2, 3, 4}, Layout::plain,
+                        {numbers("terms", {0, 1, -1, 1, 0, 4}), numbers("taps", {0, 1, 2, 3})})};
+    d.values.push_back({DType::float64, Layout::plain, {1}, nullptr, nullptr});
+    d.steps[0].outputs.push_back(static_cast<int>(d.values.size()) - 1);
     spoiled = d;
   });
   expect("bytes with other channels than their mean", Code::shape, "normalizeBytes", [](Description& spoiled) {

@@ -4,13 +4,14 @@ import type { Conv2dAttributes } from '../../lib/ops/conv/conv2d.js';
 import type { ConvTranspose2dAttributes } from '../../lib/ops/conv/convTranspose2d.js';
 import { referenceOps } from '../../lib/ops/reference.js';
 import { affineSum, mergedTerms } from '../../lib/reparam/affine.js';
+import { plainArithmetic } from '../../lib/reparam/arithmetic.js';
 import { type ConvMap, layerOptions, roundedParameters } from '../../lib/reparam/convMap.js';
 import { type Frame, isPadded, kernelSizeOf, paddingOf } from '../../lib/reparam/frame.js';
 import { isReason, Reason, type ReasonCode } from '../../lib/reparam/reason.js';
 import { difference } from '../../lib/tensor/compare.js';
 import { Random, randn } from '../../lib/tensor/random.js';
 import { shapeOf } from '../../lib/tensor/shape.js';
-import type { Tensor } from '../../lib/tensor/tensor.js';
+import { Tensor } from '../../lib/tensor/tensor.js';
 import { type Part, type Sentence, sentenceOf } from './parts.js';
 
 /** What fused may differ from unfused by, relative to the largest output: float64 and a few hundred additions. */
@@ -23,12 +24,18 @@ export type Size = readonly [number | string, number | string];
  */
 export function folded(sentence: Sentence, channels: number, size: Size = ['H', 'W']): ConvMap | Reason {
   const sum = affineSum(sentence, { dtype: 'float64', shape: shapeOf(['N', channels, ...size]) });
-  return isReason(sum) ? sum : mergedTerms(sum);
+  const map = isReason(sum) ? sum : mergedTerms(sum);
+  if (isReason(map)) return map;
+  const parameters = roundedParameters(map, 'float64');
+  return isReason(parameters) ? parameters : map;
 }
 
 /** The map as a sentence again: one convolution. */
 export function sentenceOfMap(map: ConvMap): Sentence {
-  const { weight, bias } = roundedParameters(map, 'float64');
+  // Not rounded: a kernel may be spoilt here, to see whether that is noticed.
+  const stored = map.isTransposed ? plainArithmetic.swapChannels(map.kernel, map.groups) : map.kernel;
+  const weight = stored.reshape([stored.shape[0], stored.shape[1], ...kernelSizeOf(map)]);
+  const bias = new Tensor('float64', [map.outChannels], map.bias);
   const { kernelSize: _, ...options } = layerOptions(map);
   const { paddingMode } = map;
   const outputPadding = map.axes.map((axis) => axis.outputPadding);

@@ -1,6 +1,6 @@
 /** Models whose numbers are kept in another format than float32: sessions compute with what those numbers are. */
 import { describe, expect, it } from 'vitest';
-import { foldKernels } from '../../lib/engine/fusion.js';
+import { computeKernel } from '../../lib/engine/fusion.js';
 import { repconv } from '../../lib/fusing/repconv.js';
 import { ConvBlock } from '../../lib/nn/blocks/convBlock.js';
 import { MobileOneBlock } from '../../lib/nn/blocks/mobileOneBlock.js';
@@ -20,7 +20,7 @@ import type { Ops } from '../../lib/ops/vocabulary.js';
 import { compileSync } from '../../lib/session/compile.js';
 import { difference } from '../../lib/tensor/compare.js';
 import { manualSeed, Random, randn } from '../../lib/tensor/random.js';
-import { type AnyTensor, Tensor, tensor } from '../../lib/tensor/tensor.js';
+import { type AnyTensor, type Tensor, tensor } from '../../lib/tensor/tensor.js';
 
 /** Every layer and block that has parameters, and some that have none. */
 const layers: readonly (readonly [string, () => Module, readonly number[]])[] = [
@@ -110,16 +110,9 @@ describe('a constant', () => {
 });
 
 it('folding computes in float64', () => {
-  const kernel = tensor([[[0.1, 0.2]]], undefined, 'float64');
-  const inputs = [kernel, new Tensor('float64', [1], Float64Array.of(3))];
-  const attributes = { input: 0, groups: 1 };
-  const scaled = foldKernels({
-    operation: 'scaleChannels',
-    inputs,
-    shape: [1, 1, 2],
-    dtype: 'float64',
-    attributes,
-    work: 2,
-  });
-  expect([...scaled.data]).toEqual([0.1 * 3, 0.2 * 3]);
+  const source = tensor([[[0.1, 0.2]]], undefined, 'float64');
+  const term = { source, isSwapped: false, groups: 1, outputs: Float64Array.of(3), inputs: null, taps: [0, 1] };
+  const sum = { shape: [1, 1, 2], groups: 1, terms: [term] };
+  const { kernel } = computeKernel(sum, { dtype: 'float64', isSwapped: false });
+  expect([...kernel.data]).toEqual([0.1 * 3, 0.2 * 3]);
 });

@@ -11,7 +11,13 @@ import type { Conv2dAttributes } from '../../ops/conv/conv2d.js';
 import type { ConvTranspose2dAttributes } from '../../ops/conv/convTranspose2d.js';
 import type { BatchNormAttributes } from '../../ops/norm/batchNorm.js';
 import { compose } from '../../reparam/algebra.js';
-import { batchNormMap, convMap, convTransposeMap, roundedParameters } from '../../reparam/convMap.js';
+import {
+  batchNormMap,
+  convMap,
+  convTransposeMap,
+  type RoundedParameters,
+  roundedParameters,
+} from '../../reparam/convMap.js';
 import { isReason, Reason } from '../../reparam/reason.js';
 import type { AnyTensor } from '../../tensor/tensor.js';
 import type { Graph, Node, Value } from '../graph.js';
@@ -35,7 +41,7 @@ export function foldBatchNorm(graph: Graph): Graph {
   });
 }
 
-function foldedParameters(conv: Node, norm: Node): ReturnType<typeof roundedParameters> | Reason {
+function foldedParameters(conv: Node, norm: Node): RoundedParameters<'float32'> | Reason {
   const isConvolution = conv.operator.name === 'conv2d' || conv.operator.name === 'convTranspose2d';
   const parameters = [...conv.inputs.slice(1), ...norm.inputs.slice(1)];
   if (!isConvolution || parameters.some((value) => value !== null && value.constant === undefined))
@@ -54,6 +60,6 @@ function foldedParameters(conv: Node, norm: Node): ReturnType<typeof roundedPara
   };
   const second = batchNormMap(statistics, (norm.attributes as BatchNormAttributes).eps, first.axes.length);
   if (isReason(second)) return second;
-  const map = compose(second, first, { roundingTo: 'float32' });
+  const map = compose(second, first);
   return isReason(map) ? map : roundedParameters(map, 'float32');
 }

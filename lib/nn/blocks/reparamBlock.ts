@@ -13,15 +13,16 @@ import { withinStack } from '../../ops/traceable.js';
 import type { Ops } from '../../ops/vocabulary.js';
 import type { Pair } from '../../ops/window.js';
 import { type AffineSum, affineSum, mergedTerms } from '../../reparam/affine.js';
+import { type Computation, computeSync } from '../../reparam/arithmetic.js';
 import { type Certificate, type CertificateOptions, certify } from '../../reparam/certificate.js';
-import { type ConvMap, layerOptions, roundedParameters } from '../../reparam/convMap.js';
+import { type ConvMap, layerOptions, type RoundedParameters, rounding } from '../../reparam/convMap.js';
 import type { FrameAxis } from '../../reparam/frame.js';
 import type { AffineSentence } from '../../reparam/impulse.js';
 import { isReason, Reason } from '../../reparam/reason.js';
 import { runSteps, type Steps } from '../../steps.js';
 import type { FloatDType } from '../../tensor/dtype.js';
 import { shapeOf } from '../../tensor/shape.js';
-import type { Tensor } from '../../tensor/tensor.js';
+import { setNumbers, type Tensor } from '../../tensor/tensor.js';
 import { seenFrom } from '../copy.js';
 import { withoutDrawing } from '../init.js';
 import { Conv2d, channels } from '../layers/conv2d.js';
@@ -65,7 +66,10 @@ export interface DeploymentOptions {
   readonly dtype?: FloatDType | undefined;
 }
 
-/** What judging a block has to wait for: its sentence compared with that of the convolution, see {@link certify}. */
+/** What judging a block has to wait for. */
+export type JudgingStep = Computation | Comparison;
+
+/** A question of it: a block's sentence compared with that of the convolution, see {@link certify}. */
 export interface Comparison {
   readonly name: 'compare';
   readonly before: AffineSentence;
@@ -73,9 +77,9 @@ export interface Comparison {
   readonly options: CertificateOptions;
 }
 
-/** Makes a comparison, and waits for it. */
-export function compareSync({ before, after, options }: Comparison): Certificate {
-  return certify(before, after, options);
+/** Does a step, and waits for it. */
+export function judgeSync(step: JudgingStep): unknown {
+  return step.name === 'compute' ? computeSync(step) : certify(step.before, step.after, step.options);
 }
 
 /**
@@ -195,10 +199,12 @@ export abstract class ReparamBlock extends Module {
   *deployment({
     budget,
     dtype = this.weightDType(),
-  }: DeploymentOptions = {}): Steps<Comparison, Deployment | Obstacle> {
+  }: DeploymentOptions = {}): Steps<JudgingStep, Deployment | Obstacle> {
     const folded = this.fold();
     if (isReason(folded)) return { reason: folded };
-    const conv = this.convolutionOf(folded.map, dtype);
+    const parameters = yield* rounding(folded.map, dtype);
+    if (isReason(parameters)) return { reason: parameters };
+    const conv = this.convolutionOf(folded.map, parameters);
     const certificate = (yield this.comparisonWith(conv, folded.map, budget)) as Certificate;
     // Each weight is rounded once, so nothing differs by more than a few units of its format; anything else (float16
     // that overflows) is not the same network.
@@ -237,7 +243,7 @@ export abstract class ReparamBlock extends Module {
   }
 
   private deploymentOrThrow(operation: string): Deployment {
-    const outcome = runSteps(this.deployment(), compareSync);
+    const outcome = runSteps(this.deployment(), judgeSync);
     if ('conv' in outcome) return outcome;
     const { reason } = outcome;
     if (reason.code === 'TRAIN_MODE')
@@ -248,9 +254,8 @@ export abstract class ReparamBlock extends Module {
     throw new RepconvError('ERR_UNSUPPORTED', `${this.typeName}.${operation}: ${reason}`);
   }
 
-  /** The layer that computes `map`, its numbers rounded once to `dtype`. */
-  private convolutionOf(map: ConvMap, dtype: FloatDType): DeployedConv {
-    const { weight, bias } = roundedParameters(map, dtype);
+  /** The layer that computes `map` with these numbers, which become its own. */
+  private convolutionOf(map: ConvMap, { weight, bias }: RoundedParameters<FloatDType>): DeployedConv {
     const { kernelSize, ...options } = layerOptions(map) as LayerOptions2d;
     const { inChannels, outChannels, axes, paddingMode } = map;
     const outputPadding = axes.map((axis) => axis.outputPadding) as unknown as Pair;
@@ -259,7 +264,9 @@ export abstract class ReparamBlock extends Module {
         ? new ConvTranspose2d(inChannels, outChannels, kernelSize, { ...options, outputPadding })
         : new Conv2d(inChannels, outChannels, kernelSize, { ...options, paddingMode }),
     );
-    conv.to(weight.dtype).train(this.training).loadStateDict({ weight, bias });
+    conv.to(weight.dtype).train(this.training);
+    setNumbers(conv.weight as Tensor<FloatDType>, weight.data);
+    setNumbers(conv.bias as Tensor<FloatDType>, bias.data);
     return conv;
   }
 
