@@ -4,9 +4,7 @@
 // that is to be rounded is rounded as it is stored, once: folding is one pass over memory.
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "ops/operation.h"
 
@@ -96,30 +94,39 @@ class SumKernelsTask : public Task {
     std::atomic<bool> isAllFinite{true};
     forOutputs(context.team, O_, [&](int64_t o, int member) {
       double* row = context.scratch<double>(member);
-      // A kernel that is there everywhere is where the sum begins: alone, it keeps its −0.
-      const bool isCovered = !sum_.terms.empty() && coversAll(sum_.terms[0]);
-      if (!isCovered) std::fill(row, row + I_ * T_, 0.0);
-      for (size_t t = 0; t < sum_.terms.size(); t++) {
-        const Term& term = sum_.terms[t];
-        const size_t source = static_cast<size_t>(term.source);
-        const bool isFirst = t == 0 && isCovered;
-        if (inputs_[source].dtype == DType::float32) {
-          add(term, context, static_cast<const float*>(context.inputs[source]), o, isFirst, row);
-        } else {
-          add(term, context, static_cast<const double*>(context.inputs[source]), o, isFirst, row);
-        }
-      }
-      if (!isFinite(row, I_ * T_)) isAllFinite.store(false, std::memory_order_relaxed);
-      if (out_.dtype == DType::float32) {
-        store(row, o, static_cast<float*>(context.outputs[0]));
-      } else {
-        store(row, o, static_cast<double*>(context.outputs[0]));
-      }
+      const bool isFinite = out_.dtype == DType::float32
+                                ? computeOutput(context, o, row, static_cast<float*>(context.outputs[0]))
+                                : computeOutput(context, o, row, static_cast<double*>(context.outputs[0]));
+      if (!isFinite) isAllFinite.store(false, std::memory_order_relaxed);
     });
     *static_cast<double*>(context.outputs[1]) = isAllFinite.load(std::memory_order_relaxed) ? 1 : 0;
   }
 
  private:
+  // Whether all its numbers are finite.
+  template <typename To>
+  bool computeOutput(const RunContext& context, int64_t o, double* row, To* out) const {
+    // A kernel that is there everywhere is where the sum begins: alone, it keeps its −0, and goes straight to its place.
+    const bool isCovered = !sum_.terms.empty() && coversAll(sum_.terms[0]);
+    if (isCovered && sum_.terms.size() == 1 && !sum_.isSwapped && isLine(sum_.terms[0])) {
+      bool isFinite = false;
+      withNumbers(sum_.terms[0], context, [&](const auto* kernel) {
+        const double* byOutput = factors(context, sum_.terms[0].outputFactors);
+        const double factor = byOutput != nullptr ? byOutput[o] : 1;
+        const auto* from = kernel + o * I_ * T_;
+        isFinite =
+            storeRun(I_ * T_, out + o * I_ * T_, [&](int64_t i) { return factor * static_cast<double>(from[i]); });
+      });
+      return isFinite;
+    }
+    if (!isCovered) std::fill(row, row + I_ * T_, 0.0);
+    for (size_t t = 0; t < sum_.terms.size(); t++) {
+      const Term& term = sum_.terms[t];
+      withNumbers(term, context, [&](const auto* kernel) { add(term, context, kernel, o, t == 0 && isCovered, row); });
+    }
+    return store(row, o, out);
+  }
+
   bool isInPlace(const Term& term) const {
     for (size_t s = 0; s < term.taps.size(); s++) {
       if (term.taps[s] != static_cast<int64_t>(s)) return false;
@@ -127,6 +134,19 @@ class SumKernelsTask : public Task {
     return static_cast<int64_t>(term.taps.size()) == T_;
   }
 
+  // Calls body with a kernel's numbers as what they are.
+  template <typename Body>
+  void withNumbers(const Term& term, const RunContext& context, const Body& body) const {
+    const size_t source = static_cast<size_t>(term.source);
+    if (inputs_[source].dtype == DType::float32) {
+      body(static_cast<const float*>(context.inputs[source]));
+    } else {
+      body(static_cast<const double*>(context.inputs[source]));
+    }
+  }
+
+  // Whether the numbers of an output lie side by side, with one factor.
+  static bool isLine(const Term& term) { return !term.isSwapped && term.inputFactors < 0; }
   bool coversAll(const Term& term) const { return term.groups == sum_.groups && isInPlace(term); }
 
   // Output o of a term, on its row of the sum: added, or written where it is the first.
@@ -143,7 +163,7 @@ class SumKernelsTask : public Task {
     const From* from = term.isSwapped ? kernel + (channel * outputs + o - group * outputs) * S : kernel + o * J * S;
     const int64_t step = term.isSwapped ? outputs * S : S;
     const bool isRun = isInPlace(term);
-    if (isRun && byInput == nullptr && step == S) return addRun(from, factor, J * S, isFirst, row + first * T_);
+    if (isRun && isLine(term)) return addRun(from, factor, J * S, isFirst, row + first * T_);
     for (int64_t j = 0; j < J; j++) {
       const double both = byInput != nullptr ? factor * byInput[channel + j] : factor;
       double* to = row + (first + j) * T_;
@@ -169,25 +189,35 @@ class SumKernelsTask : public Task {
     return input < 0 ? nullptr : static_cast<const double*>(context.inputs[input]);
   }
 
+  // Rounds a row to where it belongs; whether all its numbers are finite.
   template <typename To>
-  void store(const double* row, int64_t o, To* out) const {
-    if (!sum_.isSwapped) {
-      To* to = out + o * I_ * T_;
-      for (int64_t i = 0; i < I_ * T_; i++) to[i] = static_cast<To>(row[i]);
-      return;
-    }
+  bool store(const double* row, int64_t o, To* out) const {
+    if (!sum_.isSwapped) return storeRun(I_ * T_, out + o * I_ * T_, [&](int64_t i) { return row[i]; });
     const int64_t outputs = O_ / sum_.groups, group = o / outputs;
-    for (int64_t i = 0; i < I_; i++) {
-      To* to = out + ((group * I_ + i) * outputs + o - group * outputs) * T_;
-      for (int64_t t = 0; t < T_; t++) to[t] = static_cast<To>(row[i * T_ + t]);
-    }
+    bool isFinite = true;
+    for (int64_t i = 0; i < I_; i++)
+      isFinite &= storeRun(T_, out + ((group * I_ + i) * outputs + o - group * outputs) * T_,
+                           [&](int64_t t) { return row[i * T_ + t]; });
+    return isFinite;
   }
 
-  // Without a way out of the loop, which would keep it from being vectorized.
-  static bool isFinite(const double* numbers, int64_t size) {
-    int others = 0;
-    for (int64_t i = 0; i < size; i++) others |= !(std::abs(numbers[i]) <= std::numeric_limits<double>::max());
-    return others == 0;
+  template <typename To, typename At>
+  static bool storeRun(int64_t size, To* out, const At& at) {
+    // x - x is 0, or NaN where x is none or infinite; in several sums, which are formed side by side.
+    constexpr int64_t kSums = 8;
+    double sums[kSums] = {};
+    const auto put = [&](int64_t i, int64_t sum) {
+      const double x = at(i);
+      out[i] = static_cast<To>(x);
+      sums[sum] += x - x;
+    };
+    int64_t i = 0;
+    for (; i + kSums <= size; i += kSums) {
+      for (int64_t s = 0; s < kSums; s++) put(i + s, s);
+    }
+    for (; i < size; i++) put(i, 0);
+    for (int64_t s = 1; s < kSums; s++) sums[0] += sums[s];
+    return sums[0] == 0;
   }
 
   SumKernels sum_;
