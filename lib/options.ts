@@ -73,7 +73,7 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 
 /** What to write in place of unknown names. */
 function advice(unknown: readonly string[], known: readonly string[]): string {
-  // Of as many as the message lists.
+  // As many as the message lists.
   const meant = [...new Set(unknown.slice(0, 8).flatMap((name) => nearest(name, known) ?? []))];
   return meant.length > 0 ? `did you mean ${meant.join(', ')}?` : `it has ${listed(known, 20)}`;
 }

@@ -11,7 +11,7 @@ import type { Program, ProgramValue } from './program.js';
 
 /** Steps of both sentences. Value 0 is the image with the impulse, and step i makes value i + 1. */
 export interface AnswerSteps {
-  /** Of every value. */
+  /** The channels of every value. */
   readonly channels: readonly number[];
   readonly steps: readonly AnswerStep[];
   /** The two values that should be the same. */

@@ -23,7 +23,7 @@ export interface KernelTerm {
   readonly source: Tensor<KernelDType> | KernelProduct;
   /** Whether they are stored with the channel axes exchanged: [I of all groups, O per group, T]. */
   readonly isSwapped: boolean;
-  /** Of the source; those of the sum are as many or fewer, and what lies outside a group of the source is zero. */
+  /** Groups of the source; those of the sum are as many or fewer, and what lies outside a group of the source is zero. */
   readonly groups: number;
   /** Factors of output channels, and of the input channels of all groups. */
   readonly outputs: Float64Array | null;
@@ -32,7 +32,9 @@ export interface KernelTerm {
   readonly taps: readonly number[];
 }
 
-/** Σ_m second[o, m, t] · first[g(o)·M + m, i, s] as [O, I, t·S + s]: the second applied to the channels of the first. */
+/**
+ * Σ_m second[o, m, t] · first[g(o)·M + m, i, s] as [O, I, t·S + s]: the second applied to the channels of the first.
+ */
 export interface KernelProduct {
   readonly second: KernelSum;
   readonly first: KernelSum;

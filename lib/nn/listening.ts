@@ -1,6 +1,6 @@
 /**
- * The listening reading: values say nothing, operators do nothing, and what a sentence gives is the tensors it lifts and
- * the operators it applies.
+ * The listening reading: values say nothing, operators do nothing, and what a sentence gives is the tensors it lifts
+ * and the operators it applies.
  *
  * It needs no shapes and computes nothing, so it tells of any module, in training mode too, which numbers it would
  * compute with: those of its own, or those of another.

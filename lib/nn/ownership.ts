@@ -38,8 +38,8 @@ export interface OwnershipOptions {
  * (a list of modules) is passed over.
  * @param modules all of the tree
  * @param roots those that are read, with what is below them
- * @throws ERR_UNSUPPORTED where a copy would compute with tensors of the original, cannot compute, or computes something
- * else; ERR_LIMIT
+ * @throws ERR_UNSUPPORTED where a copy would compute with tensors of the original, cannot compute, or computes
+ * something else; ERR_LIMIT
  */
 export function checkOwn(
   modules: readonly CopiedModule[],
@@ -57,7 +57,7 @@ export function checkOwn(
       return pair === undefined ? [] : [{ pair, outcome }];
     });
     if (firstFault(read, training, modules, copied, options) === null) continue;
-    // Of all modules, the one furthest down says it best.
+    // The module furthest down says it best.
     const all = inMode(copiesOf(modules), training, () =>
       [...modules].reverse().map((pair) => ({ pair, outcome: listen(pair.copy, options.operation) })),
     );

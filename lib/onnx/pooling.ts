@@ -109,26 +109,28 @@ export function writeAdaptivePooling(
 
 function pooledAxis(f: NodeScope, x: string, axis: number, extent: Extent, count: number, reduce: string): string {
   if (extent === count) return x;
-  const pooled = binsOf(f, x, axis, extent, count).map((bin) =>
-    f.opset >= 18
+  const binOf = bins(f, x, axis, extent, count);
+  const pooled = Array.from({ length: count }, (_, i) => {
+    const bin = binOf(i);
+    return f.opset >= 18
       ? f.node(reduce, [bin, f.integers('axes', [axis])], { keepdims: 1 })
-      : f.node(reduce, [bin], { axes: [axis], keepdims: 1 }),
-  );
+      : f.node(reduce, [bin], { axes: [axis], keepdims: 1 });
+  });
   return pooled.length === 1 ? pooled[0] : f.node('Concat', pooled, { axis });
 }
 
-/** The parts of the image that become one number along an axis: ⌊i·extent/count⌋ … ⌈(i + 1)·extent/count⌉. */
-function binsOf(f: NodeScope, x: string, axis: number, extent: Extent, count: number): string[] {
-  if (count === 1) return [x];
-  if (typeof extent === 'number')
-    return adaptiveSpans(extent, count).map(({ from, to }) => slice(f, x, axis, from, to));
+/** Cuts out the parts of the image that become one number along an axis: ⌊i·extent/count⌋ … ⌈(i + 1)·extent/count⌉. */
+function bins(f: NodeScope, x: string, axis: number, extent: Extent, count: number): (i: number) => string {
+  if (count === 1) return () => x;
+  if (typeof extent === 'number') {
+    const spans = adaptiveSpans(extent, count);
+    return (i) => slice(f, x, axis, spans[i].from, spans[i].to);
+  }
   const length = slice(f, f.node('Shape', [x]), 0, axis, axis + 1);
   const share = (parts: number, more: number): string => {
     const scaled = f.node('Mul', [length, f.integers('parts', [parts])]);
     const raised = more === 0 ? scaled : f.node('Add', [scaled, f.integers('more', [more])]);
     return f.node('Div', [raised, f.integers('count', [count])]);
   };
-  return Array.from({ length: count }, (_, i) =>
-    f.node('Slice', [x, share(i, 0), share(i + 1, count - 1), f.integers('axes', [axis])]),
-  );
+  return (i) => f.node('Slice', [x, share(i, 0), share(i + 1, count - 1), f.integers('axes', [axis])]);
 }

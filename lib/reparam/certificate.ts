@@ -17,8 +17,8 @@ import { type AffineSentence, type Recorded, recorded } from './impulse.js';
 import { impulseLayouts, zeroLayout } from './layouts.js';
 
 /**
- * How far a block and the convolution in its place are apart, measured in float64 by impulses: images that are 0 but for
- * one pixel of one channel, and the image of zeros.
+ * How far a block and the convolution in its place are apart, measured in float64 by impulses: images that are 0 but
+ * for one pixel of one channel, and the image of zeros.
  */
 export interface Certificate {
   /**

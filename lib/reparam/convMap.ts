@@ -119,8 +119,8 @@ export interface RoundedParameters<D extends FloatDType> {
 }
 
 /**
- * Weight and bias of the map as tensors of `dtype`, in memory of their own, each number rounded once: [O, C/G, K, L], or
- * [C, O/G, K, L] for a transposed map. NONFINITE where a number is none, whichever weight it comes from.
+ * Weight and bias of the map as tensors of `dtype`, in memory of their own, each number rounded once: [O, C/G, K, L],
+ * or [C, O/G, K, L] for a transposed map. NONFINITE where a number is none, whichever weight it comes from.
  */
 export function roundedParameters<D extends FloatDType>(map: ConvMap, dtype: D): RoundedParameters<D> | Reason {
   return runSteps(rounding(map, dtype), computeSync);

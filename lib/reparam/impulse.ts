@@ -33,7 +33,7 @@ export interface Axis {
 export interface Recorded extends AnswerSteps {
   /** Along each axis, of every value. */
   readonly extents: readonly (readonly number[])[];
-  /** Of every step that sends pixels to other places, else null. */
+  /** The axes of every step that sends pixels to other places, else null. */
   readonly axes: readonly (readonly Axis[] | null)[];
 }
 

@@ -33,8 +33,8 @@ import type { Compiled } from './runs.js';
 import { Session } from './session.js';
 
 /**
- * Compiles a module (or anything with a `compute`, or a graph) into a session that takes and returns float32 and computes
- * in the precision asked for. Weights are read now and packed; changing the model afterwards does not
+ * Compiles a module (or anything with a `compute`, or a graph) into a session that takes and returns float32 and
+ * computes in the precision asked for. Weights are read now and packed; changing the model afterwards does not
  * change the session. Where all of the inputs' shapes but the batch is known, and small, it ends with a run over zeros,
  * told to stop after 20 ms, so that the first one asked for finds its memory and its plan.
  * @throws ERR_TRAIN_MODE in training mode; ERR_SHAPE for shapes that do not go together; ERR_INPUT for options that

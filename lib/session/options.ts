@@ -92,8 +92,8 @@ export interface RunSyncOptions {
 }
 
 /**
- * Options of {@link Session.run}. The tensors of `out` are written when the run has ended well, and not at all otherwise;
- * until then they may be read.
+ * Options of {@link Session.run}. The tensors of `out` are written when the run has ended well, and not at all
+ * otherwise; until then they may be read.
  */
 export interface RunOptions extends RunSyncOptions {
   /**

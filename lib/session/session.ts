@@ -167,7 +167,8 @@ export class Session {
   }
 
   /**
-   * Bytes held outside the JavaScript heap, by what they are for; all 0 once disposed. What only larger shapes needed goes
+   * Bytes held outside the JavaScript heap, by what they are for; all 0 once disposed. What only larger shapes needed
+   * goes
    * when their plans go.
    */
   memory(): SessionMemory {

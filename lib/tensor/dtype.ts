@@ -41,8 +41,8 @@ type Arrays = {
 export type DType = keyof Arrays;
 /**
  * The typed array that holds the elements of a tensor of format `D`: `Float32Array` for `float32`, `BigInt64Array` for
- * `int64`, and so on. `float16` and `bfloat16` are their bits, in a `Uint16Array`; `bool` is 0 or 1 in a `Uint8Array`, and
- * what is only carried is its bytes in one.
+ * `int64`, and so on. `float16` and `bfloat16` are their bits, in a `Uint16Array`; `bool` is 0 or 1 in a `Uint8Array`,
+ * and what is only carried is its bytes in one.
  */
 export type DataOf<D extends DType> = Arrays[D];
 /** The formats that a network's weights may have. */

@@ -30,8 +30,8 @@ struct AnswerMoves {
   const double* shares;  // by `which`; null: 1
 };
 
-// out += Σ in[c] · taps[c - begin] over channels begin … end − 1 in order, those that are zero left out. Channel c is in
-// block c / 8.
+// out += Σ in[c] · taps[c - begin] over channels begin … end − 1 in order, those that are zero left out. Channel c is
+// in block c / 8.
 struct AnswerContraction {
   double* out;
   const double* in;
@@ -41,8 +41,8 @@ struct AnswerContraction {
   ptrdiff_t tapStep;  // from one input channel to the next
 };
 
-// Over all pairs of all samples, the largest |before − after| and |before|; infinite where a number is NaN. Each is only
-// ever raised.
+// Over all pairs of all samples, the largest |before − after| and |before|; infinite where a number is NaN. Each is
+// only ever raised.
 struct AnswerPairs {
   const double* before;
   ptrdiff_t beforeSample;

@@ -1,7 +1,7 @@
-// The arithmetic of folding, in float64: kernels scaled, placed and added in one pass, and channels contracted. (What may
-// be folded is decided in lib/reparam; the plain twin of each step is lib/reparam/arithmetic.ts.) Kernels are [O, I, T]:
-// output channels, input channels per group, taps. They are read where they lie, in float32 or float64, and a result
-// that is to be rounded is rounded as it is stored, once: folding is one pass over memory.
+// The arithmetic of folding, in float64: kernels scaled, placed and added in one pass, and channels contracted. (What
+// may be folded is decided in lib/reparam; the plain twin of each step is lib/reparam/arithmetic.ts.) Kernels are [O,
+// I, T]: output channels, input channels per group, taps. They are read where they lie, in float32 or float64, and a
+// result that is to be rounded is rounded as it is stored, once: folding is one pass over memory.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -39,10 +39,10 @@ struct Term {
   std::vector<int64_t> taps;
 };
 
-// sumKernels: out[o, i, t] = Σ over terms of outputFactor[o] · inputFactor[c] · kernel[o, j, s], where j of the kernel's
-// group is input channel c, i of the sum's, and tap s goes to t = taps[s]; the groups of a kernel are spread over fewer,
-// larger ones. Terms are added in order. The second output is 1 where all sums are finite before they are rounded,
-// else 0.
+// sumKernels: out[o, i, t] = Σ over terms of outputFactor[o] · inputFactor[c] · kernel[o, j, s], where j of the
+// kernel's group is input channel c, i of the sum's, and tap s goes to t = taps[s]; the groups of a kernel are spread
+// over fewer, larger ones. Terms are added in order. The second output is 1 where all sums are finite before they are
+// rounded, else 0.
 struct SumKernels {
   std::vector<Term> terms;
   int64_t groups = 1;
@@ -106,7 +106,8 @@ class SumKernelsTask : public Task {
   // Whether all its numbers are finite.
   template <typename To>
   bool computeOutput(const RunContext& context, int64_t o, double* row, To* out) const {
-    // A kernel that is there everywhere is where the sum begins: alone, it keeps its −0, and goes straight to its place.
+    // A kernel that is there everywhere is where the sum begins: alone, it keeps its −0, and goes straight to its
+    // place.
     const bool isCovered = !sum_.terms.empty() && coversAll(sum_.terms[0]);
     if (isCovered && sum_.terms.size() == 1 && !sum_.isSwapped && isLine(sum_.terms[0])) {
       bool isFinite = false;

@@ -1,6 +1,6 @@
 /**
- * Every door of the public interface, with arguments that are right: what test/doors/hostile.test.ts knocks at, with one
- * argument after the other exchanged.
+ * Every door of the public interface, with arguments that are right: what test/doors/hostile.test.ts knocks at, with
+ * one argument after the other exchanged.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -7,7 +7,9 @@ import * as repconv from '../../lib/index.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'repconv-inherited-'));
 
-/** Names of options, of attributes, of what crosses the boundary to native code, and what libraries are known to add. */
+/**
+ * Names of options, of attributes, of what crosses the boundary to native code, and what libraries are known to add.
+ */
 const names = `
   stride padding dilation groups bias paddingMode outputPadding kernelSize ceilMode countIncludePad eps momentum affine
   trackRunningStats inplace negativeSlope numParameters init approximate dim startDim endDim axis startAxis endAxis mode

@@ -1,6 +1,6 @@
 /**
- * Knocking at every door with everything: the right arguments, of which one, or one inside of one, is exchanged for each
- * value of hostileValues.ts.
+ * Knocking at every door with everything: the right arguments, of which one, or one inside of one, is exchanged for
+ * each value of hostileValues.ts.
  */
 import { types } from 'node:util';
 import { describe, expect, it } from 'vitest';

@@ -21,7 +21,10 @@ export function smokeOnNodes(folder, majors = ['22', '24', '26']) {
   }
 }
 
-/** Installs the newest Node of each version (`22`, `20.19`) in `home`, an empty folder, with `others` beside; their binaries. */
+/**
+ * Installs the newest Node of each version (`22`, `20.19`) in `home`, an empty folder, with `others` beside; their
+ * binaries.
+ */
 export function installNodes(home, versions, others = {}) {
   // The packages behind the package `node`: the same binaries, without its install script.
   const binaries = `${process.platform === 'darwin' && process.arch === 'arm64' ? 'node-bin' : 'node'}-${process.platform}-${process.arch}`;

@@ -1,5 +1,6 @@
-// Tests in realms of their own, which have another Error, another Float32Array and, before Node 24, no Symbol.dispose: in
-// the vm contexts of Vitest, and in the real Jest, there on the built library; on every version of Node that is supported.
+// Tests in realms of their own, which have another Error, another Float32Array and, before Node 24, no Symbol.dispose:
+// in the vm contexts of Vitest, and in the real Jest, there on the built library; on every version of Node that is
+// supported.
 //
 //   node test/realms/run.mjs [version …]       default: 20.19 22 24 26
 //

@@ -37,7 +37,7 @@ struct AnswerPlan {
   // Value 0 is no step's.
   const AnswerStep& stepOf(int64_t value) const { return all->steps[static_cast<size_t>(value - 1)]; }
   int64_t channels(int64_t value) const { return all->channels[static_cast<size_t>(value)]; }
-  // Of a contraction: channels of a group.
+  // The channels of a group of a contraction.
   int64_t inputs(int64_t value) const { return channels(stepOf(value).inputs[0]) / stepOf(value).groups; }
   int64_t outputs(int64_t value) const { return channels(value) / stepOf(value).groups; }
   int64_t taps(int64_t value) const { return constants[static_cast<size_t>(stepOf(value).constant)].shape[2]; }

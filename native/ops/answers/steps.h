@@ -28,7 +28,7 @@ struct AnswerStep {
   bool isSum() const { return kind == AnswerKind::place && constant < 0; }
 };
 
-// Of one place of the impulse.
+// What one place of the impulse reaches.
 struct AnswerLayout {
   std::vector<int64_t> pixels;  // of each value
   std::vector<std::vector<PixelMove>> moves;  // of each step, in order; `which` is a tap, a share or an operand
