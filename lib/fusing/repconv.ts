@@ -85,7 +85,7 @@ function performSync(step: FusingStep): unknown {
 }
 
 /** The whole work, as the steps of it. @param operation how messages begin @internal */
-export function* fusing<M extends Module>(
+function* fusing<M extends Module>(
   model: M,
   options: RepconvOptions,
   operation: string,
