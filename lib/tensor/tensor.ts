@@ -245,21 +245,8 @@ export function tensor<D extends DType = 'float32'>(
   shape?: readonly number[],
   dtype: D = 'float32' as D,
 ): Tensor<D> {
-  const isTyped = ArrayBuffer.isView(values) && !types.isDataView(values);
-  if (isTyped && isDetached(values as DataOf<DType>))
-    throw new RepconvError(
-      'ERR_INPUT',
-      'tensor: expects numbers in memory, but their buffer was transferred or resized',
-    );
-  const nested = isTyped ? Array.from(values as unknown as ArrayLike<number>) : (values as NestedNumbers);
-  const found = checkedShape(nestedShape(nested), 'tensor');
-  if (!isNestedAs(nested, found))
-    throw new RepconvError(
-      'ERR_SHAPE',
-      `tensor: expects numbers in lists of equal length and depth, as the first branch ${showShape(found)}`,
-    );
-  const flat = (isList(nested) ? nested.flat(Infinity) : [nested]) as number[];
-  return new Tensor('float64', shape ?? found, new Float64Array(flat)).to(dtype);
+  const [numbers, found] = ArrayBuffer.isView(values) ? ofTypedArray(values) : ofLists(values as NestedNumbers);
+  return new Tensor('float64', shape ?? found, numbers).to(dtype);
 }
 
 /** A tensor of zeros. @throws ERR_SHAPE, ERR_LIMIT, ERR_OOM */
@@ -365,6 +352,43 @@ export function isDetached(elements: { at(index: number): unknown }): boolean {
   } catch {
     return true;
   }
+}
+
+/** The numbers, and their shape. */
+type Numbers = [Float64Array, readonly number[]];
+
+function ofTypedArray(values: ArrayBufferView): Numbers {
+  if (types.isDataView(values) || types.isBigInt64Array(values) || types.isBigUint64Array(values))
+    throw new RepconvError(
+      'ERR_INPUT',
+      `tensor: expects a typed array of numbers, got a ${values[Symbol.toStringTag]}`,
+    );
+  const array = values as DataOf<'float32'>;
+  if (isDetached(array))
+    throw new RepconvError(
+      'ERR_INPUT',
+      'tensor: expects numbers in memory, but their buffer was transferred or resized',
+    );
+  const numbers = allocate('float64', array.length, [array.length]);
+  numbers.set(array);
+  return [numbers, [array.length]];
+}
+
+function ofLists(values: NestedNumbers): Numbers {
+  const shape = checkedShape(nestedShape(values), 'tensor');
+  if (!isNestedAs(values, shape))
+    throw new RepconvError(
+      'ERR_SHAPE',
+      `tensor: expects numbers in lists of equal length and depth, as the first branch ${showShape(shape)}`,
+    );
+  const numbers = allocate('float64', sizeOf(shape), shape);
+  let at = 0;
+  const copy = (level: NestedNumbers, axis: number): void => {
+    if (axis === shape.length) numbers[at++] = level as number;
+    else for (const inner of level as readonly NestedNumbers[]) copy(inner, axis + 1);
+  };
+  copy(values, 0);
+  return [numbers, shape];
 }
 
 function nestedShape(values: NestedNumbers): number[] {

@@ -204,11 +204,36 @@ describe('tensor()', () => {
     ],
     ['a number among lists', [[1], 2], '[2,1]'],
     ['text', [1, '2'], '[2]'],
+    ['a hole', Object.assign(new Array(3), { 0: 1, 2: 3 }), '[3]'],
     ['nothing', undefined, '[]'],
     ['null', null, '[]'],
   ])('refuses %s', (_, values, shape) => {
     const message = `tensor: expects numbers in lists of equal length and depth, as the first branch ${shape}`;
     expectRefusal(() => tensor(values as never), 'ERR_SHAPE', message);
+  });
+
+  it('copies a typed array as memory, however many numbers it holds, not number by number', () => {
+    const values = Float32Array.of(0.1, -0, NaN, 1e38);
+    values[Symbol.iterator] = () => {
+      throw new Error('read as a list');
+    };
+    const copy = tensor(values);
+    expect([...copy.data.slice(0, 2), copy.data[3]]).toEqual([Math.fround(0.1), -0, Math.fround(1e38)]);
+    expect(copy.data[2]).toBeNaN();
+    expect(copy.data.buffer).not.toBe(values.buffer);
+    expect(tensor(new Uint8Array(0)).shape).toEqual([0]);
+  });
+
+  it.each([
+    ['DataView', new DataView(new ArrayBuffer(8))],
+    ['BigInt64Array', new BigInt64Array(2)],
+    ['BigUint64Array', new BigUint64Array(0)],
+  ])('refuses a %s, which holds no numbers', (kind, values) => {
+    expectRefusal(
+      () => tensor(values as never),
+      'ERR_INPUT',
+      `tensor: expects a typed array of numbers, got a ${kind}`,
+    );
   });
 
   it('refuses nesting deeper than a tensor may be, without overflowing the stack', () => {
