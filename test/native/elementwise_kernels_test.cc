@@ -114,7 +114,7 @@ const Meaning kMeanings[] = {
     {Activation::hardSwish, [](double x) { return x * sixth(x); }, 3},
     {Activation::gelu, [](double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); }, 4},
     {Activation::geluTanh,
-     [](double x) { return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))); }, 8},
+     [](double x) { return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))); }, 4},
     {Activation::tanh, [](double x) { return std::tanh(x); }, 4},
 };
 

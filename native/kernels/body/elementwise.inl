@@ -68,7 +68,7 @@ struct ActivationWord {
       case Activation::relu6:
         return clamp(x, vf{}, broadcast(6.0f));
       case Activation::leakyRelu:
-        return x < 0.0f ? word.alpha * x : x;
+        return x > 0.0f ? x : word.alpha * x;
       case Activation::sigmoid:
         return sigmoid(x);
       case Activation::silu:
@@ -76,11 +76,13 @@ struct ActivationWord {
       case Activation::hardSigmoid:
         return clamp(x + 3.0f, vf{}, broadcast(6.0f)) / 6.0f;
       case Activation::hardSwish:
-        return x * clamp(x + 3.0f, vf{}, broadcast(6.0f)) / 6.0f;
+        // The factor first: six times the largest numbers would be infinite.
+        return x * (clamp(x + 3.0f, vf{}, broadcast(6.0f)) / 6.0f);
       case Activation::gelu:
         return gaussianErrorLinear(x);
       case Activation::geluTanh:
-        return 0.5f * x * (1.0f + hyperbolicTangent(0.797884561f * (x + 0.044715f * x * x * x)));
+        // ½·(1 + tanh z) = 1 / (1 + e^−2z), where 1 + tanh z would cancel.
+        return x / (1.0f + exponential(-1.59576912f * (x + 0.044715f * x * x * x)));
       case Activation::tanh:
         return hyperbolicTangent(x);
     }

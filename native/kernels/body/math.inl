@@ -33,7 +33,8 @@ REPCONV_INLINE vf hyperbolicTangent(vf x) {
   const vf small = (p * u) * x + x;
   const vf large = 1.0f - 2.0f / (exponential(2.0f * absolute(x)) + 1.0f);
   const vf result = absolute(x) < 0.625f ? small : (x < 0.0f ? -large : large);
-  return x != x ? x : result;
+  // −0 and NaN as they are.
+  return absolute(x) > 0.0f ? result : x;
 }
 
 // x·Φ(x) with Φ(x) = erfc(−x/√2) / 2. |z| < 1: erf z = z·P(z²), error ≤ 1.2e-9; beyond, erfc z = e^(−z²)·t·Q(t), t =
@@ -56,8 +57,6 @@ REPCONV_INLINE vf gaussianErrorLinear(vf x) {
           t +
       0.282098234f;
   const vf tail = z < 1.0f ? 1.0f - near : exponential(-u) * t * q;  // erfc(|x|/√2)
-  const vf half = 0.5f * x;
-  const vf result = x < 0.0f ? half * tail : x - half * tail;
-  // ∞ · 0 above; the limits are −0 and ∞, and PyTorch gives NaN at −∞.
-  return x > 1e30f ? x : result;
+  // Not x − half·tail, which would be +0 at −0 and NaN at ∞. (At −∞ it is NaN, as in PyTorch.)
+  return 0.5f * x * (x < 0.0f ? tail : 2.0f - tail);
 }
