@@ -23,7 +23,9 @@ export interface KernelTerm {
   readonly source: Tensor<KernelDType> | KernelProduct;
   /** Whether they are stored with the channel axes exchanged: [I of all groups, O per group, T]. */
   readonly isSwapped: boolean;
-  /** Groups of the source; those of the sum are as many or fewer, and what lies outside a group of the source is zero. */
+  /**
+   * Groups of the source; those of the sum are as many or fewer, and what lies outside a group of the source is zero.
+   */
   readonly groups: number;
   /** Factors of output channels, and of the input channels of all groups. */
   readonly outputs: Float64Array | null;

@@ -3,16 +3,16 @@
  * infinities, NaN, what lies around the corners of formulas, and numbers drawn from all bit patterns; on every
  * instruction set, over plain values and over images as sessions keep them.
  *
- * Sums and products are those of IEEE 754, to the bit. An activation gives the reference's number, rounded from float64,
- * but for a few units of 2⁻²⁴·max(1, |y|); it is NaN, infinite, positive and negative where that is, zeros too. (What
- * docs/numbers.md says is flushed to zero is less than such a unit, and keeps its sign.)
+ * Sums and products are those of IEEE 754, to the bit. An activation gives the reference's number, rounded from
+ * float64, but for a few units of 2⁻²⁴·max(1, |y|); it is NaN, infinite, positive and negative where that is, zeros
+ * too. (What docs/numbers.md says is flushed to zero is less than such a unit, and keeps its sign.)
  */
 import { describe, expect, it } from 'vitest';
 import { nativeReading } from '../../lib/engine/eager.js';
 import { compileSync, Random, Tensor } from '../../lib/index.js';
 import type { Operator } from '../../lib/ops/operator.js';
-import type { OperatorName, Ops } from '../../lib/ops/vocabulary.js';
-import { operators } from '../../lib/ops/vocabulary.js';
+import { type OperatorName, operators } from '../../lib/ops/registry.js';
+import type { Ops } from '../../lib/ops/vocabulary.js';
 import { usableIsas } from './isas.js';
 
 interface Activation {
