@@ -24,6 +24,8 @@ let current = 0;
 main();
 
 async function main() {
+  // Weights are drawn when they are first read.
+  compileSync(model, { inputs })[Symbol.dispose]();
   await ends('a session that is disposed of', async () => {
     const session = await compile(model, { inputs });
     for (const x of images) {
